@@ -1,0 +1,57 @@
+#include "space.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace shac {
+
+Space::Space(std::vector<Column> columns) : columns_(std::move(columns)) {
+    for (std::size_t c = 0; c < columns_.size(); ++c) {
+        const auto& [edges, representatives] = columns_[c];
+        const std::string where = "space: column " + std::to_string(c) + ": ";
+        if (representatives.size() != edges.size() + 1) {
+            throw std::invalid_argument(where + "expected " + std::to_string(edges.size() + 1) +
+                                        " representatives for " + std::to_string(edges.size()) +
+                                        " edges, got " + std::to_string(representatives.size()));
+        }
+        for (std::size_t i = 0; i < edges.size(); ++i) {
+            const std::uint64_t previous = i == 0 ? 0 : edges[i - 1];
+            if (edges[i] <= previous || edges[i] >= kUniformRange) {
+                throw std::invalid_argument(where + "edges must ascend strictly within (0, 2^" +
+                                            std::to_string(kUniformBits) + "), got " +
+                                            std::to_string(edges[i]) + " after " + std::to_string(previous));
+            }
+        }
+    }
+}
+
+void Space::draw(std::uint64_t seed, std::uint64_t first, std::size_t count, std::size_t stride,
+                 float* values) const {
+    for (std::size_t begin = 0; begin < width(); begin += 4) {
+        const std::size_t end = std::min(begin + 4, width());
+        for (std::size_t i = 0; i < count; ++i) {
+            const auto u = uniforms_of_group(seed, first + i, static_cast<std::uint32_t>(begin / 4));
+            for (std::size_t c = begin; c < end; ++c) {
+                const auto& [edges, representatives] = columns_[c];
+                const auto bin = std::upper_bound(edges.begin(), edges.end(), u[c - begin]) - edges.begin();
+                values[c * stride + i] = representatives[static_cast<std::size_t>(bin)];
+            }
+        }
+    }
+}
+
+void Space::uniforms(std::uint64_t seed, ArrayView<const std::uint64_t> candidates,
+                     MatrixView<double> result) const {
+    for (std::size_t i = 0; i < candidates.size; ++i) {
+        for (std::size_t begin = 0; begin < width(); begin += 4) {
+            const auto u = uniforms_of_group(seed, candidates[i], static_cast<std::uint32_t>(begin / 4));
+            for (std::size_t c = begin; c < std::min(begin + 4, width()); ++c) {
+                result.row(i)[c] = uniform_value(u[c - begin]);
+            }
+        }
+    }
+}
+
+}  // namespace shac

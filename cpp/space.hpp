@@ -1,0 +1,52 @@
+// The search space as the core sees it: columns of threshold bins under their prior.
+//
+// The encoded value of a column is a non-decreasing function of its uniform u (the prior's quantile function,
+// then the encoding). Trees only ask whether a value is below a threshold, so all that matters is the
+// smallest integer uniform whose value reaches each threshold: the edges. Bin b holds the uniforms with
+// exactly b edges at or below them, and any one value of a bin, its representative, takes the same path
+// through every tree as all the others. The core therefore needs no distribution at all, and a prior written
+// in Python runs at full speed.
+//
+// Candidate j of a call is the vector of its uniforms, a function of (seed, j) alone (see random.hpp).
+//
+// Immutable; any number of threads may read. Cost of drawing a candidate: one Philox block for every two
+// columns, and a binary search among the edges for each column.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "array_view.hpp"
+#include "random.hpp"
+
+namespace shac {
+
+struct Column {
+    std::vector<std::uint64_t> edges;    // ascending, in (0, kUniformRange)
+    std::vector<float> representatives;  // one for each bin: edges.size() + 1
+};
+
+class Space {
+  public:
+    /// Throws std::invalid_argument when edges are not ascending within (0, kUniformRange), or the number of
+    /// representatives is not the number of bins.
+    explicit Space(std::vector<Column> columns);
+
+    std::size_t width() const { return columns_.size(); }
+    const std::vector<Column>& columns() const { return columns_; }
+
+    /// Writes the representatives of candidates first, first + 1, ... as columns: feature f of candidate
+    /// first + i at values[f * stride + i].
+    void draw(std::uint64_t seed, std::uint64_t first, std::size_t count, std::size_t stride,
+              float* values) const;
+
+    /// Writes the uniforms in (0, 1) of the listed candidates, candidates by columns.
+    void uniforms(std::uint64_t seed, ArrayView<const std::uint64_t> candidates,
+                  MatrixView<double> result) const;
+
+  private:
+    std::vector<Column> columns_;
+};
+
+}  // namespace shac

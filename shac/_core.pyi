@@ -1,0 +1,67 @@
+from collections.abc import Sequence
+from typing import Literal, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNIFORM_BITS: int
+
+class SampleResult(TypedDict):
+    candidates: NDArray[np.uint64]
+    uniforms: NDArray[np.float64]
+    num_drawn: int
+    rejected_by_stage: list[int]
+    end: Literal["count", "candidates", "gap"]
+
+class Forest:
+    def __init__(
+        self,
+        *,
+        tree_begin: NDArray[np.int64],
+        left: NDArray[np.int32],
+        right: NDArray[np.int32],
+        feature: NDArray[np.int32],
+        value: NDArray[np.float32],
+        default_left: NDArray[np.uint8],
+        base_score: float,
+        num_features: int,
+    ) -> None: ...
+    @property
+    def num_features(self) -> int: ...
+    @property
+    def num_trees(self) -> int: ...
+    @property
+    def num_nodes(self) -> int: ...
+    @property
+    def base_margin(self) -> float: ...
+    def thresholds(self, feature: int, /) -> NDArray[np.float32]: ...
+
+class Cascade:
+    def __init__(self, stages: Sequence[Forest], num_features: int) -> None: ...
+    @property
+    def num_features(self) -> int: ...
+    @property
+    def num_stages(self) -> int: ...
+    def margins(self, x: NDArray[np.float32], threads: int) -> NDArray[np.float32]: ...
+    def dropped_at(self, x: NDArray[np.float32], relax: int, threads: int) -> NDArray[np.int32]: ...
+
+class Space:
+    def __init__(self, columns: Sequence[tuple[NDArray[np.uint64], NDArray[np.float32]]]) -> None: ...
+    @property
+    def width(self) -> int: ...
+
+def decision_threshold() -> float: ...
+def philox4x32(counter: Sequence[int], key: Sequence[int]) -> list[int]: ...
+def sample(
+    cascade: Cascade,
+    space: Space,
+    *,
+    seed: int,
+    first_candidate: int = 0,
+    count: int,
+    relax: int = 0,
+    max_candidates: int = ...,
+    max_gap: int = ...,
+    block_size: int = 0,
+    threads: int = 1,
+) -> SampleResult: ...

@@ -1,0 +1,34 @@
+"""Exceptions of the package: each is a `ShacError` and also the builtin error of its kind."""
+
+__all__ = [
+    "DamagedFileError",
+    "EmptyRegionError",
+    "EvaluationError",
+    "InvalidModelError",
+    "ShacError",
+    "UnsupportedModelError",
+]
+
+
+class ShacError(Exception):
+    """Base class of every error that the package raises on purpose."""
+
+
+class UnsupportedModelError(ShacError, ValueError):
+    """A model is sound but of a kind that the cascade cannot run (multi-class, dart, categorical splits)."""
+
+
+class InvalidModelError(ShacError, ValueError):
+    """A model's arrays contradict each other (a child out of range, a cycle, a threshold that is NaN)."""
+
+
+class EmptyRegionError(ShacError, RuntimeError):
+    """No setting of the search space can pass the cascade."""
+
+
+class EvaluationError(ShacError, RuntimeError):
+    """Every evaluation of a batch failed; the first failure's traceback is in the message."""
+
+
+class DamagedFileError(ShacError, ValueError):
+    """A file of a save folder is missing, damaged or of an unknown format version."""

@@ -1,0 +1,61 @@
+// The one place that includes pybind11: array types that cross the border, and the list of registrations.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+
+#include "array_view.hpp"
+#include "parallel.hpp"
+
+namespace shac {
+
+namespace py = pybind11;
+
+/// A dense array of exactly this dtype: Python converts, the border only checks.
+template <typename T>
+using Array = py::array_t<T, py::array::c_style>;
+
+template <typename T>
+ArrayView<const T> vector_view(const Array<T>& array, const char* name) {
+    if (array.ndim() != 1) {
+        throw std::invalid_argument(std::string(name) + ": expected 1 dimension, got " +
+                                    std::to_string(array.ndim()));
+    }
+    return {array.data(), static_cast<std::size_t>(array.size())};
+}
+
+template <typename T>
+MatrixView<const T> matrix_view(const Array<T>& array, const char* name) {
+    if (array.ndim() != 2) {
+        throw std::invalid_argument(std::string(name) + ": expected 2 dimensions, got " +
+                                    std::to_string(array.ndim()));
+    }
+    return {array.data(), static_cast<std::size_t>(array.shape(0)), static_cast<std::size_t>(array.shape(1))};
+}
+
+/// Workers that end when Python has a signal to handle; the caller must have released the GIL.
+inline Workers interruptible_workers(std::size_t threads) {
+    return {threads, [] {
+                const py::gil_scoped_acquire gil;
+                return PyErr_CheckSignals() != 0;
+            }};
+}
+
+/// Lets the exception of the signal handler through when it ended the run.
+inline void raise_unless(bool finished) {
+    if (!finished) {
+        throw py::error_already_set();
+    }
+}
+
+void register_random(py::module_& module);
+void register_forest(py::module_& module);
+void register_cascade(py::module_& module);
+void register_sampler(py::module_& module);
+
+}  // namespace shac

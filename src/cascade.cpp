@@ -1,0 +1,53 @@
+#include "cascade.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "bindings.hpp"
+
+namespace shac {
+namespace {
+
+Array<float> margins(const Cascade& cascade, const Array<float>& x, std::size_t threads) {
+    const auto rows = matrix_view(x, "x");
+    Array<float> result({rows.rows, cascade.num_stages()});
+    const MatrixView<float> out{result.mutable_data(), rows.rows, cascade.num_stages()};
+    bool finished = false;
+    {
+        const py::gil_scoped_release unlocked;
+        finished = compute_margins(cascade, rows, out, interruptible_workers(threads));
+    }
+    raise_unless(finished);
+    return result;
+}
+
+Array<std::int32_t> dropped_at(const Cascade& cascade, const Array<float>& x, std::size_t relax,
+                               std::size_t threads) {
+    const auto rows = matrix_view(x, "x");
+    Array<std::int32_t> result(static_cast<py::ssize_t>(rows.rows));
+    const ArrayView<std::int32_t> out{result.mutable_data(), rows.rows};
+    bool finished = false;
+    {
+        const py::gil_scoped_release unlocked;
+        finished = compute_drops(cascade, rows, relax, out, interruptible_workers(threads));
+    }
+    raise_unless(finished);
+    return result;
+}
+
+}  // namespace
+
+void register_cascade(py::module_& module) {
+    py::class_<Cascade>(module, "Cascade")
+        .def(py::init([](const std::vector<std::shared_ptr<Forest>>& stages, std::size_t num_features) {
+                 return Cascade({stages.begin(), stages.end()}, num_features);
+             }),
+             py::arg("stages"), py::arg("num_features"))
+        .def_property_readonly("num_features", &Cascade::num_features)
+        .def_property_readonly("num_stages", &Cascade::num_stages)
+        .def("margins", &margins, py::arg("x").noconvert(), py::arg("threads"))
+        .def("dropped_at", &dropped_at, py::arg("x").noconvert(), py::arg("relax"), py::arg("threads"));
+}
+
+}  // namespace shac
