@@ -1,0 +1,101 @@
+from shac.dataset import (
+    Dataset as Dataset,
+)
+from shac.errors import (
+    DamagedFileError as DamagedFileError,
+)
+from shac.errors import (
+    EmptyRegionError as EmptyRegionError,
+)
+from shac.errors import (
+    EvaluationError as EvaluationError,
+)
+from shac.errors import (
+    InvalidModelError as InvalidModelError,
+)
+from shac.errors import (
+    ShacError as ShacError,
+)
+from shac.errors import (
+    UnsupportedModelError as UnsupportedModelError,
+)
+from shac.parameters import (
+    AbstractHyperParameter as AbstractHyperParameter,
+)
+from shac.parameters import (
+    DiscreteHP as DiscreteHP,
+)
+from shac.parameters import (
+    DiscreteHyperParameter as DiscreteHyperParameter,
+)
+from shac.parameters import (
+    IntegerHP as IntegerHP,
+)
+from shac.parameters import (
+    IntegerHyperParameter as IntegerHyperParameter,
+)
+from shac.parameters import (
+    LogIntegerHP as LogIntegerHP,
+)
+from shac.parameters import (
+    LogIntegerHyperParameter as LogIntegerHyperParameter,
+)
+from shac.parameters import (
+    LogUniformHP as LogUniformHP,
+)
+from shac.parameters import (
+    LogUniformHyperParameter as LogUniformHyperParameter,
+)
+from shac.parameters import (
+    MultiDiscreteHP as MultiDiscreteHP,
+)
+from shac.parameters import (
+    MultiDiscreteHyperParameter as MultiDiscreteHyperParameter,
+)
+from shac.parameters import (
+    MultiNormalContinuousHyperParameter as MultiNormalContinuousHyperParameter,
+)
+from shac.parameters import (
+    MultiNormalHP as MultiNormalHP,
+)
+from shac.parameters import (
+    MultiUniformContinuousHyperParameter as MultiUniformContinuousHyperParameter,
+)
+from shac.parameters import (
+    MultiUniformHP as MultiUniformHP,
+)
+from shac.parameters import (
+    NormalContinuousHyperParameter as NormalContinuousHyperParameter,
+)
+from shac.parameters import (
+    NormalHP as NormalHP,
+)
+from shac.parameters import (
+    ScipyHyperParameter as ScipyHyperParameter,
+)
+from shac.parameters import (
+    UniformContinuousHyperParameter as UniformContinuousHyperParameter,
+)
+from shac.parameters import (
+    UniformHP as UniformHP,
+)
+from shac.parameters import (
+    get_parameter as get_parameter,
+)
+from shac.parameters import (
+    set_custom_parameter_class as set_custom_parameter_class,
+)
+from shac.sampling import (
+    Cascade as Cascade,
+)
+from shac.sampling import (
+    SampleReport as SampleReport,
+)
+from shac.space import (
+    HyperParameterList as HyperParameterList,
+)
+from shac.space import (
+    flatten_parameters as flatten_parameters,
+)
+
+__version__: str

@@ -1,0 +1,187 @@
+"""XGBoost models to flat arrays: the one place that knows XGBoost's model format.
+
+The trees are read from the JSON form of the model that XGBoost itself writes. Leaves of scalar trees stand in
+``split_conditions``; ``base_weights`` holds the unpruned estimate and differs. The base score is a probability: a bare
+number up to XGBoost 3.0 and a list of one inside a string from 3.1 on.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from shac.errors import InvalidModelError, UnsupportedModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xgboost
+    from numpy.typing import DTypeLike, NDArray
+
+    Model: TypeAlias = xgboost.XGBClassifier | xgboost.Booster
+
+__all__ = ["ForestArrays", "export_forest"]
+
+_INDEX_FIELDS = ("left_children", "right_children", "split_indices")
+
+
+@dataclass(frozen=True, slots=True)
+class ForestArrays:
+    """Trees of one model, all trees one after the other.
+
+    Parameters
+    ----------
+    tree_begin : ndarray of int64, shape (num_trees + 1,)
+        First node of each tree, then the number of nodes.
+    left, right, feature : ndarray of int32, shape (num_nodes,)
+        Children, counted from the start of their tree, and the feature tested. A node is a leaf iff its left
+        child is negative.
+    value : ndarray of float32, shape (num_nodes,)
+        Threshold of a split (a row goes left iff its value is below), score of a leaf.
+    default_left : ndarray of uint8, shape (num_nodes,)
+        Whether a missing value goes left.
+    base_score : float
+        Probability that the sum of leaves starts from.
+    num_features : int
+        Width of the rows that the model was trained on.
+    """
+
+    tree_begin: NDArray[np.int64]
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    feature: NDArray[np.int32]
+    value: NDArray[np.float32]
+    default_left: NDArray[np.uint8]
+    base_score: float
+    num_features: int
+
+
+def export_forest(model: Model) -> ForestArrays:
+    """Read the trees that a fitted model predicts with.
+
+    Parameters
+    ----------
+    model : xgboost.XGBClassifier or xgboost.Booster
+        Fitted with objective ``binary:logistic`` and tree booster ``gbtree``. Of a classifier trained with early
+        stopping the trees up to ``best_iteration`` are taken, and of a Booster all, as their own ``predict`` does.
+
+    Returns
+    -------
+    ForestArrays
+
+    Raises
+    ------
+    TypeError
+        If `model` is neither an ``XGBClassifier`` nor a ``Booster``.
+    UnsupportedModelError
+        If the model is not fitted, or is multi-class, linear, dart, of another objective, or has categorical
+        splits, vector leaves or a missing value other than NaN. The message names what was found.
+    InvalidModelError
+        If fields of the model are absent or do not have the lengths they should.
+
+    Examples
+    --------
+    >>> import numpy as np, xgboost
+    >>> X = np.linspace(0, 1, 20, dtype=np.float32).reshape(-1, 1)
+    >>> model = xgboost.XGBClassifier(n_estimators=3, max_depth=1).fit(X, X[:, 0] > 0.5)
+    >>> arrays = export_forest(model)
+    >>> arrays.num_features, len(arrays.tree_begin) - 1
+    (1, 3)
+    """
+    booster, num_iterations = _booster_of(model)
+    return _read_learner(json.loads(bytes(booster.save_raw(raw_format="json"))), num_iterations)
+
+
+def _booster_of(model: Any) -> tuple[Any, int | None]:
+    """Return the booster and how many iterations its owner predicts with (None: all)."""
+    import xgboost
+
+    if isinstance(model, xgboost.Booster):
+        return model, None
+    if not isinstance(model, xgboost.XGBClassifier):
+        raise TypeError(f"model: expected an XGBClassifier or a Booster, got {type(model).__name__}")
+    if not model.__sklearn_is_fitted__():
+        raise UnsupportedModelError("model: expected a fitted XGBClassifier, got one that is not fitted")
+    missing = model.get_params()["missing"]
+    if missing is not None and not np.isnan(missing):
+        raise UnsupportedModelError(f"model: expected missing=nan, got missing={missing!r}")
+    try:
+        return model.get_booster(), int(model.best_iteration) + 1
+    except AttributeError:  # trained without early stopping
+        return model.get_booster(), None
+
+
+def _read_learner(document: Any, num_iterations: int | None) -> ForestArrays:
+    try:
+        learner = document["learner"]
+        _check_supported(learner)
+        forest = learner["gradient_booster"]["model"]
+        parallel_trees = max(int(forest["gbtree_model_param"]["num_parallel_tree"]), 1)
+        parameters = learner["learner_model_param"]
+        base_score = _read_base_score(parameters["base_score"])
+        num_features = int(parameters["num_feature"])
+        trees = forest["trees"]
+    except (KeyError, TypeError, IndexError) as error:
+        raise InvalidModelError(f"model: expected XGBoost's JSON layout, got one without {error}") from error
+    if num_iterations is not None:
+        trees = trees[: num_iterations * parallel_trees]
+    return _flatten(trees, base_score, num_features)
+
+
+def _check_supported(learner: Any) -> None:
+    booster = learner["gradient_booster"]
+    if booster["name"] != "gbtree":
+        raise UnsupportedModelError(f"model: expected booster 'gbtree', got {booster['name']!r}")
+    objective = learner["objective"]["name"]
+    if objective != "binary:logistic":
+        raise UnsupportedModelError(f"model: expected objective 'binary:logistic', got {objective!r}")
+    parameters = learner["learner_model_param"]
+    if int(parameters["num_class"]) > 1:
+        raise UnsupportedModelError(f"model: expected two classes, got {parameters['num_class']}")
+    if int(parameters.get("num_target", 1)) > 1:
+        raise UnsupportedModelError(f"model: expected one target, got {parameters['num_target']}")
+    for index, tree in enumerate(booster["model"]["trees"]):
+        if int(tree["tree_param"]["size_leaf_vector"]) > 1:
+            size = tree["tree_param"]["size_leaf_vector"]
+            raise UnsupportedModelError(f"model: expected scalar leaves, got vectors of {size} in tree {index}")
+        if any(tree.get("split_type", ())):
+            raise UnsupportedModelError(f"model: expected numerical splits, got a categorical one in tree {index}")
+
+
+def _read_base_score(text: str) -> float:
+    value = json.loads(text)
+    if isinstance(value, list):
+        if len(value) != 1:
+            raise UnsupportedModelError(f"model: expected one base score, got {len(value)}")
+        value = value[0]
+    return float(value)
+
+
+def _flatten(trees: Sequence[Any], base_score: float, num_features: int) -> ForestArrays:
+    sizes = [len(tree["left_children"]) for tree in trees]
+
+    def gather(field: str, dtype: DTypeLike) -> NDArray[Any]:
+        for index, (tree, size) in enumerate(zip(trees, sizes, strict=True)):
+            if len(tree[field]) != size:
+                raise InvalidModelError(
+                    f"model: expected {size} {field} in tree {index} (one for each node), got {len(tree[field])}"
+                )
+        try:
+            return np.array([entry for tree in trees for entry in tree[field]], dtype=dtype)
+        except (OverflowError, TypeError, ValueError) as error:
+            raise InvalidModelError(f"model: {field}: expected {np.dtype(dtype)} numbers: {error}") from error
+
+    left, right, feature = (gather(field, np.int32) for field in _INDEX_FIELDS)
+    return ForestArrays(
+        tree_begin=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        left=left,
+        right=right,
+        feature=feature,
+        value=gather("split_conditions", np.float32),
+        default_left=gather("default_left", np.uint8),
+        base_score=base_score,
+        num_features=num_features,
+    )

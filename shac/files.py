@@ -1,0 +1,160 @@
+"""Files that are whole or not there, and JSON that keeps the types of parameter values."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from shac.errors import DamagedFileError
+
+__all__ = ["dump_json", "parse_json", "write_atomic"]
+
+
+def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
+    """Write a file so that, whatever happens, it holds either the old bytes or all the new ones.
+
+    The bytes go to a temporary file in the same folder, are flushed to the disk, and take the name at last.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; its folder must exist.
+    data : bytes or str
+        Text is written as UTF-8, line ends as they are.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written. No temporary file stays behind.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_atomic(folder / "a.txt", "text")
+    >>> (folder / "a.txt").read_text(), len(list(folder.iterdir()))
+    ('text', 1)
+    """
+    target = Path(path)
+    content = data.encode() if isinstance(data, str) else data
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(temporary).chmod(0o666 & ~mask)  # mkstemp makes files that only their owner reads
+        Path(temporary).replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the new name itself on the disk, where the platform can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def dump_json(value: Any, what: str) -> str:
+    """Write JSON, with tags for the floats and tuples that JSON does not have.
+
+    Parameters
+    ----------
+    value : object
+        Mappings, lists, tuples, strings, bools, numbers and None.
+    what : str
+        What it is, for the error message.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If it holds anything else.
+
+    Examples
+    --------
+    >>> parse_json(dump_json([1, True, (None, float("inf"))], "example"), "example")
+    [1, True, (None, inf)]
+    """
+    return json.dumps(_to_plain(value, what), indent=2, allow_nan=False) + "\n"
+
+
+def parse_json(text: str | bytes, where: str) -> Any:
+    """Read what `dump_json` wrote.
+
+    Parameters
+    ----------
+    text : str or bytes
+        The JSON text.
+    where : str
+        Where it comes from, for the error message.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    DamagedFileError
+        If it is no JSON.
+    """
+    try:
+        return _from_plain(json.loads(text, parse_constant=_refuse_constant))
+    except (ValueError, RecursionError, TypeError, KeyError) as error:
+        raise DamagedFileError(f"{where}: expected JSON as the package writes it: {error}") from error
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _to_plain(value: Any, what: str) -> Any:
+    if value is None or type(value) in (bool, int, str):
+        return value
+    if type(value) is float:
+        return value if math.isfinite(value) else {"$float": repr(value)}
+    if type(value) is tuple:
+        return {"$tuple": [_to_plain(entry, what) for entry in value]}
+    if isinstance(value, list):
+        return [_to_plain(entry, what) for entry in value]
+    if isinstance(value, dict) and all(type(key) is str for key in value):
+        plain = {key: _to_plain(entry, what) for key, entry in value.items()}
+        # A mapping that looks like a tag is wrapped, so that it comes back as it was.
+        return {"$dict": plain} if len(plain) == 1 and next(iter(plain)).startswith("$") else plain
+    raise ValueError(
+        f"{what}: expected None, bools, numbers, strings, tuples, lists or mappings to save, "
+        f"got {value!r} of type {type(value).__name__}"
+    )
+
+
+def _from_plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_from_plain(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    match value:
+        case {"$float": str(text), **rest} if not rest:
+            return float(text)
+        case {"$tuple": list(entries), **rest} if not rest:
+            return tuple(_from_plain(entry) for entry in entries)
+        case {"$dict": dict(plain), **rest} if not rest:
+            return {key: _from_plain(entry) for key, entry in plain.items()}
+    return {key: _from_plain(entry) for key, entry in value.items()}

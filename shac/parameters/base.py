@@ -1,0 +1,228 @@
+"""What every parameter is: values, a prior, and an encoding to float32."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from shac.parameters.checks import checked_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["AbstractHyperParameter"]
+
+
+class AbstractHyperParameter:
+    """Base class of all parameters, also of those that users define.
+
+    A value is drawn as ``quantile(u)`` for a uniform u in (0, 1), and the classifiers see ``encode_array`` of it as
+    float32. The two together must not fall as u rises: with that, the compiled sampler runs the parameter without
+    calling Python in its loop.
+
+    A subclass defines `quantile` (and `cdf`, which plots and tests use), or only `sample`, which the sampler then calls
+    for every candidate, slower by orders of magnitude. It also overrides `encode_array`, `decode_array`, `to_text`
+    and `from_text` when its values are not floats, and `get_config` when its constructor takes more than a name and a
+    seed. `set_custom_parameter_class` makes the class known to saved searches.
+
+    Parameters
+    ----------
+    name : str
+        Key of the parameter in the mapping that evaluations get.
+    seed : int, optional
+        Seed of the parameter's own generator, which `sample` draws from.
+
+    Raises
+    ------
+    ValueError
+        If `name` is not a non-empty string.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class Triangular(AbstractHyperParameter):
+    ...     def quantile(self, u):
+    ...         return np.sqrt(u)
+    ...
+    ...     def cdf(self, encoded):
+    ...         return np.clip(encoded, 0, 1) ** 2
+    >>> float(Triangular("x").quantile(np.array([0.25]))[0])
+    0.5
+    """
+
+    def __init__(self, name: str, seed: int | None = None) -> None:
+        self.name = checked_name(name)
+        self.set_seed(seed)
+
+    @property
+    def seed(self) -> int | None:
+        """Seed of the parameter's own generator; None when it is fresh."""
+        return self._seed
+
+    def set_seed(self, seed: int | None) -> None:
+        """Start the parameter's own generator again.
+
+        Parameters
+        ----------
+        seed : int or None
+            None for a fresh one.
+
+        Raises
+        ------
+        ValueError
+            If `seed` is negative.
+        """
+        self.random = np.random.default_rng(seed)
+        self._seed = seed
+
+    @property
+    def has_quantile(self) -> bool:
+        """Whether the compiled sampler can run the parameter."""
+        return type(self).quantile is not AbstractHyperParameter.quantile
+
+    @property
+    def columns(self) -> tuple[AbstractHyperParameter, ...]:
+        """One scalar parameter for each encoded column."""
+        return (self,)
+
+    def column_names(self) -> list[str]:
+        """Names of the encoded columns."""
+        return [self.name]
+
+    def quantile(self, u: NDArray[np.float64]) -> NDArray[Any]:
+        """Turn uniforms in (0, 1) into values of the prior; must not fall, once encoded, as u rises.
+
+        Parameters
+        ----------
+        u : ndarray of float64, shape (n,)
+
+        Returns
+        -------
+        ndarray, shape (n,)
+
+        Raises
+        ------
+        NotImplementedError
+            If the parameter can only be sampled.
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines no quantile")
+
+    def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
+        """Give the prior probability that an encoded value is below each threshold.
+
+        Parameters
+        ----------
+        encoded : array_like of float32, shape (n,)
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+
+        Raises
+        ------
+        NotImplementedError
+            If the parameter can only be sampled.
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines no cdf")
+
+    def encode_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
+        """Encode values as the classifiers see them.
+
+        Parameters
+        ----------
+        values : sequence, shape (n,)
+
+        Returns
+        -------
+        ndarray of float32, shape (n,)
+        """
+        with np.errstate(over="ignore"):
+            return np.asarray(values, dtype=np.float64).astype(np.float32)
+
+    def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
+        """Turn encoded values into values of the parameter.
+
+        Parameters
+        ----------
+        encoded : array_like of float32, shape (n,)
+
+        Returns
+        -------
+        ndarray, shape (n,)
+        """
+        return np.asarray(encoded, dtype=np.float64)
+
+    def encode(self, value: Any) -> float:
+        """Encode one value."""
+        return float(self.encode_array([value])[0])
+
+    def decode(self, encoded: float) -> Any:
+        """Decode one encoded value."""
+        return self.decode_array(np.array([encoded], dtype=np.float32)).tolist()[0]
+
+    def sample(self) -> Any:
+        """Draw one value from the parameter's own generator, `random`."""
+        return self.sample_array(1, self.random)[0]
+
+    def sample_array(self, n: int, random: np.random.Generator) -> list[Any]:
+        """Draw `n` values from a given generator.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        random : numpy.random.Generator
+            Where the randomness comes from.
+
+        Returns
+        -------
+        list
+        """
+        if self.has_quantile:
+            # The same uniforms as the core's, strictly inside (0, 1); a float64 from `random` can be 0.
+            values: list[Any] = self.quantile((random.integers(0, 2**52, n) + 0.5) / 2**52).tolist()
+            return values
+        if type(self).sample is AbstractHyperParameter.sample:
+            raise NotImplementedError(f"{type(self).__name__}: expected a class that defines quantile or sample")
+        own, self.random = self.random, random
+        try:
+            return [self.sample() for _ in range(n)]
+        finally:
+            self.random = own
+
+    def to_text(self, value: Any) -> str:
+        """Write a value as a CSV field, to the last bit."""
+        return repr(value)
+
+    def from_text(self, text: str) -> Any:
+        """Read a value back from its CSV field.
+
+        Raises
+        ------
+        ValueError
+            If the text is no value of the parameter.
+        """
+        return float(text)
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the arguments that build the parameter again, in types that JSON has."""
+        return {"name": self.name, "seed": self.seed}
+
+    @classmethod
+    def load_from_config(cls, config: dict[str, Any]) -> Self:
+        """Build a parameter from what `get_config` gave."""
+        return cls(**config)
+
+    def __eq__(self, other: object) -> bool:
+        # repr tells 1 from True and from 1.0, and nan equals nan.
+        return type(other) is type(self) and repr(self.get_config()) == repr(other.get_config())
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.name))
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items() if (k, v) != ("seed", None))
+        return f"{type(self).__name__}({arguments})"

@@ -1,0 +1,186 @@
+"""Parameters that take floats."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shac.parameters.base import AbstractHyperParameter
+from shac.parameters.checks import checked_number, checked_range
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["LogUniformHyperParameter", "NormalContinuousHyperParameter", "UniformContinuousHyperParameter"]
+
+
+def encode_logarithm(values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
+    """Natural logarithm in float64, rounded to float32; -inf and NaN for what has none."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(np.asarray(values, dtype=np.float64)).astype(np.float32)
+
+
+class UniformContinuousHyperParameter(AbstractHyperParameter):
+    """A float, uniform between two bounds.
+
+    Parameters
+    ----------
+    name : str
+        Key of the parameter.
+    min_value, max_value : float
+        Bounds.
+    log_encode : bool
+        Whether the classifiers see the natural logarithm; values stay uniform.
+    seed : int, optional
+        Seed of the parameter's own generator.
+
+    Raises
+    ------
+    ValueError
+        If a bound is not finite, `min_value` is not below `max_value`, or not positive with `log_encode`.
+
+    Examples
+    --------
+    >>> UniformContinuousHyperParameter("dropout", 0.0, 0.5).quantile(np.array([0.5])).tolist()
+    [0.25]
+    """
+
+    def __init__(
+        self, name: str, min_value: float, max_value: float, log_encode: bool = False, seed: int | None = None
+    ) -> None:
+        super().__init__(name, seed)
+        self.min_value = checked_number(name, "min_value", min_value)
+        self.max_value = checked_number(name, "max_value", max_value)
+        self.log_encode = bool(log_encode)
+        checked_range(name, self.min_value, self.max_value, positive=self.log_encode)
+
+    def quantile(self, u: NDArray[np.float64]) -> NDArray[Any]:
+        values = self.min_value + np.asarray(u) * (self.max_value - self.min_value)
+        return np.clip(values, self.min_value, self.max_value)
+
+    def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
+        below = np.asarray(encoded, dtype=np.float64)
+        if self.log_encode:
+            with np.errstate(over="ignore"):
+                below = np.exp(below)
+        return np.clip((below - self.min_value) / (self.max_value - self.min_value), 0.0, 1.0)
+
+    def encode_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
+        return encode_logarithm(values) if self.log_encode else super().encode_array(values)
+
+    def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
+        values = np.asarray(encoded, dtype=np.float64)
+        return np.exp(values) if self.log_encode else values
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "min_value": self.min_value,
+            "max_value": self.max_value,
+            "log_encode": self.log_encode,
+            "seed": self.seed,
+        }
+
+
+class LogUniformHyperParameter(AbstractHyperParameter):
+    """A float whose logarithm is uniform between those of two bounds; the classifiers see the logarithm.
+
+    Parameters
+    ----------
+    name : str
+        Key of the parameter.
+    min_value, max_value : float
+        Bounds, positive.
+    seed : int, optional
+        Seed of the parameter's own generator.
+
+    Raises
+    ------
+    ValueError
+        If a bound is not finite or not positive, or `min_value` is not below `max_value`.
+
+    Examples
+    --------
+    >>> LogUniformHyperParameter("lr", 1e-4, 1e-2).quantile(np.array([0.5])).round(12).tolist()
+    [0.001]
+    """
+
+    def __init__(self, name: str, min_value: float, max_value: float, seed: int | None = None) -> None:
+        super().__init__(name, seed)
+        self.min_value = checked_number(name, "min_value", min_value)
+        self.max_value = checked_number(name, "max_value", max_value)
+        checked_range(name, self.min_value, self.max_value, positive=True)
+        self._log_min, self._log_max = math.log(self.min_value), math.log(self.max_value)
+
+    def quantile(self, u: NDArray[np.float64]) -> NDArray[Any]:
+        values = np.exp(self._log_min + np.asarray(u) * (self._log_max - self._log_min))
+        return np.clip(values, self.min_value, self.max_value)
+
+    def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
+        width = self._log_max - self._log_min
+        below = np.asarray(encoded, dtype=np.float64) - self._log_min
+        return np.clip(below / width, 0.0, 1.0) if width > 0 else (below > 0).astype(np.float64)
+
+    def encode_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
+        return encode_logarithm(values)
+
+    def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
+        return np.exp(np.asarray(encoded, dtype=np.float64))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "min_value": self.min_value,
+            "max_value": self.max_value,
+            "seed": self.seed,
+        }
+
+
+class NormalContinuousHyperParameter(AbstractHyperParameter):
+    """A float of a normal distribution.
+
+    Parameters
+    ----------
+    name : str
+        Key of the parameter.
+    mean, std : float
+        Mean and standard deviation.
+    seed : int, optional
+        Seed of the parameter's own generator.
+
+    Raises
+    ------
+    ValueError
+        If `mean` or `std` is not finite, or `std` is not positive.
+
+    Examples
+    --------
+    >>> NormalContinuousHyperParameter("x", 3.0, 2.0).quantile(np.array([0.5])).tolist()
+    [3.0]
+    """
+
+    def __init__(self, name: str, mean: float, std: float, seed: int | None = None) -> None:
+        super().__init__(name, seed)
+        self.mean = checked_number(name, "mean", mean)
+        self.std = checked_number(name, "std", std)
+        if self.std <= 0:
+            raise ValueError(f"parameter {name!r}: std: expected a positive number, got {std!r}")
+
+    def quantile(self, u: NDArray[np.float64]) -> NDArray[Any]:
+        from scipy.special import ndtri
+
+        values: NDArray[np.float64] = self.mean + self.std * ndtri(u)
+        return values
+
+    def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
+        from scipy.special import ndtr
+
+        below: NDArray[np.float64] = ndtr((np.asarray(encoded, dtype=np.float64) - self.mean) / self.std)
+        return below
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "mean": self.mean, "std": self.std, "seed": self.seed}

@@ -1,0 +1,139 @@
+"""Parameters that take one of a list of values."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shac.parameters.base import AbstractHyperParameter
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["DiscreteHyperParameter"]
+
+
+class DiscreteHyperParameter(AbstractHyperParameter):
+    """One of a list of values, all equally likely; encoded as the value's place in the list.
+
+    Values keep their types: True, 1, 1.0 and '1' are four different ones. NumPy scalars become the Python values that
+    they hold.
+
+    Parameters
+    ----------
+    name : str
+        Key of the parameter.
+    values : sequence of hashable
+        None, strings, bools, numbers and tuples of these can be saved; others only live in memory.
+    seed : int, optional
+        Seed of the parameter's own generator.
+
+    Raises
+    ------
+    ValueError
+        If `values` is empty, holds a value twice, or one that is not hashable.
+
+    Examples
+    --------
+    >>> parameter = DiscreteHyperParameter("optimiser", ["sgd", "adam", None])
+    >>> parameter.encode("adam"), parameter.decode(2.0)
+    (1.0, None)
+    """
+
+    def __init__(self, name: str, values: Sequence[Hashable], seed: int | None = None) -> None:
+        super().__init__(name, seed)
+        if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
+            raise ValueError(f"parameter {name!r}: values: expected a sequence of values, got {values!r}")
+        self.values: list[Any] = [_to_builtin(value) for value in values]
+        if not self.values:
+            raise ValueError(f"parameter {name!r}: values: expected at least one value, got an empty sequence")
+        self._index: dict[Any, int] = {}
+        for index, value in enumerate(self.values):
+            try:
+                first = self._index.setdefault(_identity(value), index)
+            except TypeError:
+                raise ValueError(f"parameter {name!r}: values: expected hashable values, got {value!r}") from None
+            if first != index:
+                raise ValueError(f"parameter {name!r}: values: expected different values, got {value!r} twice")
+        self._objects = np.empty(len(self.values), dtype=object)
+        self._objects[:] = self.values
+        self._texts = _distinct_texts(self.values)
+        self._from_text = {text: index for index, text in enumerate(self._texts)}
+
+    def quantile(self, u: NDArray[np.float64]) -> NDArray[Any]:
+        places = (np.asarray(u) * len(self.values)).astype(np.int64)
+        result: NDArray[Any] = self._objects[np.minimum(places, len(self.values) - 1)]
+        return result
+
+    def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
+        below = np.ceil(np.asarray(encoded, dtype=np.float64))
+        result: NDArray[np.float64] = np.clip(below / len(self.values), 0.0, 1.0)
+        return result
+
+    def encode_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
+        return np.array([self.index_of(value) for value in values], dtype=np.float32)
+
+    def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
+        numbers = np.asarray(encoded, dtype=np.float64)
+        places = np.where(np.isfinite(numbers), numbers, -1).astype(np.int64)
+        wrong = (places != numbers) | (places < 0) | (places >= len(self.values))
+        if wrong.any():
+            raise ValueError(
+                f"parameter {self.name!r}: expected whole numbers from 0 to {len(self.values) - 1}, "
+                f"got {numbers[wrong][0]!s}"
+            )
+        result: NDArray[Any] = self._objects[places]
+        return result
+
+    def index_of(self, value: Any) -> int:
+        """Return the place of a value.
+
+        Raises
+        ------
+        ValueError
+            If it is not one of the parameter's values.
+        """
+        try:
+            return self._index[_identity(_to_builtin(value))]
+        except (KeyError, TypeError):
+            raise ValueError(f"parameter {self.name!r}: expected one of {self.values!r}, got {value!r}") from None
+
+    def to_text(self, value: Any) -> str:
+        return self._texts[self.index_of(value)]
+
+    def from_text(self, text: str) -> Any:
+        try:
+            return self.values[self._from_text[text]]
+        except KeyError:
+            raise ValueError(f"parameter {self.name!r}: expected one of {self._texts!r}, got {text!r}") from None
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "values": list(self.values), "seed": self.seed}
+
+
+def _to_builtin(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _identity(value: Any) -> Any:
+    """Give a key under which values of different types differ, 0.0 differs from -0.0, and NaN equals itself."""
+    if isinstance(value, float):
+        return (float, "nan" if math.isnan(value) else value.hex())
+    if isinstance(value, tuple):
+        return (tuple, tuple(_identity(entry) for entry in value))
+    hash(value)
+    return (type(value), value)
+
+
+def _distinct_texts(values: list[Any]) -> list[str]:
+    """One text for each value: its str where no other value has the same, else its repr and, at last, its place."""
+    texts = [str(value) for value in values]
+    for fallback in ([repr(value) for value in values], [f"#{i}:{value!r}" for i, value in enumerate(values)]):
+        counts = Counter(texts)
+        texts = [other if counts[text] > 1 else text for text, other in zip(texts, fallback, strict=True)]
+    return texts

@@ -1,0 +1,134 @@
+"""Parameters that take integers between two bounds."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shac.parameters.base import AbstractHyperParameter
+from shac.parameters.checks import checked_integer
+from shac.parameters.continuous import encode_logarithm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["IntegerHyperParameter", "LogIntegerHyperParameter"]
+
+_LARGEST = 2**53  # beyond it float64 skips integers
+
+
+class IntegerHyperParameter(AbstractHyperParameter):
+    """An integer, uniform between two bounds that both count.
+
+    Parameters
+    ----------
+    name : str
+        Key of the parameter.
+    min_value, max_value : int
+        Smallest and largest value, up to 2**53 in magnitude.
+    seed : int, optional
+        Seed of the parameter's own generator.
+
+    Raises
+    ------
+    ValueError
+        If a bound is not an integer or out of range, or `min_value` is above `max_value`.
+
+    Examples
+    --------
+    >>> IntegerHyperParameter("depth", 1, 4).quantile(np.array([0.1, 0.6, 0.9])).tolist()
+    [1, 3, 4]
+    """
+
+    def __init__(self, name: str, min_value: int, max_value: int, seed: int | None = None) -> None:
+        super().__init__(name, seed)
+        self.min_value = checked_integer(name, "min_value", min_value)
+        self.max_value = checked_integer(name, "max_value", max_value)
+        if not self.min_value <= self.max_value:
+            raise ValueError(
+                f"parameter {name!r}: expected min_value <= max_value, got min_value={min_value!r}, "
+                f"max_value={max_value!r}"
+            )
+        if self.min_value < -_LARGEST or self.max_value > _LARGEST or self.max_value - self.min_value >= _LARGEST:
+            raise ValueError(
+                f"parameter {name!r}: expected bounds and a range within 2**53, got {min_value!r} to {max_value!r}"
+            )
+
+    def quantile(self, u: NDArray[np.float64]) -> NDArray[Any]:
+        count = self.max_value - self.min_value + 1
+        return self.min_value + np.minimum((np.asarray(u) * count).astype(np.int64), count - 1)
+
+    def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
+        below = np.ceil(np.asarray(encoded, dtype=np.float64)) - self.min_value
+        return np.clip(below / (self.max_value - self.min_value + 1), 0.0, 1.0)
+
+    def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
+        return np.rint(np.asarray(encoded, dtype=np.float64)).astype(np.int64)
+
+    def from_text(self, text: str) -> Any:
+        return int(text)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "min_value": self.min_value,
+            "max_value": self.max_value,
+            "seed": self.seed,
+        }
+
+
+class LogIntegerHyperParameter(IntegerHyperParameter):
+    """An integer whose logarithm is spread evenly; the classifiers see the logarithm.
+
+    The value is a log-uniform number between ``min_value - 1/2`` and ``max_value + 1/2``, rounded.
+
+    Parameters
+    ----------
+    name : str
+        Key of the parameter.
+    min_value, max_value : int
+        Smallest (at least 1) and largest value.
+    seed : int, optional
+        Seed of the parameter's own generator.
+
+    Raises
+    ------
+    ValueError
+        If a bound is not an integer or out of range, or `min_value` is above `max_value` or below 1.
+
+    Examples
+    --------
+    >>> LogIntegerHyperParameter("width", 1, 100).quantile(np.array([0.0, 0.5, 1.0])).tolist()
+    [1, 7, 100]
+    """
+
+    def __init__(self, name: str, min_value: int, max_value: int, seed: int | None = None) -> None:
+        super().__init__(name, min_value, max_value, seed)
+        if self.min_value < 1:
+            raise ValueError(
+                f"parameter {name!r}: min_value: expected at least 1 for logarithms, got {self.min_value!r}"
+            )
+        self._log_min, self._log_max = math.log(self.min_value - 0.5), math.log(self.max_value + 0.5)
+
+    def quantile(self, u: NDArray[np.float64]) -> NDArray[Any]:
+        values = np.exp(self._log_min + np.asarray(u) * (self._log_max - self._log_min))
+        return np.clip(np.floor(values + 0.5), self.min_value, self.max_value).astype(np.int64)
+
+    def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
+        with np.errstate(over="ignore", divide="ignore"):
+            # Encoded integers are rounded logarithms: a threshold at one of them lies within an ulp of it.
+            bound = np.exp(np.asarray(encoded, dtype=np.float64))
+            nearest = np.clip(np.rint(bound), 1, self.max_value + 1)
+            below = np.where(encode_logarithm(nearest) < np.asarray(encoded), nearest + 0.5, nearest - 0.5)
+            below = np.where(bound > self.max_value + 0.5, self.max_value + 0.5, below)
+            return np.clip((np.log(below) - self._log_min) / (self._log_max - self._log_min), 0.0, 1.0)
+
+    def encode_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
+        return encode_logarithm(values)
+
+    def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
+        return np.rint(np.exp(np.asarray(encoded, dtype=np.float64))).astype(np.int64)

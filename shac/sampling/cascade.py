@@ -1,0 +1,541 @@
+"""The cascade of classifiers over a search space."""
+
+from __future__ import annotations
+
+import logging
+import operator
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+
+import numpy as np
+
+from shac.errors import InvalidModelError
+from shac.export import export_forest
+from shac.sampling.bins import ThresholdBins
+from shac.sampling.extension import core
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from shac.export import Model
+    from shac.parameters import AbstractHyperParameter
+    from shac.space import HyperParameterList
+
+__all__ = ["Cascade", "Draw", "SampleReport"]
+
+_logger = logging.getLogger("shac")
+
+Method = Literal["auto", "plain"]
+
+_LARGEST_SEED = 2**64 - 1
+_LARGEST_COUNT = 2**63 - 1
+_PYTHON_BLOCK = 4096  # part of the definition of a seed's candidates: do not change
+
+
+@dataclass(frozen=True, slots=True)
+class SampleReport:
+    """What a call of `Cascade.sample` did.
+
+    Parameters
+    ----------
+    candidates : int
+        Candidates drawn, up to the one that ended the call. The same for any number of threads.
+    rejected_by_stage : tuple of int
+        How many of them each stage dropped.
+    seconds : float
+        Wall-clock time of the call.
+    exhausted : bool
+        True when `max_candidates` ended the call before all samples were found.
+    method : str
+        The method that drew them.
+    """
+
+    candidates: int
+    rejected_by_stage: tuple[int, ...]
+    seconds: float
+    exhausted: bool
+    method: str = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Samples with their values, and where the stream of candidates was left.
+
+    Parameters
+    ----------
+    rows : list of list
+        Values of each sample, a flat row of the space.
+    X : ndarray of float32, shape (num_samples, num_columns)
+        The same, encoded.
+    next_candidate : int
+        Number of the first candidate not drawn.
+    report : SampleReport
+        Counts and time.
+    """
+
+    rows: list[list[Any]]
+    X: NDArray[np.float32]
+    next_candidate: int
+    report: SampleReport
+
+
+class Cascade:
+    """Fitted classifiers in order, compiled; a row passes when every stage accepts it.
+
+    Decisions are those of ``XGBClassifier.predict`` for every row, and margins are those of
+    ``predict(output_margin=True)`` to the last bit (section 3 of arXiv 1805.10255 describes the cascade).
+
+    Parameters
+    ----------
+    models : sequence of xgboost.XGBClassifier or xgboost.Booster
+        One for each stage, in order; may be empty. Of a classifier trained with early stopping the best iteration is
+        used.
+    space : HyperParameterList
+        The search space; each of its columns is a feature of the models.
+
+    Raises
+    ------
+    TypeError
+        If a model is neither an ``XGBClassifier`` nor a ``Booster``.
+    UnsupportedModelError
+        If a model is of a kind that the cascade cannot run.
+    InvalidModelError
+        If a model's trees are broken.
+    ValueError
+        If a model was trained on another number of features than the space has columns.
+
+    Examples
+    --------
+    >>> import numpy as np, shac, xgboost
+    >>> space = shac.HyperParameterList([shac.UniformHP("x", 0.0, 1.0), shac.UniformHP("y", 0.0, 1.0)])
+    >>> X = np.random.default_rng(0).random((100, 2), dtype=np.float32)
+    >>> model = xgboost.XGBClassifier(n_estimators=20).fit(X, X[:, 0] > 0.5)
+    >>> cascade = shac.Cascade([model], space)
+    >>> samples, report = cascade.sample(1000, seed=1)
+    >>> samples.shape, bool((model.predict(samples) == 1).all()), report.exhausted
+    ((1000, 2), True, False)
+    """
+
+    def __init__(self, models: Sequence[Model], space: HyperParameterList) -> None:
+        self._space = space
+        self._forests: tuple[core.Forest, ...] = ()
+        self._bins: dict[int, ThresholdBins] = {}
+        self._core_space: core.Space | None = None
+        self._set_stages(tuple(_compile(model, stage) for stage, model in enumerate(models)))
+
+    @property
+    def space(self) -> HyperParameterList:
+        """The search space."""
+        return self._space
+
+    @property
+    def num_stages(self) -> int:
+        """Number of classifiers."""
+        return len(self._forests)
+
+    def extended(self, model: Model) -> Self:
+        """Return a cascade with one more stage; the others are shared, not compiled again.
+
+        Parameters
+        ----------
+        model : xgboost.XGBClassifier or xgboost.Booster
+            The new last stage.
+
+        Returns
+        -------
+        Cascade
+
+        Raises
+        ------
+        TypeError, UnsupportedModelError, InvalidModelError, ValueError
+            As the constructor.
+        """
+        return self._with_stages((*self._forests, _compile(model, self.num_stages)))
+
+    def prefix(self, num_stages: int) -> Self:
+        """Return the cascade of the first `num_stages` stages.
+
+        Raises
+        ------
+        ValueError
+            If the cascade has fewer stages, or `num_stages` is negative.
+        """
+        num_stages = _integer("num_stages", num_stages, 0, self.num_stages)
+        return self if num_stages == self.num_stages else self._with_stages(self._forests[:num_stages])
+
+    def accepts(self, X: ArrayLike, relax: int = 0, *, threads: int | None = None) -> NDArray[np.bool_]:
+        """Tell which rows fail at most `relax` stages.
+
+        Parameters
+        ----------
+        X : array_like, shape (num_rows, num_columns)
+            Encoded rows. Cast to float32, as XGBoost casts; NaN goes the default way of each split, infinities are
+            compared as numbers, as in ``XGBClassifier.predict``.
+        relax : int
+            Stages that a row may fail.
+        threads : int, optional
+            Threads to use; all cores by default.
+
+        Returns
+        -------
+        ndarray of bool, shape (num_rows,)
+
+        Raises
+        ------
+        ValueError
+            If `X` does not have two dimensions and a column for each of the space, or `relax` is negative.
+        """
+        passed: NDArray[np.bool_] = self.dropped_at(X, relax, threads=threads) == -1
+        return passed
+
+    def dropped_at(self, X: ArrayLike, relax: int = 0, *, threads: int | None = None) -> NDArray[np.int32]:
+        """Tell at which stage each row fails for the (`relax` + 1)-th time; -1 for rows that pass.
+
+        Parameters
+        ----------
+        X, relax, threads
+            As in `accepts`.
+
+        Returns
+        -------
+        ndarray of int32, shape (num_rows,)
+
+        Raises
+        ------
+        ValueError
+            As `accepts`.
+        """
+        relax = _integer("relax", relax, 0, _LARGEST_COUNT)
+        return self._core.dropped_at(self._rows(X), relax, _thread_count(threads))
+
+    def margins(self, X: ArrayLike, *, threads: int | None = None) -> NDArray[np.float32]:
+        """Compute every stage's margin, as ``predict(output_margin=True)`` does.
+
+        Parameters
+        ----------
+        X, threads
+            As in `accepts`.
+
+        Returns
+        -------
+        ndarray of float32, shape (num_rows, num_stages)
+
+        Raises
+        ------
+        ValueError
+            As `accepts`.
+        """
+        return self._core.margins(self._rows(X), _thread_count(threads))
+
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int | None = None,
+        threads: int | None = None,
+        relax: int = 0,
+        max_candidates: int | None = None,
+        method: Method = "auto",
+    ) -> tuple[NDArray[np.float32], SampleReport]:
+        """Draw the first `n` candidates of a seed's stream that the cascade accepts.
+
+        Candidate j is a function of the seed and j alone, so the result does not depend on the number of threads.
+
+        Parameters
+        ----------
+        n : int
+            Samples wanted.
+        seed : int, optional
+            In [0, 2**64); a fresh one by default.
+        threads : int, optional
+            Threads to use; all cores by default.
+        relax : int
+            Stages that a sample may fail.
+        max_candidates : int, optional
+            Ends the call after so many candidates; the samples found so far come back.
+        method : {'auto', 'plain'}
+            'plain' is rejection from the prior; 'auto' chooses the fastest.
+
+        Returns
+        -------
+        X : ndarray of float32, shape (at most n, num_columns)
+            Encoded samples.
+        report : SampleReport
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of its range.
+        KeyboardInterrupt
+            On Ctrl-C, within 0.2 s.
+        """
+        draw = self.draw(
+            n,
+            seed=seed,
+            threads=threads,
+            relax=relax,
+            max_candidates=max_candidates,
+            method=method,
+            values=False,
+        )
+        return draw.X, draw.report
+
+    def draw(
+        self,
+        n: int,
+        *,
+        seed: int | None = None,
+        threads: int | None = None,
+        relax: int = 0,
+        max_candidates: int | None = None,
+        method: Method = "auto",
+        first_candidate: int = 0,
+        max_gap: int | None = None,
+        values: bool = True,
+        block_size: int = 0,
+    ) -> Draw:
+        """Draw samples as `sample` does, with their values, from any place of the stream.
+
+        Parameters
+        ----------
+        n, seed, threads, relax, max_candidates, method
+            As in `sample`.
+        first_candidate : int
+            Number of the first candidate to draw.
+        max_gap : int, optional
+            Ends the call when so many candidates in a row gave no sample.
+        values : bool
+            Whether the rows of values are wanted.
+        block_size : int
+            Candidates that a thread takes at once; 0 leaves it to the core. Does not change the result.
+
+        Returns
+        -------
+        Draw
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of its range.
+        """
+        if method not in get_args(Method):
+            raise ValueError(f"method: expected one of {get_args(Method)}, got {method!r}")
+        request = {
+            "count": _integer("n", n, 0, _LARGEST_COUNT),
+            "seed": secrets.randbits(64) if seed is None else _integer("seed", seed, 0, _LARGEST_SEED),
+            "relax": _integer("relax", relax, 0, _LARGEST_COUNT),
+            "first_candidate": _integer("first_candidate", first_candidate, 0, _LARGEST_COUNT),
+            "block_size": _integer("block_size", block_size, 0, 1 << 20),
+        }
+        limits = {
+            "max_candidates": _LARGEST_COUNT
+            if max_candidates is None
+            else _integer("max_candidates", max_candidates, 0, _LARGEST_COUNT),
+            "max_gap": _LARGEST_COUNT if max_gap is None else _integer("max_gap", max_gap, 0, _LARGEST_COUNT),
+        }
+        started = time.perf_counter()
+        pieces = _Pieces(self.num_stages)
+        wanted = request["count"]
+        while True:
+            piece = (self._draw_compiled if self._space.has_quantile else self._draw_in_python)(
+                request, limits, _thread_count(threads), values=values
+            )
+            pieces.add(piece)
+            if piece.end != "count" or pieces.num_samples == wanted:
+                break
+            # The exact forest refused a value that its bin had let pass: the next candidates take its place.
+            request |= {"count": wanted - pieces.num_samples}
+            request |= {"first_candidate": piece.next_candidate}
+            limits["max_candidates"] -= piece.num_drawn
+        return pieces.finish(started, self._space.num_columns)
+
+    def _draw_compiled(self, request: dict[str, int], limits: dict[str, int], threads: int, *, values: bool) -> _Piece:
+        if self._core_space is None:
+            self._core_space = self._compile_space()
+        result = core.sample(self._core, self._core_space, threads=threads, **request, **limits)
+        uniforms = result["uniforms"]
+        X = np.empty(uniforms.shape, dtype=np.float32)
+        for c, column in enumerate(self._space.columns):
+            X[:, c] = column.encode_array(column.quantile(uniforms[:, c]))
+        passed = self._core.dropped_at(X, request["relax"], threads) == -1
+        if not passed.all():
+            _logger.debug("redrawing %d samples that rounded onto a threshold", int((~passed).sum()))
+        return _Piece(
+            rows=self._space.values_from_uniforms(uniforms[passed]) if values else [],
+            X=X[passed],
+            num_drawn=result["num_drawn"],
+            next_candidate=request["first_candidate"] + result["num_drawn"],
+            rejected_by_stage=np.array(result["rejected_by_stage"], dtype=np.int64),
+            end=result["end"],
+        )
+
+    def _draw_in_python(self, request: dict[str, int], limits: dict[str, int], threads: int, *, values: bool) -> _Piece:
+        """Rejection for parameters that can only be sampled: blocks from Python, decisions from the core."""
+        first, wanted = request["first_candidate"], request["count"]
+        rejected = np.zeros(self.num_stages, dtype=np.int64)
+        kept_rows: list[list[Any]] = []
+        kept_X: list[NDArray[np.float32]] = []
+        drawn = gap = num_kept = 0
+        end: Literal["count", "candidates", "gap"] = "count"
+        while num_kept < wanted:
+            if gap >= limits["max_gap"]:
+                end = "gap"
+                break
+            if drawn >= limits["max_candidates"]:
+                end = "candidates"
+                break
+            block, offset = divmod(first + drawn, _PYTHON_BLOCK)
+            rows = self._space.sample_rows(_PYTHON_BLOCK, np.random.default_rng([request["seed"], block]))[offset:]
+            rows = rows[: limits["max_candidates"] - drawn]
+            X = self._space.encode_rows(rows)
+            dropped = self._core.dropped_at(X, request["relax"], threads)
+            stop = _end_of_block(dropped == -1, wanted - num_kept, gap, limits["max_gap"])
+            passed = np.flatnonzero(dropped[:stop] == -1)
+            rejected += np.bincount(dropped[:stop][dropped[:stop] >= 0], minlength=self.num_stages)
+            kept_X.append(X[passed])
+            if values:
+                kept_rows.extend(rows[i] for i in passed)
+            num_kept += passed.size
+            gap = gap + stop if passed.size == 0 else stop - 1 - int(passed[-1])
+            drawn += stop
+        return _Piece(
+            rows=kept_rows,
+            X=np.concatenate([np.empty((0, self._space.num_columns), dtype=np.float32), *kept_X]),
+            num_drawn=drawn,
+            next_candidate=first + drawn,
+            rejected_by_stage=rejected,
+            end=end,
+        )
+
+    def _rows(self, X: ArrayLike) -> NDArray[np.float32]:
+        with np.errstate(over="ignore"):  # beyond float32 is an infinity, as for XGBoost
+            rows = np.ascontiguousarray(X, dtype=np.float32)
+        expected = self._space.num_columns
+        if rows.ndim != 2 or rows.shape[1] != expected:
+            raise ValueError(f"X: expected an array of shape (rows, {expected}), got shape {np.shape(X)}")
+        return rows
+
+    def _with_stages(self, forests: tuple[core.Forest, ...]) -> Self:
+        other = object.__new__(type(self))
+        other._space = self._space
+        other._bins = self._bins
+        other._core_space = None
+        other._set_stages(forests)
+        return other
+
+    def _set_stages(self, forests: tuple[core.Forest, ...]) -> None:
+        expected = self._space.num_columns
+        for stage, forest in enumerate(forests):
+            if forest.num_features != expected:
+                raise ValueError(
+                    f"models: expected {expected} features (the columns of the space), "
+                    f"got {forest.num_features} in the model of stage {stage}"
+                )
+        self._forests = forests
+        self._core = core.Cascade(forests, expected)
+
+    def _compile_space(self) -> core.Space:
+        columns = []
+        for c, parameter in enumerate(self._space.columns):
+            thresholds = [forest.thresholds(c) for forest in self._forests]
+            merged = np.concatenate([np.empty(0, dtype=np.float32), *thresholds])
+            columns.append(self._bins_of(parameter).column(merged))
+        return core.Space(columns)
+
+    def _bins_of(self, parameter: AbstractHyperParameter) -> ThresholdBins:
+        """Columns of one multi-parameter share a marginal, and so its edges."""
+        return self._bins.setdefault(id(parameter), ThresholdBins(parameter))
+
+    def __repr__(self) -> str:
+        return f"Cascade({self.num_stages} stages, {self._space.num_columns} columns)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    rows: list[list[Any]]
+    X: NDArray[np.float32]
+    num_drawn: int
+    next_candidate: int
+    rejected_by_stage: NDArray[np.int64]
+    end: Literal["count", "candidates", "gap"]
+
+
+class _Pieces:
+    """The pieces that one call was drawn in; nearly always one."""
+
+    def __init__(self, num_stages: int) -> None:
+        self._pieces: list[_Piece] = []
+        self._num_stages = num_stages
+
+    def add(self, piece: _Piece) -> None:
+        self._pieces.append(piece)
+
+    @property
+    def num_samples(self) -> int:
+        return sum(len(piece.X) for piece in self._pieces)
+
+    def finish(self, started: float, num_columns: int) -> Draw:
+        last = self._pieces[-1]
+        rejected = sum((p.rejected_by_stage for p in self._pieces), np.zeros(self._num_stages, dtype=np.int64))
+        report = SampleReport(
+            candidates=sum(piece.num_drawn for piece in self._pieces),
+            rejected_by_stage=tuple(rejected.tolist()),
+            seconds=time.perf_counter() - started,
+            exhausted=last.end == "candidates",
+        )
+        return Draw(
+            rows=[row for piece in self._pieces for row in piece.rows],
+            X=np.concatenate([np.empty((0, num_columns), dtype=np.float32), *(p.X for p in self._pieces)]),
+            next_candidate=last.next_candidate,
+            report=report,
+        )
+
+
+def _compile(model: Model, stage: int) -> core.Forest:
+    arrays = export_forest(model)
+    try:
+        return core.Forest(
+            tree_begin=arrays.tree_begin,
+            left=arrays.left,
+            right=arrays.right,
+            feature=arrays.feature,
+            value=arrays.value,
+            default_left=arrays.default_left,
+            base_score=arrays.base_score,
+            num_features=arrays.num_features,
+        )
+    except ValueError as error:
+        raise InvalidModelError(f"models: the model of stage {stage} is broken: {error}") from error
+
+
+def _end_of_block(passed: NDArray[np.bool_], wanted: int, gap: int, max_gap: int) -> int:
+    """Rows of a block that count: up to the last sample wanted, or the row that makes the gap too long."""
+    hits = np.flatnonzero(passed)[:wanted]
+    starts = np.concatenate([[-gap], hits + 1])
+    ends = np.concatenate([hits, [len(passed)]])
+    too_long = np.flatnonzero(ends - starts >= max_gap)
+    if too_long.size:
+        return int(starts[too_long[0]] + max_gap)
+    return int(hits[-1]) + 1 if hits.size == wanted else len(passed)
+
+
+def _integer(name: str, value: Any, low: int, high: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name}: expected an integer, got {value!r}") from None
+    if not low <= number <= high:
+        raise ValueError(f"{name}: expected an integer from {low} to {high}, got {value!r}")
+    return number
+
+
+def _thread_count(threads: int | None) -> int:
+    if threads is None:
+        import joblib
+
+        return int(joblib.cpu_count())
+    return _integer("threads", threads, 1, 4096)

@@ -1,0 +1,406 @@
+"""The search space: parameters in order, and the columns that the classifiers see."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from shac.files import dump_json
+from shac.parameters import AbstractHyperParameter, AbstractMultiHyperParameter, get_parameter
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["HyperParameterList", "flatten_parameters"]
+
+
+class HyperParameterList:
+    """Parameters of a search, in order.
+
+    A setting has three forms: a mapping from names to values (a multi-parameter's value is a list), a flat row of
+    values with one entry for each column, and an encoded row of float32.
+
+    Parameters
+    ----------
+    hyper_parameter_list : iterable of AbstractHyperParameter, optional
+        The parameters; none by default.
+    seed : int, optional
+        Gives each parameter a seed of its own; by default the parameters keep theirs.
+
+    Raises
+    ------
+    ValueError
+        If an entry is no parameter, or two parameters share a name or the name of a column.
+
+    Examples
+    --------
+    >>> from shac import DiscreteHP, UniformHP
+    >>> space = HyperParameterList([UniformHP("lr", 0.0, 1.0), DiscreteHP("layers", [1, 2])])
+    >>> space.encode([0.5, 2]).tolist()
+    [0.5, 1.0]
+    >>> dict(space.to_parameters([0.5, 2]))
+    {'lr': 0.5, 'layers': 2}
+    """
+
+    def __init__(
+        self, hyper_parameter_list: Iterable[AbstractHyperParameter] | None = None, seed: int | None = None
+    ) -> None:
+        self._parameters: OrderedDict[str, AbstractHyperParameter] = OrderedDict()
+        self._columns: tuple[AbstractHyperParameter, ...] = ()
+        self._seed: int | None = None
+        for parameter in () if hyper_parameter_list is None else hyper_parameter_list:
+            self.add_hyper_parameter(parameter)
+        self.set_seed(seed)
+
+    def add_hyper_parameter(self, parameter: AbstractHyperParameter) -> None:
+        """Append a parameter.
+
+        Parameters
+        ----------
+        parameter : AbstractHyperParameter
+            The new last parameter.
+
+        Raises
+        ------
+        ValueError
+            If it is no parameter, or its name or the name of one of its columns is taken.
+        """
+        if not isinstance(parameter, AbstractHyperParameter):
+            raise ValueError(f"parameter: expected a hyper-parameter, got {parameter!r}")
+        taken = {*self._parameters, *self.get_parameter_names()}
+        for name in (parameter.name, *parameter.column_names()):
+            if name in taken:
+                raise ValueError(f"parameter: expected names that are not taken, got {name!r} twice")
+        self._parameters[parameter.name] = parameter
+        self._columns = (*self._columns, *parameter.columns)
+
+    def remove_hyper_parameter(self, parameter: AbstractHyperParameter | str) -> None:
+        """Remove a parameter.
+
+        Parameters
+        ----------
+        parameter : AbstractHyperParameter or str
+            The parameter or its name.
+
+        Raises
+        ------
+        KeyError
+            If the list has none of that name.
+        """
+        name = parameter.name if isinstance(parameter, AbstractHyperParameter) else parameter
+        if name not in self._parameters:
+            raise KeyError(f"parameter: expected one of {list(self._parameters)}, got {name!r}")
+        del self._parameters[name]
+        self._columns = tuple(column for p in self for column in p.columns)
+
+    def get_parameter_names(self) -> list[str]:
+        """Return the names of the columns, in order; ``x_1``, ``x_2`` for a multi-parameter ``x``."""
+        return [name for parameter in self for name in parameter.column_names()]
+
+    @property
+    def seed(self) -> int | None:
+        """Seed of the whole: the one given, or one made of the parameters' seeds when all of them have one."""
+        if self._seed is not None or not self._parameters:
+            return self._seed
+        seeds = [parameter.seed for parameter in self]
+        if any(seed is None for seed in seeds):
+            return None
+        digest = hashlib.sha256(repr(seeds).encode()).digest()
+        return int.from_bytes(digest[:8], "little") >> 1
+
+    def set_seed(self, seed: int | None) -> None:
+        """Give each parameter a seed of its own, made of this one and its place; None leaves theirs alone.
+
+        Parameters
+        ----------
+        seed : int or None
+            Not negative.
+
+        Raises
+        ------
+        ValueError
+            If `seed` is negative.
+        """
+        self._seed = seed
+        if seed is None:
+            return
+        for parameter, child in zip(self, np.random.SeedSequence(seed).spawn(len(self)), strict=True):
+            parameter.set_seed(int(child.generate_state(1, np.uint64)[0]))
+
+    @property
+    def columns(self) -> tuple[AbstractHyperParameter, ...]:
+        """The scalar parameter of each column; a multi-parameter's marginal stands for all of its columns."""
+        return self._columns
+
+    @property
+    def num_columns(self) -> int:
+        """Width of a row."""
+        return len(self._columns)
+
+    @property
+    def has_quantile(self) -> bool:
+        """Whether the compiled sampler can draw every column."""
+        return all(column.has_quantile for column in self._columns)
+
+    def sample(self) -> list[Any]:
+        """Draw a flat row from the parameters' own generators."""
+        return self._flatten([parameter.sample() for parameter in self])
+
+    def sample_rows(self, n: int, random: np.random.Generator) -> list[list[Any]]:
+        """Draw flat rows from the prior.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        random : numpy.random.Generator
+            Where the randomness comes from.
+
+        Returns
+        -------
+        list of list, n rows
+        """
+        drawn = [parameter.sample_array(n, random) for parameter in self]
+        return [self._flatten(values) for values in zip(*drawn, strict=True)] if drawn else [[] for _ in range(n)]
+
+    def values_from_uniforms(self, uniforms: NDArray[np.float64]) -> list[list[Any]]:
+        """Turn uniforms into flat rows of values, of Python's own types.
+
+        Parameters
+        ----------
+        uniforms : ndarray of float64, shape (n, num_columns)
+            In (0, 1).
+
+        Returns
+        -------
+        list of list, n rows
+        """
+        by_column = [column.quantile(uniforms[:, c]).tolist() for c, column in enumerate(self._columns)]
+        return [list(row) for row in zip(*by_column, strict=True)] if by_column else [[] for _ in uniforms]
+
+    def encode(self, x: Sequence[Any]) -> NDArray[np.float32]:
+        """Encode one flat row.
+
+        Parameters
+        ----------
+        x : sequence
+            A value for each column.
+
+        Returns
+        -------
+        ndarray of float32, shape (num_columns,)
+
+        Raises
+        ------
+        ValueError
+            If the row has another length, or holds no value of a parameter.
+        """
+        encoded: NDArray[np.float32] = self.encode_rows([x])[0]
+        return encoded
+
+    def decode(self, x: ArrayLike) -> list[Any]:
+        """Decode one encoded row into a flat row.
+
+        Parameters
+        ----------
+        x : array_like of float32, shape (num_columns,)
+
+        Returns
+        -------
+        list
+
+        Raises
+        ------
+        ValueError
+            If the row has another length, or holds what no value is encoded as.
+        """
+        return self.decode_rows(np.asarray(x)[np.newaxis])[0]
+
+    def encode_rows(self, rows: Sequence[Sequence[Any]]) -> NDArray[np.float32]:
+        """Encode flat rows; shape (len(rows), num_columns).
+
+        Raises
+        ------
+        ValueError
+            As `encode`.
+        """
+        for row in rows:
+            self._check_width(len(row))
+        encoded = np.empty((len(rows), self.num_columns), dtype=np.float32)
+        for c, column in enumerate(self._columns):
+            encoded[:, c] = column.encode_array([row[c] for row in rows])
+        return encoded
+
+    def decode_rows(self, X: ArrayLike) -> list[list[Any]]:
+        """Decode encoded rows, shape (n, num_columns), into flat rows.
+
+        Raises
+        ------
+        ValueError
+            As `decode`.
+        """
+        encoded = np.asarray(X, dtype=np.float32)
+        if encoded.ndim != 2:
+            raise ValueError(f"X: expected 2 dimensions, got shape {encoded.shape}")
+        self._check_width(encoded.shape[1])
+        by_column = [column.decode_array(encoded[:, c]).tolist() for c, column in enumerate(self._columns)]
+        return [list(row) for row in zip(*by_column, strict=True)] if by_column else [[] for _ in encoded]
+
+    def to_parameters(self, row: Sequence[Any]) -> OrderedDict[str, Any]:
+        """Turn a flat row into the mapping that evaluations get.
+
+        Raises
+        ------
+        ValueError
+            If the row has another length.
+        """
+        self._check_width(len(row))
+        parameters: OrderedDict[str, Any] = OrderedDict()
+        begin = 0
+        for parameter in self:
+            end = begin + len(parameter.columns)
+            is_multi = isinstance(parameter, AbstractMultiHyperParameter)
+            parameters[parameter.name] = list(row[begin:end]) if is_multi else row[begin]
+            begin = end
+        return parameters
+
+    def to_row(self, parameters: Mapping[str, Any]) -> list[Any]:
+        """Turn a mapping from names to values into a flat row.
+
+        Raises
+        ------
+        ValueError
+            If names are missing or unknown, or a list has another length.
+        """
+        missing = [name for name in self._parameters if name not in parameters]
+        unknown = [name for name in parameters if name not in self._parameters]
+        if missing or unknown:
+            raise ValueError(
+                f"parameters: expected the names {list(self._parameters)}, got {list(parameters)}: "
+                f"missing {missing}, unknown {unknown}"
+            )
+        row = self._flatten([parameters[name] for name in self._parameters])
+        self._check_width(len(row))
+        return row
+
+    def get_config(self) -> OrderedDict[str, Any]:
+        """Give ``{name: [class name, arguments]}``, in types that JSON has."""
+        return OrderedDict((name, [type(p).__name__, p.get_config()]) for name, p in self._parameters.items())
+
+    @classmethod
+    def load_from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Build the space from what `get_config` gave.
+
+        Parameters
+        ----------
+        config : mapping
+
+        Returns
+        -------
+        HyperParameterList
+
+        Raises
+        ------
+        ValueError
+            If it has another layout, or names a class that is not known.
+        """
+        if not isinstance(config, Mapping):
+            raise ValueError(f"config: expected a mapping from names to [class, arguments], got {config!r}")
+        parameters = []
+        for name, entry in config.items():
+            match entry:
+                case [str(class_name), dict(arguments)] if arguments.get("name") == name:
+                    pass
+                case _:
+                    raise ValueError(
+                        f"config: expected [class name, arguments] with name {name!r} for {name!r}, got {entry!r}"
+                    )
+            try:
+                parameters.append(get_parameter(class_name).load_from_config(dict(arguments)))
+            except (TypeError, KeyError, AttributeError) as error:
+                raise ValueError(f"config: {name!r}: expected arguments of {class_name}: {error}") from error
+        return cls(parameters)
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256 hex digest of the parameters; seeds do not count."""
+        config = [
+            [name, kind, {key: value for key, value in arguments.items() if key != "seed"}]
+            for name, (kind, arguments) in self.get_config().items()
+        ]
+        return hashlib.sha256(dump_json(config, "space").encode()).hexdigest()
+
+    def _flatten(self, values: Iterable[Any]) -> list[Any]:
+        row: list[Any] = []
+        for parameter, value in zip(self, values, strict=True):
+            if isinstance(parameter, AbstractMultiHyperParameter):
+                if len(value) != parameter.sample_count:
+                    raise ValueError(
+                        f"parameter {parameter.name!r}: expected {parameter.sample_count} values, got {value!r}"
+                    )
+                row.extend(value)
+            else:
+                row.append(value)
+        return row
+
+    def _check_width(self, width: int) -> None:
+        if width != self.num_columns:
+            raise ValueError(
+                f"row: expected {self.num_columns} values, one for each of {self.get_parameter_names()}, got {width}"
+            )
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def __iter__(self) -> Iterator[AbstractHyperParameter]:
+        return iter(self._parameters.values())
+
+    def __getitem__(self, name: str) -> AbstractHyperParameter:
+        return self._parameters[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._parameters
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HyperParameterList) and list(self) == list(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._parameters))
+
+    def __repr__(self) -> str:
+        lines = "".join(f"    {parameter!r},\n" for parameter in self)
+        return f"HyperParameterList([\n{lines}])" if lines else "HyperParameterList([])"
+
+
+def flatten_parameters(
+    parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+) -> list[Any] | list[list[Any]]:
+    """List the values of a setting, with the lists of multi-parameters spread out.
+
+    Parameters
+    ----------
+    parameters : mapping, or sequence of mappings
+        As evaluations get it, or several of them, as ``predict`` gives them.
+
+    Returns
+    -------
+    list
+        The values in order; a list of such lists for several settings.
+
+    Examples
+    --------
+    >>> flatten_parameters({"x": [1, 2], "y": "relu"})
+    [1, 2, 'relu']
+    """
+    if not isinstance(parameters, Mapping):
+        return [flatten_parameters(setting) for setting in parameters]
+    flat: list[Any] = []
+    for value in parameters.values():
+        if isinstance(value, list):
+            flat.extend(value)
+        else:
+            flat.append(value)
+    return flat
