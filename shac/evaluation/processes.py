@@ -1,0 +1,234 @@
+"""The slot that owns a process: the 'loky' and 'multiprocessing' back ends.
+
+The slot talks to its one process through a pipe of its own. There is no queue, lock or thread that two
+workers share, so that a worker can be killed at any moment without harm to the others; and whoever waits
+sits in `multiprocessing.connection.wait`, which Ctrl-C interrupts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from shac.evaluation.slots import Slot
+from shac.evaluation.tasks import Reply
+from shac.evaluation.worker import BEGUN, READY, STOP, WorkerSetup, failure, pickler, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shac.evaluation.tasks import EvaluationTask
+
+__all__ = ["PROCESS_BACKENDS", "ProcessSlot"]
+
+PROCESS_BACKENDS = ("loky", "multiprocessing")
+
+_REAP_SECONDS = 5.0
+
+
+class ProcessSlot(Slot):
+    """A slot that owns a process, started with the first evaluation and again whenever it has died.
+
+    Parameters
+    ----------
+    backend : str
+        ``"loky"``: a fresh interpreter that does not run the user's script again. ``"multiprocessing"``:
+        the standard library's start method (``JOBLIB_START_METHOD`` selects another), which is fork on
+        Linux up to Python 3.13.
+    setup : WorkerSetup
+        What the process is told when it starts.
+    """
+
+    def __init__(self, backend: str, setup: WorkerSetup) -> None:
+        self.worker_id = setup.worker_id
+        self._backend = backend
+        self._setup = setup
+        self._process: Any = None
+        self._connection: Any = None
+        self._starting = threading.Lock()
+        self._killed = False
+        self._ready = False
+        self._begun = False
+        self._resent = False
+        self._message = b""
+        self._unsent: Reply | None = None
+        self._submitted = 0.0
+
+    def submit(self, task: EvaluationTask) -> None:
+        self._submitted = time.time()
+        self._resent = False
+        try:
+            self._message = pickler().dumps(task)
+        except Exception as error:  # noqa: BLE001 - pickling calls methods of the user's values
+            self._unsent = failure(error, self._submitted)
+            return
+        self._send()
+
+    def poll(self) -> Reply | None:
+        if self._unsent is not None:
+            reply, self._unsent = self._unsent, None
+            return reply
+        # Asked before the pipe is read: what a process sent before its end is in the pipe by then. The
+        # pipe alone is no proof of life, for processes that an evaluation has started may hold it open.
+        alive = self._process.is_alive()
+        try:
+            while self._connection.poll():
+                message = self._connection.recv()
+                if message == READY:
+                    self._ready = True
+                elif message == BEGUN:
+                    self._begun = True
+                else:
+                    return Reply(*message)
+        except (EOFError, OSError):
+            return self._died()
+        return None if alive else self._died()
+
+    def waitables(self) -> Sequence[Any]:
+        return [] if self._unsent is not None else [self._connection, self._process.sentinel]
+
+    def stop(self) -> None:
+        if self._process is not None:
+            with contextlib.suppress(OSError):
+                self._connection.send_bytes(STOP)
+
+    def kill(self) -> None:
+        # Ctrl-C may come while the process starts: only when it has can it be ended
+        with self._starting:
+            self._killed = True
+        if self._process is not None and self._process.pid is not None:
+            self._end_process_group()
+
+    def join(self, timeout: float) -> None:
+        if self._process is None:
+            return
+        if self._process.pid is not None:
+            self._process.join(timeout)
+            if self._process.is_alive():
+                self._end_process_group()
+                self._process.join(_REAP_SECONDS)
+        self._forget()
+
+    def _send(self) -> None:
+        self._begun = False
+        if self._process is None:
+            self._start()
+        # If the worker ends just now, the next poll finds out and says why
+        with contextlib.suppress(OSError):
+            self._connection.send_bytes(self._message)
+
+    def _start(self) -> None:
+        if self._backend == "loky":
+            from joblib.externals.loky.backend import get_context
+
+            context = get_context("loky")
+            options: dict[str, Any] = {"env": self._setup.environment}
+        else:
+            context = multiprocessing.get_context(os.environ.get("JOBLIB_START_METHOD", "").strip() or None)
+            options = {}
+        self._connection, worker_end = context.Pipe(duplex=True)
+        self._process = context.Process(
+            target=serve,
+            args=(worker_end, self._setup),
+            name=f"shac-evaluator-{self.worker_id}",
+            **options,
+        )
+        self._ready = False
+        errors: list[BaseException] = []
+
+        # A thread of its own, for two reasons. Ctrl-C reaches only the main thread, so it cannot come
+        # between the start of the process and the note of its id. And a fork copies the OpenMP state of
+        # the forking thread: one that has trained a model leaves the child with a team of threads that
+        # do not exist, and its first parallel region waits for them for ever; a new thread has no team.
+        def start() -> None:
+            try:
+                with self._starting:
+                    if not self._killed:
+                        self._launch()
+            except BaseException as error:  # noqa: BLE001 - raised again where it belongs
+                errors.append(error)
+            finally:
+                worker_end.close()
+
+        starter = threading.Thread(target=start, daemon=True)
+        starter.start()
+        starter.join()
+        if errors:
+            self._forget()
+            raise errors[0]
+
+    def _launch(self) -> None:
+        if self._backend == "loky":
+            _start_trackers()  # they would unblock the signal when the first worker starts them
+        if hasattr(signal, "pthread_sigmask"):
+            # The new process inherits this: Ctrl-C in a terminal must not reach it half awake
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        with warnings.catch_warnings():
+            # From Python 3.12 on a fork with threads around is a warning: the user has chosen fork
+            warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
+            self._process.start()
+
+    def _died(self) -> Reply | None:
+        process = self._process
+        process.join(1.0)  # the pipe may break a moment before the process is gone
+        code = process.exitcode
+        self._end_process_group()
+        process.join(_REAP_SECONDS)
+        self._forget()
+        if self._ready and not self._begun and not self._resent:
+            # It died idle, between two batches perhaps: a new worker takes the evaluation
+            self._resent = True
+            self._send()
+            return None
+        if code is None:
+            how = "closed its pipe"
+        elif code < 0:
+            how = f"was killed by {_signal_name(-code)}"
+        else:
+            how = f"exited with code {code}"
+        if code == -getattr(signal, "SIGKILL", 9):
+            how += " (which the system does when memory runs out)"
+        when = "during the evaluation" if self._ready else "while it started; its error stream has the reason"
+        reason = f"WorkerDied: worker process {process.pid} {how} {when}"
+        return Reply(math.nan, reason, f"{reason}\n", self._submitted, time.time())
+
+    def _end_process_group(self) -> None:
+        # The worker leads a process group: what its evaluations have started ends with it
+        pid = self._process.pid
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+        # A worker that has only just started does not lead its group yet
+        if self._process.is_alive():
+            with contextlib.suppress(OSError):
+                if hasattr(signal, "SIGKILL"):
+                    os.kill(pid, signal.SIGKILL)
+                else:
+                    self._process.terminate()
+
+    def _forget(self) -> None:
+        self._connection.close()
+        self._connection = self._process = None
+
+
+def _start_trackers() -> None:
+    from multiprocessing import resource_tracker
+
+    from joblib.externals.loky.backend import resource_tracker as loky_resource_tracker
+
+    resource_tracker.ensure_running()
+    loky_resource_tracker.ensure_running()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

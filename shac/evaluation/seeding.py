@@ -1,0 +1,115 @@
+"""Seeds of evaluations: a seed belongs to an evaluation, never to the worker that happens to run it."""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+import random
+from contextvars import ContextVar
+from typing import SupportsIndex
+
+__all__ = ["RUNNING_SEED", "derive_seed", "evaluation_seed", "seed_generators"]
+
+RUNNING_SEED: ContextVar[int] = ContextVar("shac_running_seed")
+
+
+def derive_seed(engine_seed: SupportsIndex, evaluation_index: SupportsIndex, *, purpose: str = "evaluation") -> int:
+    """Give the seed of one evaluation of a search, or of another step of it.
+
+    A hash rather than a generator: the answer is the same on every platform and with every version of
+    NumPy, and an evaluation's seed does not depend on those before it.
+
+    Parameters
+    ----------
+    engine_seed : int
+        The search's seed, of any size and sign.
+    evaluation_index : int
+        The evaluation's number in the search, from 0.
+    purpose : str, default 'evaluation'
+        The kind of step; each kind has its own seeds.
+
+    Returns
+    -------
+    int
+        0 to 2**63 - 1.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not an integer.
+    ValueError
+        If `evaluation_index` is negative.
+
+    Examples
+    --------
+    >>> derive_seed(0, 0)
+    2577681936289198552
+    """
+    seed, index = operator.index(engine_seed), operator.index(evaluation_index)
+    if index < 0:
+        raise ValueError(f"evaluation_index must be 0 or more, got {index}")
+    digest = hashlib.blake2b(f"shac {purpose} {seed} {index}".encode("ascii"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def evaluation_seed() -> int:
+    """Give the seed of the evaluation that is running in this thread.
+
+    Evaluations on threads share the global generators of the process, so that what one of them draws
+    depends on the others. An evaluation that has to be repeatable there makes a generator of its own:
+    ``numpy.random.default_rng(evaluation_seed())``.
+
+    Returns
+    -------
+    int
+        The `EvaluationTask`'s seed.
+
+    Raises
+    ------
+    LookupError
+        If no evaluation is running in this thread.
+
+    Examples
+    --------
+    >>> evaluation_seed()
+    Traceback (most recent call last):
+        ...
+    LookupError: evaluation_seed() was called outside of an evaluation function
+    """
+    try:
+        return RUNNING_SEED.get()
+    except LookupError:
+        raise LookupError("evaluation_seed() was called outside of an evaluation function") from None
+
+
+def seed_generators(seed: int, *, torch: bool) -> None:
+    """Seed the global generators of this process.
+
+    Parameters
+    ----------
+    seed : int
+        0 to 2**63 - 1. `numpy.random` takes 32 bits and gets ``seed % 2**32``.
+    torch : bool
+        Whether to seed PyTorch too: its CPU generator and those of all CUDA devices.
+
+    Raises
+    ------
+    ImportError
+        If `torch` is asked for and not installed.
+
+    Examples
+    --------
+    >>> seed_generators(7, torch=False)
+    >>> first = random.random()
+    >>> seed_generators(7, torch=False)
+    >>> random.random() == first
+    True
+    """
+    import numpy as np
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - the evaluation function may draw from the global generator
+    if torch:
+        import torch as torch_package
+
+        torch_package.manual_seed(seed)  # seeds the CUDA devices too, as soon as CUDA is in use

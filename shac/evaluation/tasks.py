@@ -1,0 +1,76 @@
+"""What goes to an evaluator and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections import OrderedDict
+
+__all__ = ["EvaluationOutcome", "EvaluationTask", "Reply"]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationTask:
+    """One setting to evaluate.
+
+    Parameters
+    ----------
+    index : int
+        The evaluation's number in the search; it only labels the outcome.
+    parameters : OrderedDict
+        Parameter names and values, as the evaluation function receives them.
+    seed : int
+        Seed of this evaluation, 0 to 2**63 - 1; see `derive_seed`.
+    """
+
+    index: int
+    parameters: OrderedDict[str, Any]
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationOutcome:
+    """How one evaluation ended.
+
+    Parameters
+    ----------
+    index, parameters, seed
+        Those of the `EvaluationTask`.
+    worker_id : int
+        The evaluator that ran it.
+    score : float
+        What the evaluation function returned; NaN when it failed.
+    error : str or None
+        A short reason such as ``"ValueError: bad depth"`` when it failed, else None.
+    traceback : str or None
+        The text to show somebody who looks for the reason when it failed, else None.
+    started, ended : float
+        Seconds since the epoch.
+    """
+
+    index: int
+    parameters: OrderedDict[str, Any]
+    worker_id: int
+    seed: int
+    score: float
+    error: str | None
+    traceback: str | None
+    started: float
+    ended: float
+
+    @property
+    def failed(self) -> bool:
+        """Whether the evaluation gave no usable score."""
+        return self.error is not None
+
+
+class Reply(NamedTuple):
+    """A worker's answer: only builtins, so that sending it back cannot fail."""
+
+    score: float
+    error: str | None
+    traceback: str | None
+    started: float
+    ended: float

@@ -1,0 +1,326 @@
+"""What runs next to the user's function: the evaluation of one task, and the life of a worker process.
+
+One function, `run_evaluation`, turns whatever the user's function does into a `Reply`, on every back end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import numbers
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from shac.evaluation.cores import limit_loaded_pools
+from shac.evaluation.seeding import RUNNING_SEED, seed_generators
+from shac.evaluation.tasks import EvaluationTask, Reply
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+__all__ = [
+    "BEGUN",
+    "READY",
+    "STOP",
+    "EvaluationFunction",
+    "WorkerSetup",
+    "as_score",
+    "failure",
+    "pickler",
+    "run_evaluation",
+    "run_sent_evaluation",
+    "serve",
+]
+
+EvaluationFunction = Callable[[int, OrderedDict[str, Any]], Any]
+
+READY = "ready"
+BEGUN = "begun"
+STOP = b""
+
+_LONGEST_REASON = 500
+_LONGEST_TRACEBACK = 20_000
+_PARENT_CHECK_SECONDS = 1.0
+
+
+@lru_cache(maxsize=1)  # a failed import is looked for again each time
+def pickler() -> Any:
+    """Give the cloudpickle that joblib works with: a package of its own since joblib 1.6."""
+    try:
+        from joblib.externals import cloudpickle
+    except ImportError:
+        import cloudpickle
+    return cloudpickle
+
+
+def as_score(value: object) -> float:
+    """Turn what an evaluation function returned into its score.
+
+    Parameters
+    ----------
+    value : object
+        A real number (``numbers.Real``, which bool is too), or an object whose ``item()`` gives one: a
+        NumPy scalar, or an array or tensor that holds exactly one number.
+
+    Returns
+    -------
+    float
+        Always finite.
+
+    Raises
+    ------
+    TypeError
+        If `value` is something else.
+    ValueError
+        If the number is NaN or infinite.
+    OverflowError
+        If it is an integer beyond the range of a float.
+
+    Examples
+    --------
+    >>> as_score(True)
+    1.0
+    >>> as_score(None)
+    Traceback (most recent call last):
+        ...
+    TypeError: evaluation_function must return a real number, got None of type NoneType
+    """
+    number = value
+    if not isinstance(number, numbers.Real):
+        # Only a mismatch is caught by type: item() of a lazy array may fail in ways of its own
+        with contextlib.suppress(AttributeError, TypeError, ValueError, RuntimeError):
+            number = value.item()  # type: ignore[attr-defined]
+    if not isinstance(number, numbers.Real):
+        kind = type(value).__name__
+        raise TypeError(f"evaluation_function must return a real number, got {_shortened(value)} of type {kind}")
+    score = float(number)
+    if not math.isfinite(score):
+        raise ValueError(f"evaluation_function must return a finite number, got {score}")
+    return score
+
+
+def _shortened(value: object) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - the value is the user's, and so is its __repr__
+        return "a value without a repr"
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def failure(error: BaseException, started: float, *, frames_to_hide: int = 0) -> Reply:
+    """Put an exception into words, so that it need not be sent anywhere.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was caught.
+    started : float
+        When the evaluation started, in seconds since the epoch.
+    frames_to_hide : int, default 0
+        How many of the outermost frames are ours and say nothing to the user.
+
+    Returns
+    -------
+    Reply
+        A failed one.
+
+    Examples
+    --------
+    >>> failure(ValueError("bad depth"), 0.0).error
+    'ValueError: bad depth'
+    """
+    frames = error.__traceback__
+    for _ in range(frames_to_hide):
+        frames = frames.tb_next if frames is not None else None
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - the exception is the user's, and so is its __str__
+        message = "<its message cannot be shown>"
+    reason = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    try:
+        text = "".join(traceback.format_exception(type(error), error, frames))
+    except Exception:  # noqa: BLE001 - as above; the reason is worth more than a perfect traceback
+        text = reason
+    if len(text) > _LONGEST_TRACEBACK:
+        text = "...\n" + text[-_LONGEST_TRACEBACK:]
+    return Reply(math.nan, reason[:_LONGEST_REASON], text, started, time.time())
+
+
+def run_evaluation(
+    function: EvaluationFunction,
+    worker_id: int,
+    task: EvaluationTask,
+    *,
+    seed_torch: bool,
+) -> Reply:
+    """Run one evaluation; whatever happens in it, the answer is a `Reply`.
+
+    Parameters
+    ----------
+    function : callable
+        The user's ``evaluation_function(worker_id, parameters)``.
+    worker_id : int
+        Its first argument.
+    task : EvaluationTask
+        What to evaluate. The function gets a copy of the parameters, so it may change them.
+    seed_torch : bool
+        Whether PyTorch is seeded too.
+
+    Returns
+    -------
+    Reply
+        The score, or why there is none.
+
+    Examples
+    --------
+    >>> task = EvaluationTask(0, OrderedDict(x=2.0), seed=1)
+    >>> run_evaluation(lambda worker_id, parameters: parameters["x"] * 2, 0, task, seed_torch=False).score
+    4.0
+    """
+    parameters = OrderedDict(
+        (name, list(value) if type(value) is list else value) for name, value in task.parameters.items()
+    )
+    token = RUNNING_SEED.set(task.seed)
+    started, clock = time.time(), time.perf_counter()
+    try:
+        seed_generators(task.seed, torch=seed_torch)
+        value = function(worker_id, parameters)
+    except BaseException as error:  # noqa: BLE001 - sys.exit() in one evaluation must not end the search
+        return failure(error, started, frames_to_hide=1)
+    finally:
+        RUNNING_SEED.reset(token)
+    ended = started + time.perf_counter() - clock  # the wall clock may be set back meanwhile
+    try:
+        return Reply(as_score(value), None, None, started, ended)
+    except Exception as error:  # noqa: BLE001 - a Real of the user's own may raise anything in float()
+        reply = failure(error, started)
+        # The frames would be ours alone and point away from the return statement that is to blame
+        return reply._replace(traceback=f"{reply.error}\n", ended=ended)
+
+
+@lru_cache(maxsize=4)
+def _loaded(payload: bytes) -> Any:
+    return pickler().loads(payload)
+
+
+def run_sent_evaluation(payload: bytes, worker_id: int, task: bytes, seed_torch: bool) -> Reply:
+    """Run one evaluation whose function and task come as bytes; the function is loaded once a process.
+
+    Parameters
+    ----------
+    payload, task : bytes
+        The pickled evaluation function and `EvaluationTask`.
+    worker_id : int
+        The function's first argument.
+    seed_torch : bool
+        Whether PyTorch is seeded too.
+
+    Returns
+    -------
+    Reply
+        A failed one also when the function or the task cannot be loaded here.
+    """
+    started = time.time()
+    try:
+        function, loaded_task = _loaded(payload), pickler().loads(task)
+    except BaseException as error:  # noqa: BLE001 - loading imports the user's modules
+        return failure(error, started, frames_to_hide=1)
+    return run_evaluation(function, worker_id, loaded_task, seed_torch=seed_torch)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSetup:
+    """What a worker process has to know when it starts.
+
+    Parameters
+    ----------
+    worker_id : int
+        The evaluator's id.
+    payload : bytes
+        The pickled evaluation function.
+    environment : dict
+        Environment variables to set before anything heavy is imported.
+    threads : int or None
+        Limit for thread pools that are loaded already; None leaves them alone.
+    seed_torch : bool
+        Whether PyTorch is seeded before every evaluation.
+    """
+
+    worker_id: int
+    payload: bytes
+    environment: dict[str, str]
+    threads: int | None
+    seed_torch: bool
+
+
+def serve(connection: Connection[Any, Any], setup: WorkerSetup) -> None:
+    """Live as a worker process: evaluate what comes until told to stop.
+
+    Parameters
+    ----------
+    connection : Connection
+        The worker's end of the pipe. Receives pickled tasks or `STOP`; sends `READY` once, then for each
+        task `BEGUN` and a `Reply`.
+    setup : WorkerSetup
+        See there.
+    """
+    os.environ.update(setup.environment)
+    _become_independent()
+    connection.send(READY)
+    prepared = False
+    while True:
+        try:
+            message = connection.recv_bytes()
+        except (EOFError, OSError):
+            return
+        if message == STOP:
+            return
+        connection.send(BEGUN)
+        started = time.time()
+        try:
+            if not prepared and setup.threads is not None:
+                limit_loaded_pools(setup.threads, torch=setup.seed_torch)
+            prepared = True
+        except Exception as error:  # noqa: BLE001 - a PyTorch that cannot be imported fails the evaluation
+            reply = failure(error, started, frames_to_hide=1)
+        else:
+            reply = run_sent_evaluation(setup.payload, setup.worker_id, message, setup.seed_torch)
+        # What the evaluation printed would be lost if the worker were killed later
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        try:
+            connection.send(reply)
+        except OSError:
+            return
+
+
+def _become_independent() -> None:
+    # Ctrl-C is the pool's to handle. A session of its own keeps the terminal's signals away from the
+    # worker, and lets the pool end the worker together with every process that evaluations started.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if hasattr(os, "setsid"):
+        with contextlib.suppress(PermissionError):
+            os.setsid()
+        threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with_parent(parent: int) -> None:
+    # A parent that is killed cannot tell its workers: an evaluation would hold its GPU until it ends
+    while os.getppid() == parent:
+        time.sleep(_PARENT_CHECK_SECONDS)
+    if os.getpgid(0) == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
