@@ -12,15 +12,19 @@ from typing import Any
 __version__ = "0.1.0"
 
 _NAMES_BY_MODULE = {
+    "callbacks": ("CSVLogger", "Callback", "CallbackList", "History"),
     "dataset": ("Dataset",),
+    "engine": ("SHAC", "TorchSHAC"),
     "errors": (
         "DamagedFileError",
         "EmptyRegionError",
         "EvaluationError",
         "InvalidModelError",
+        "SaveFolderError",
         "ShacError",
         "UnsupportedModelError",
     ),
+    "evaluation": ("evaluation_seed", "torch_device"),
     "parameters": (
         "AbstractHyperParameter",
         "DiscreteHP",

@@ -1,5 +1,23 @@
+from shac.callbacks import (
+    Callback as Callback,
+)
+from shac.callbacks import (
+    CallbackList as CallbackList,
+)
+from shac.callbacks import (
+    CSVLogger as CSVLogger,
+)
+from shac.callbacks import (
+    History as History,
+)
 from shac.dataset import (
     Dataset as Dataset,
+)
+from shac.engine import (
+    SHAC as SHAC,
+)
+from shac.engine import (
+    TorchSHAC as TorchSHAC,
 )
 from shac.errors import (
     DamagedFileError as DamagedFileError,
@@ -14,10 +32,19 @@ from shac.errors import (
     InvalidModelError as InvalidModelError,
 )
 from shac.errors import (
+    SaveFolderError as SaveFolderError,
+)
+from shac.errors import (
     ShacError as ShacError,
 )
 from shac.errors import (
     UnsupportedModelError as UnsupportedModelError,
+)
+from shac.evaluation import (
+    evaluation_seed as evaluation_seed,
+)
+from shac.evaluation import (
+    torch_device as torch_device,
 )
 from shac.parameters import (
     AbstractHyperParameter as AbstractHyperParameter,

@@ -5,6 +5,7 @@ __all__ = [
     "EmptyRegionError",
     "EvaluationError",
     "InvalidModelError",
+    "SaveFolderError",
     "ShacError",
     "UnsupportedModelError",
 ]
@@ -32,3 +33,7 @@ class EvaluationError(ShacError, RuntimeError):
 
 class DamagedFileError(ShacError, ValueError):
     """A file of a save folder is missing, damaged or of an unknown format version."""
+
+
+class SaveFolderError(ShacError, FileExistsError):
+    """A save folder cannot be used: it is a Python package, or holds another search."""

@@ -1,0 +1,35 @@
+"""Checks of what users give to an engine."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+__all__ = ["checked_count", "checked_seed"]
+
+
+def checked_count(name: str, value: Any, *, lowest: int = 1) -> int:
+    """Return an integer that is at least `lowest`.
+
+    Raises
+    ------
+    ValueError
+        If it is no integer, or smaller.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__") or operator.index(value) < lowest:
+        raise ValueError(f"{name}: expected an integer of at least {lowest}, got {value!r}")
+    return operator.index(value)
+
+
+def checked_seed(value: Any) -> int:
+    """Return a seed in [0, 2**64).
+
+    Raises
+    ------
+    ValueError
+        If it is no such integer.
+    """
+    seed = checked_count("seed", value, lowest=0)
+    if seed >= 2**64:
+        raise ValueError(f"seed: expected an integer below 2**64, got {value!r}")
+    return seed

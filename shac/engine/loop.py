@@ -1,0 +1,135 @@
+"""The loop of a search: round after round a batch, a classifier, a save."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from shac.evaluation import derive_seed
+from shac.training import train_classifier
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shac.callbacks import CallbackList
+    from shac.engine.shac import SHAC
+
+__all__ = ["Batch", "BatchSource", "run_rounds"]
+
+_logger = logging.getLogger("shac")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Settings of one round and their scores.
+
+    Parameters
+    ----------
+    rows : sequence of rows
+        Flat rows of values.
+    scores : sequence of float
+        A score for each; NaN for a failed evaluation.
+    seconds : dict
+        Time spent, by kind of work.
+    """
+
+    rows: Sequence[Sequence[Any]]
+    scores: Sequence[float]
+    seconds: dict[str, float]
+
+
+class BatchSource(Protocol):
+    """Where batches come from: evaluations, or a table."""
+
+    def next_batch(self, round_index: int, size: int, callbacks: CallbackList) -> Batch:
+        """Give the batch of a round."""
+
+
+def run_rounds(
+    engine: SHAC, source: BatchSource, *, skip_cv_checks: bool, early_stop: bool, callbacks: CallbackList
+) -> None:
+    """Run the rounds that the engine's budget still holds; whatever ends them, what is evaluated is saved.
+
+    Parameters
+    ----------
+    engine : SHAC
+        Its dataset, classifiers and progress grow.
+    source : BatchSource
+        Where batches come from.
+    skip_cv_checks, early_stop
+        As of `SHAC.fit`.
+    callbacks : CallbackList
+        Told of every step.
+    """
+    callbacks.set_engine(engine)
+    callbacks.on_train_begin()
+    try:
+        while len(engine.dataset) < engine.total_budget:
+            round_index = len(engine.dataset) // engine.num_workers
+            callbacks.on_epoch_begin(round_index + 1)
+            size = min(engine.num_workers, engine.total_budget - len(engine.dataset))
+            batch = source.next_batch(round_index, size, callbacks)
+            for row, score in zip(batch.rows, batch.scores, strict=True):
+                engine.dataset.add_sample(row, score)
+            callbacks.on_dataset_changed(engine.dataset)
+            started = time.perf_counter()
+            failed_training = _train_when_due(engine, skip_cv_checks=skip_cv_checks)
+            seconds = {**batch.seconds, "training": time.perf_counter() - started}
+            engine.save_data()
+            callbacks.on_epoch_end(round_index + 1, _logs(engine, batch, seconds))
+            if early_stop and failed_training:
+                _logger.info("early_stop: round %d gave no classifier; the search is saved", round_index + 1)
+                return
+    finally:
+        callbacks.on_train_end()
+
+
+def _train_when_due(engine: SHAC, *, skip_cv_checks: bool) -> bool:
+    """Train on all points since the last classifier, if enough have come since the last attempt; True if it fails."""
+    progress = engine.progress
+    num_points = len(engine.dataset)
+    due = num_points - max(progress.training_begin, progress.last_attempt) >= max(engine.points_per_classifier, 1)
+    if len(engine.classifiers) >= engine.total_classifiers or not due:
+        return False
+    points = slice(progress.training_begin, num_points)
+    X, y = engine.dataset.encode_dataset(engine.dataset.X[points], engine.dataset.Y[points], engine.objective)
+    seed = derive_seed(engine.seed, num_points, purpose="classifier")
+    trained = train_classifier(X, y, seed=seed, skip_cv_checks=skip_cv_checks)
+    progress.last_attempt = num_points
+    if trained.model is None:
+        _logger.info("no classifier from %d points: %s; they join the next batch", len(y), trained.reason)
+        return True
+    progress.training_begin = num_points
+    progress.accuracies.append(trained.accuracy)
+    engine.classifiers.append(trained.model)
+    _logger.info(
+        "classifier %d of %d trained on %d points (cross-validation accuracy %.3f)",
+        len(engine.classifiers),
+        engine.total_classifiers,
+        len(y),
+        trained.accuracy,
+    )
+    return False
+
+
+def _logs(engine: SHAC, batch: Batch, seconds: dict[str, float]) -> dict[str, Any]:
+    scores = np.array(batch.scores, dtype=np.float64)
+    finite = scores[np.isfinite(scores)]
+    everything = np.array(engine.dataset.Y, dtype=np.float64)
+    everything = everything[np.isfinite(everything)]
+    best = np.max if engine.objective == "max" else np.min
+    return {
+        "evaluations": len(engine.dataset),
+        "failed": len(scores) - len(finite),
+        "best": float(best(everything)) if everything.size else np.nan,
+        "batch_best": float(best(finite)) if finite.size else np.nan,
+        "batch_median": float(np.median(finite)) if finite.size else np.nan,
+        "classifiers": len(engine.classifiers),
+        "sampling_seconds": seconds.get("sampling", 0.0),
+        "evaluating_seconds": seconds.get("evaluating", 0.0),
+        "training_seconds": seconds["training"],
+    }

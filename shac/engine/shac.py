@@ -1,0 +1,561 @@
+"""The generic engine: any evaluation function, on processes or threads."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import warnings
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from shac.callbacks import CallbackList
+from shac.dataset import Dataset, check_objective
+from shac.engine.arguments import checked_count, checked_seed
+from shac.engine.loop import run_rounds
+from shac.engine.sources import EvaluatedSamples, EvaluatedTable, read_table
+from shac.errors import DamagedFileError, SaveFolderError
+from shac.evaluation import EvaluatorPool, derive_seed
+from shac.sampling import Cascade, draw_all, draw_relaxing
+from shac.storage import SavedSearch, check_save_folder, holds_search, load_search, save_search
+
+if TYPE_CHECKING:
+    import os
+    from collections import OrderedDict
+    from collections.abc import Callable, Iterable, Iterator
+
+    import xgboost
+
+    from shac.callbacks import Callback, History
+    from shac.parameters import AbstractHyperParameter
+    from shac.space import HyperParameterList
+
+    EvaluationFunction = Callable[[int, OrderedDict[str, Any]], float]
+
+__all__ = ["SHAC"]
+
+_logger = logging.getLogger("shac")
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where the loop stands.
+
+    Parameters
+    ----------
+    training_begin : int
+        First evaluation that no classifier was trained on.
+    last_attempt : int
+        Number of evaluations when a classifier was last tried.
+    accuracies : list of float
+        Cross-validation accuracy of each classifier; NaN where it was skipped.
+    """
+
+    training_begin: int = 0
+    last_attempt: int = 0
+    accuracies: list[float] = field(default_factory=list)
+
+
+class SHAC:
+    """Search by Successive Halving and Classification (arXiv 1805.10255).
+
+    A search of N = `total_budget` evaluations runs in M = `num_batches` rounds of W = N / M evaluations at once. After
+    a round a classifier learns which settings were better than the median, and later settings must pass all
+    classifiers. K = min(max(M - 1, 1), `max_classifiers`) classifiers are trained, each on
+    T_c = W * floor(N / (W * (K + 1))) evaluations (section 3 of the paper).
+
+    Parameters
+    ----------
+    evaluation_function : callable
+        ``evaluation_function(worker_id: int, parameters: OrderedDict) -> float``. Runs in worker processes. An
+        exception or a result that is not finite is a failed evaluation: it counts as worse than the median.
+    hyperparameter_list : list of parameters, HyperParameterList or None
+        The search space; None if it comes from disk with `restore_data`.
+    total_budget : int
+        N, a multiple of `num_batches`.
+    num_batches : int
+        M.
+    objective : {'max', 'min'}
+        Whether larger or smaller scores are better.
+    max_classifiers : int
+        Most classifiers to train; the paper uses 18.
+    save_dir : path-like
+        Folder of the search's files; written after every round.
+    seed : int, optional
+        In [0, 2**64). The same seed gives the same search, for any number of evaluators. By default a fresh one,
+        unless every parameter has a seed of its own.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        All evaluations.
+    classifiers : list of xgboost.XGBClassifier
+        In the order of their training.
+    num_parallel_generators, num_parallel_evaluators : int
+        Threads that draw samples; evaluations that run at once.
+    generator_backend, evaluator_backend : str
+        Samples come from threads of the compiled core whatever `generator_backend` says; evaluations run on
+        'loky', 'multiprocessing', 'threading' or any other back end that joblib knows.
+    threads_per_evaluator : int or None
+        Threads of OpenMP, BLAS and PyTorch in a worker process; None divides the cores.
+    limit_memory : bool
+        Keeps `fit` from doubling the generator threads from round 10 on.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range, or `num_batches` does not divide `total_budget`.
+    SaveFolderError
+        If `save_dir` is a Python package.
+
+    Examples
+    --------
+    >>> import shac, tempfile
+    >>> engine = shac.SHAC(
+    ...     lambda worker_id, parameters: (parameters["x"] - 0.3) ** 2,
+    ...     [shac.UniformHP("x", 0.0, 1.0)],
+    ...     total_budget=40,
+    ...     num_batches=4,
+    ...     objective="min",
+    ...     save_dir=tempfile.mkdtemp(),
+    ...     seed=1,
+    ... )
+    >>> engine.concurrent_evaluators()
+    >>> history = engine.fit()
+    >>> abs(engine.dataset.get_best_parameters("min")["x"] - 0.3) < 0.1
+    True
+    >>> len(engine.predict(num_samples=5))
+    5
+    """
+
+    def __init__(
+        self,
+        evaluation_function: EvaluationFunction,
+        hyperparameter_list: HyperParameterList | Iterable[AbstractHyperParameter] | None,
+        total_budget: int,
+        num_batches: int,
+        objective: str = "max",
+        max_classifiers: int = 18,
+        *,
+        save_dir: str | os.PathLike[str] = "shac_run",
+        seed: int | None = None,
+    ) -> None:
+        if not callable(evaluation_function):
+            raise ValueError(f"evaluation_function: expected a callable, got {evaluation_function!r}")
+        check_objective(objective)
+        self.evaluation_function = evaluation_function
+        self.total_budget = checked_count("total_budget", total_budget)
+        self.num_batches = checked_count("num_batches", num_batches)
+        if self.total_budget % self.num_batches:
+            raise ValueError(
+                f"total_budget: expected a multiple of num_batches={num_batches}, got {total_budget}, "
+                f"which leaves {total_budget % num_batches}"
+            )
+        self.objective = objective
+        self.num_workers = self.total_budget // self.num_batches
+        self.total_classifiers = min(max(self.num_batches - 1, 1), checked_count("max_classifiers", max_classifiers))
+        self.points_per_classifier = self.num_workers * (
+            self.total_budget // (self.num_workers * (self.total_classifiers + 1))
+        )
+        self.save_dir = Path(save_dir)
+        check_save_folder(self.save_dir)
+        self.dataset = Dataset(hyperparameter_list, save_dir=self.save_dir)
+        self.classifiers: list[xgboost.XGBClassifier] = []
+        self.progress = Progress()
+        self.set_seed(seed)
+
+        self.generator_backend = "threading"
+        self.evaluator_backend = "loky"
+        self.threads_per_evaluator: int | None = None
+        self.limit_memory = False
+        self.num_parallel_generators = min(self.num_workers, _num_cores())
+        self.num_parallel_evaluators = min(self.num_workers, _num_cores())
+        self._cascade: Cascade | None = None
+        self._compiled: list[xgboost.XGBClassifier] = []
+        self._owns_folder = False
+
+    @property
+    def parameters(self) -> HyperParameterList | None:
+        """The search space."""
+        return self.dataset.parameters
+
+    @property
+    def seed(self) -> int:
+        """Seed of the search: the one given, or a fresh one."""
+        return self._seed
+
+    def set_seed(self, seed: int | None) -> None:
+        """Set the seed of all that follows, and start the stream of `predict` again.
+
+        Parameters
+        ----------
+        seed : int or None
+            In [0, 2**64); None for a fresh one.
+
+        Raises
+        ------
+        ValueError
+            If `seed` is out of its range.
+        """
+        if seed is None and self.parameters is not None:
+            seed = self.parameters.seed
+        self._seed_is_given = seed is not None
+        self._seed = secrets.randbits(63) if seed is None else checked_seed(seed)
+        self._num_predictions = 0
+
+    @contextmanager
+    def as_deterministic(self, seed: int) -> Iterator[Self]:
+        """Use a seed within a ``with`` block, and the old one again after it.
+
+        Parameters
+        ----------
+        seed : int
+            In [0, 2**64).
+
+        Raises
+        ------
+        ValueError
+            If `seed` is out of its range.
+        """
+        old = self._seed, self._seed_is_given, self._num_predictions
+        self.set_seed(checked_seed(seed))
+        try:
+            yield self
+        finally:
+            self._seed, self._seed_is_given, self._num_predictions = old
+
+    def set_num_parallel_generators(self, n: int | None) -> None:
+        """Set how many threads draw samples.
+
+        Parameters
+        ----------
+        n : int or None
+            None: as many as workers, at most the cores, with a warning if there are fewer cores.
+
+        Raises
+        ------
+        ValueError
+            If `n` is below 1.
+        """
+        self.num_parallel_generators = self._parallelism("num_parallel_generators", n)
+
+    def set_num_parallel_evaluators(self, n: int | None) -> None:
+        """Set how many evaluations run at once.
+
+        Parameters
+        ----------
+        n : int or None
+            None: as many as workers, at most the cores, with a warning if there are fewer cores.
+
+        Raises
+        ------
+        ValueError
+            If `n` is below 1.
+        """
+        self.num_parallel_evaluators = self._parallelism("num_parallel_evaluators", n)
+
+    def parallel_evaluators(self) -> None:
+        """Evaluate on processes."""
+        self.evaluator_backend = "loky"
+
+    def concurrent_evaluators(self) -> None:
+        """Evaluate on threads of this process."""
+        self.evaluator_backend = "threading"
+
+    def fit(
+        self,
+        skip_cv_checks: bool = False,
+        early_stop: bool = False,
+        relax_checks: bool = False,
+        *,
+        callbacks: Iterable[Callback] | None = None,
+    ) -> History:
+        """Run the search, or what is left of it; a finished one returns at once.
+
+        Parameters
+        ----------
+        skip_cv_checks : bool
+            Whether to train without the cross-validation gate.
+        early_stop : bool
+            Whether to stop, after saving, at the first batch that gives no classifier.
+        relax_checks : bool
+            Whether samples may fail one more classifier whenever 2**k candidates in a row (k classifiers) give none.
+        callbacks : iterable of Callback, optional
+            Told of every step.
+
+        Returns
+        -------
+        History
+            Of the rounds that this call ran.
+
+        Raises
+        ------
+        EvaluationError
+            If every evaluation of a batch fails. Earlier batches are saved.
+        SaveFolderError
+            If `save_dir` holds another search.
+        ValueError
+            If the engine has no search space.
+        TypeError
+            If `evaluation_function` cannot be sent to worker processes.
+        """
+        self._check_ready()
+        callback_list = CallbackList(callbacks)
+        if len(self.dataset) >= self.total_budget:
+            _logger.info("the search is finished: all %d evaluations are there", self.total_budget)
+            return callback_list.history
+        with EvaluatorPool(
+            self.evaluation_function,
+            num_evaluators=self.num_parallel_evaluators,
+            backend=self.evaluator_backend,
+            threads_per_evaluator=self.threads_per_evaluator,
+            **self._evaluator_settings(),
+        ) as pool:
+            source = EvaluatedSamples(self, pool, relax_checks=relax_checks)
+            run_rounds(self, source, skip_cv_checks=skip_cv_checks, early_stop=early_stop, callbacks=callback_list)
+        return callback_list.history
+
+    def fit_dataset(
+        self,
+        dataset_path: str | os.PathLike[str],
+        skip_cv_checks: bool = False,
+        early_stop: bool = False,
+        *,
+        presort: bool = True,
+        callbacks: Iterable[Callback] | None = None,
+    ) -> History:
+        """Train the classifiers on evaluations that come from elsewhere.
+
+        Parameters
+        ----------
+        dataset_path : path-like
+            A CSV file with the space's columns and ``scores``, or a folder with such a ``dataset.csv``. It needs at
+            least `total_budget` rows.
+        skip_cv_checks, early_stop, callbacks
+            As of `fit`.
+        presort : bool
+            Whether to order the rows from the worst to the best, so that each batch is better than the one before.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        DamagedFileError
+            If the table does not fit the search space.
+        SaveFolderError
+            If `save_dir` holds another search.
+        ValueError
+            If the table has too few rows, or the engine no search space.
+        """
+        space = self._check_ready()
+        rows, scores = read_table(
+            Path(dataset_path), space, num_rows=self.total_budget, presort=presort, objective=self.objective
+        )
+        callback_list = CallbackList(callbacks)
+        run_rounds(
+            self,
+            EvaluatedTable(rows, scores, self.num_workers),
+            skip_cv_checks=skip_cv_checks,
+            early_stop=early_stop,
+            callbacks=callback_list,
+        )
+        return callback_list.history
+
+    def predict(
+        self,
+        num_batches: int = 1,
+        num_workers_per_batch: int | None = None,
+        relax_checks: bool = False,
+        max_classfiers: int | None = None,
+        *,
+        max_classifiers: int | None = None,
+        num_samples: int | None = None,
+        seed: int | None = None,
+    ) -> list[OrderedDict[str, Any]]:
+        """Draw settings that pass the classifiers; from the prior when none is trained.
+
+        Parameters
+        ----------
+        num_batches : int
+            Batches of ``self.num_batches`` settings each.
+        num_workers_per_batch : int, optional
+            Threads that draw; `num_parallel_generators` by default. Does not change the result.
+        relax_checks : bool
+            As of `fit`.
+        max_classfiers, max_classifiers : int, optional
+            How many classifiers to use, the first ones; all by default. The first spelling is the ancestor's.
+        num_samples : int, optional
+            Exactly so many settings, instead of batches.
+        seed : int, optional
+            In [0, 2**64). By default each call goes on in the engine's own stream.
+
+        Returns
+        -------
+        list of OrderedDict
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of its range, more classifiers are asked for than are trained, or the two spellings
+            differ.
+        """
+        space = self._space()
+        if None not in (max_classfiers, max_classifiers) and max_classfiers != max_classifiers:
+            raise ValueError(
+                f"max_classifiers: expected one number, got {max_classifiers} and max_classfiers={max_classfiers}"
+            )
+        wanted = max_classifiers if max_classfiers is None else max_classfiers
+        num_stages = len(self.classifiers) if wanted is None else checked_count("max_classifiers", wanted, lowest=0)
+        if num_stages > len(self.classifiers):
+            raise ValueError(
+                f"max_classifiers: expected at most {len(self.classifiers)}, the classifiers trained, got {num_stages}"
+            )
+        count = (
+            checked_count("num_batches", num_batches, lowest=0) * self.num_batches
+            if num_samples is None
+            else checked_count("num_samples", num_samples, lowest=0)
+        )
+        threads = (
+            self.num_parallel_generators
+            if num_workers_per_batch is None
+            else checked_count("num_workers_per_batch", num_workers_per_batch)
+        )
+        if seed is None:
+            seed = derive_seed(self._seed, self._num_predictions, purpose="predict")
+            self._num_predictions += 1
+        rows = self.draw_rows(
+            count, seed=checked_seed(seed), threads=threads, relax_checks=relax_checks, num_stages=num_stages
+        )
+        return [space.to_parameters(row) for row in rows]
+
+    def draw_rows(
+        self, n: int, *, seed: int, threads: int, relax_checks: bool, num_stages: int | None = None
+    ) -> list[list[Any]]:
+        """Draw flat rows from the first `num_stages` classifiers, all by default; see `predict`."""
+        cascade = self.cascade.prefix(len(self.classifiers) if num_stages is None else num_stages)
+        return (draw_relaxing if relax_checks else draw_all)(cascade, n, seed=seed, threads=threads)
+
+    @property
+    def cascade(self) -> Cascade:
+        """The classifiers, compiled."""
+        known = len(self._compiled)
+        kept = self._cascade is not None and self._cascade.space is self.parameters
+        if not kept or any(a is not b for a, b in zip(self._compiled, self.classifiers[:known], strict=True)):
+            self._cascade, self._compiled, known = Cascade([], self._space()), [], 0
+        assert self._cascade is not None
+        for model in self.classifiers[known:]:
+            self._cascade = self._cascade.extended(model)
+            self._compiled.append(model)
+        return self._cascade
+
+    def save_data(self) -> None:
+        """Write the search to `save_dir`; every file is whole, before and after.
+
+        Raises
+        ------
+        SaveFolderError
+            If the folder holds a search that this engine neither restored nor wrote, or is a Python package.
+        ValueError
+            If the search space is missing or cannot be saved.
+        OSError
+            If the folder cannot be written.
+        """
+        self._check_folder()
+        settings = {
+            "engine": type(self).__name__,
+            "total_budget": self.total_budget,
+            "num_batches": self.num_batches,
+            "objective": self.objective,
+            "total_classifiers": self.total_classifiers,
+            "seed": self._seed,
+        }
+        save_search(self.save_dir, SavedSearch(self.dataset, self.classifiers, settings, asdict(self.progress)))
+        self._owns_folder = True
+
+    def restore_data(self) -> None:
+        """Take up the search in `save_dir`; warns and changes nothing when there is none.
+
+        The engine's own settings stay, and its seed if it was given one; else the search's seed comes back, so that
+        going on gives the same as never having stopped.
+
+        Raises
+        ------
+        DamagedFileError
+            If a file is damaged; the engine is as before.
+        ValueError
+            If the search has another space or objective than the engine; the engine is as before.
+        """
+        if not holds_search(self.save_dir):
+            warnings.warn(f"save_dir: {self.save_dir} holds no search; nothing is restored", stacklevel=2)
+            return
+        saved = load_search(self.save_dir)
+        match saved:
+            case SavedSearch(
+                settings={"objective": str(objective), "seed": int(seed)},
+                progress={"training_begin": int(begin), "last_attempt": int(attempt), "accuracies": list(accuracies)},
+            ):
+                pass
+            case _:
+                raise DamagedFileError(f"{self.save_dir}: expected the settings of an engine, got {saved.settings}")
+        if objective != self.objective:
+            raise ValueError(f"objective: expected {objective!r}, that of {self.save_dir}, got {self.objective!r}")
+        restored = saved.dataset.parameters
+        if self.parameters is not None and restored is not None:
+            if self.parameters.fingerprint() != restored.fingerprint():
+                raise ValueError(
+                    f"hyperparameter_list: expected the search space of {self.save_dir}:\n{restored!r}\n"
+                    f"got:\n{self.parameters!r}"
+                )
+            saved.dataset.parameters = self.parameters
+        self.dataset = saved.dataset
+        self.classifiers = list(saved.classifiers)
+        self.progress = Progress(begin, attempt, accuracies)
+        self._seed = self._seed if self._seed_is_given else seed
+        self._num_predictions = 0
+        self._owns_folder = True
+
+    def _evaluator_settings(self) -> dict[str, Any]:
+        """Arguments of the pool that a kind of engine adds."""
+        return {}
+
+    def _space(self) -> HyperParameterList:
+        if self.parameters is None:
+            raise ValueError("hyperparameter_list: expected a search space, got None; call restore_data() first")
+        return self.parameters
+
+    def _check_ready(self) -> HyperParameterList:
+        self._check_folder()
+        return self._space()
+
+    def _check_folder(self) -> None:
+        check_save_folder(self.save_dir)
+        if not self._owns_folder and holds_search(self.save_dir):
+            raise SaveFolderError(
+                f"save_dir: {self.save_dir} holds a search already: call restore_data() to go on with it, "
+                "or choose another folder"
+            )
+
+    def _parallelism(self, name: str, n: int | None) -> int:
+        if n is not None:
+            return checked_count(name, n)
+        cores = _num_cores()
+        if self.num_workers > cores:
+            warnings.warn(f"{name}: {self.num_workers} workers share {cores} cores", stacklevel=3)
+        return min(self.num_workers, cores)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({len(self.dataset)} of {self.total_budget} evaluations, "
+            f"{len(self.classifiers)} of {self.total_classifiers} classifiers, save_dir={str(self.save_dir)!r})"
+        )
+
+
+def _num_cores() -> int:
+    import joblib
+
+    return int(joblib.cpu_count())

@@ -1,0 +1,106 @@
+"""The engine for PyTorch models, on GPUs or on the CPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shac.engine.arguments import checked_count
+from shac.engine.shac import SHAC
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+    from shac.engine.shac import EvaluationFunction
+    from shac.parameters import AbstractHyperParameter
+    from shac.space import HyperParameterList
+
+__all__ = ["TorchSHAC"]
+
+
+class TorchSHAC(SHAC):
+    """Search whose evaluations train PyTorch models.
+
+    Each worker seeds `random`, NumPy and PyTorch (CPU and CUDA) with the evaluation's own seed before it, and limits
+    PyTorch's threads to its share of the cores, so that results do not depend on how many evaluations run at once.
+    ``shac.torch_device(worker_id)`` gives an evaluation the device of its slot.
+
+    Parameters
+    ----------
+    evaluation_function, hyperparameter_list, total_budget, num_batches, objective, max_classifiers, save_dir, seed
+        As of `SHAC`.
+    max_gpu_evaluators : int
+        Above 0: evaluations that run at once, on GPU slots; may exceed the number of GPUs, which then are shared.
+        0: evaluations run on the CPU, `max_cpu_evaluators` at once.
+    max_cpu_evaluators : int
+        Above 0, or -1 for all cores.
+    pin_gpus : bool
+        Whether each worker process sees one GPU only: ``CUDA_VISIBLE_DEVICES`` is set before PyTorch is imported.
+
+    Raises
+    ------
+    ValueError
+        As `SHAC`; if `max_gpu_evaluators` is negative, `max_cpu_evaluators` neither above 0 nor -1, or `pin_gpus` is
+        set without GPU evaluators.
+
+    Examples
+    --------
+    >>> import shac
+    >>> def train(worker_id, parameters):
+    ...     device = shac.torch_device(worker_id)
+    ...     return 0.0  # the validation accuracy of a model trained on `device`
+    >>> engine = shac.TorchSHAC(
+    ...     train, [shac.LogUniformHP("lr", 1e-5, 1e-1)], total_budget=200, num_batches=20, max_gpu_evaluators=4
+    ... )
+    >>> engine.num_workers, engine.total_classifiers, engine.num_parallel_evaluators
+    (10, 18, 4)
+    """
+
+    def __init__(
+        self,
+        evaluation_function: EvaluationFunction,
+        hyperparameter_list: HyperParameterList | Iterable[AbstractHyperParameter] | None,
+        total_budget: int,
+        num_batches: int,
+        max_gpu_evaluators: int,
+        objective: str = "max",
+        max_classifiers: int = 18,
+        max_cpu_evaluators: int = 1,
+        *,
+        save_dir: str | os.PathLike[str] = "shac_run",
+        seed: int | None = None,
+        pin_gpus: bool = False,
+    ) -> None:
+        super().__init__(
+            evaluation_function,
+            hyperparameter_list,
+            total_budget,
+            num_batches,
+            objective,
+            max_classifiers,
+            save_dir=save_dir,
+            seed=seed,
+        )
+        num_gpu_evaluators = checked_count("max_gpu_evaluators", max_gpu_evaluators, lowest=0)
+        num_cpu_evaluators = _checked_cpu_evaluators(max_cpu_evaluators)
+        if pin_gpus and not num_gpu_evaluators:
+            raise ValueError("pin_gpus: expected max_gpu_evaluators above 0 with it, got 0")
+        self.num_parallel_evaluators = num_gpu_evaluators or num_cpu_evaluators
+        self.limit_memory = num_gpu_evaluators > 0
+        self.pin_gpus = bool(pin_gpus)
+
+    def _evaluator_settings(self) -> dict[str, Any]:
+        return {"seed_torch": True, "pin_gpus": self.pin_gpus}
+
+
+def _checked_cpu_evaluators(value: Any) -> int:
+    import joblib
+
+    if value == -1:
+        return int(joblib.cpu_count())
+    try:
+        return checked_count("max_cpu_evaluators", value)
+    except ValueError:
+        raise ValueError(
+            f"max_cpu_evaluators: expected an integer above 0, or -1 for all cores, got {value!r}"
+        ) from None

@@ -1,0 +1,105 @@
+"""How long to look for samples, and when a cascade gives way."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shac.sampling.cascade import Cascade
+
+__all__ = ["draw_all", "draw_relaxing"]
+
+_logger = logging.getLogger("shac")
+
+_CANDIDATES_BETWEEN_MESSAGES = 20_000_000
+
+
+def draw_all(cascade: Cascade, n: int, *, seed: int, threads: int | None = None) -> list[list[Any]]:
+    """Draw `n` samples that pass every stage, however long it takes; the log tells how far it is.
+
+    Parameters
+    ----------
+    cascade : Cascade
+        Its first candidates are those of `seed`.
+    n : int
+        Samples wanted.
+    seed : int
+        In [0, 2**64).
+    threads : int, optional
+        Threads to use; all cores by default.
+
+    Returns
+    -------
+    list of list
+        Values of each sample, flat rows of the space.
+
+    Examples
+    --------
+    >>> import shac
+    >>> space = shac.HyperParameterList([shac.DiscreteHP("x", ["only"])])
+    >>> draw_all(shac.Cascade([], space), 2, seed=0)
+    [['only'], ['only']]
+    """
+    rows: list[list[Any]] = []
+    first_candidate = 0
+    while True:
+        draw = cascade.draw(
+            n - len(rows),
+            seed=seed,
+            threads=threads,
+            first_candidate=first_candidate,
+            max_candidates=_CANDIDATES_BETWEEN_MESSAGES,
+        )
+        rows += draw.rows
+        if len(rows) == n:
+            return rows
+        first_candidate = draw.next_candidate
+        _logger.info("%d of %d samples found among %d candidates; still drawing", len(rows), n, first_candidate)
+
+
+def draw_relaxing(cascade: Cascade, n: int, *, seed: int, threads: int | None = None) -> list[list[Any]]:
+    """Draw `n` samples; whenever 2**k candidates in a row give none, allow one more failed stage.
+
+    Here k is the number of stages of the cascade. The level counts for the samples still missing, and rises until
+    they are found; at the latest at level k, where every candidate passes.
+
+    Parameters
+    ----------
+    cascade, n, seed, threads
+        As of `draw_all`.
+
+    Returns
+    -------
+    list of list
+        Values of each sample, flat rows of the space.
+
+    Examples
+    --------
+    >>> import shac
+    >>> space = shac.HyperParameterList([shac.DiscreteHP("x", ["only"])])
+    >>> draw_relaxing(shac.Cascade([], space), 2, seed=0)
+    [['only'], ['only']]
+    """
+    rows: list[list[Any]] = []
+    relax = first_candidate = 0
+    while True:
+        draw = cascade.draw(
+            n - len(rows),
+            seed=seed,
+            threads=threads,
+            relax=relax,
+            first_candidate=first_candidate,
+            max_gap=2**cascade.num_stages if relax < cascade.num_stages else None,
+        )
+        rows += draw.rows
+        if len(rows) == n:
+            return rows
+        first_candidate = draw.next_candidate
+        relax += 1
+        _logger.info(
+            "no sample among %d candidates in a row: a sample may now fail %d of %d classifiers",
+            2**cascade.num_stages,
+            relax,
+            cascade.num_stages,
+        )

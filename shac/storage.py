@@ -1,0 +1,213 @@
+"""The save folder of a search.
+
+``manifest.json`` names every other file with its size and SHA-256 and is written last; a checksum guards it itself.
+``dataset.csv`` only grows, so that a crash between it and the manifest leaves a longer table whose beginning is still
+the one that the manifest names: reading takes that beginning. Classifiers are in XGBoost's own format, and XGBoost
+sees their bytes only when their SHA-256 is right. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shac.dataset import DATASET_FILE, PARAMETERS_FILE, Dataset
+from shac.errors import DamagedFileError, SaveFolderError
+from shac.files import dump_json, parse_json, write_atomic
+from shac.space import HyperParameterList
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import xgboost
+
+__all__ = ["SavedSearch", "check_save_folder", "holds_search", "load_search", "save_search"]
+
+FORMAT_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+CLASSIFIERS_FOLDER = "classifiers"
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSearch:
+    """What a save folder holds.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Evaluated settings and scores; its parameters are the search space.
+    classifiers : sequence of xgboost.XGBClassifier
+        In the order of their training.
+    settings : dict
+        The engine's settings, in types that JSON has.
+    progress : dict
+        Where the loop stands, in types that JSON has.
+    """
+
+    dataset: Dataset
+    classifiers: Sequence[xgboost.XGBClassifier]
+    settings: dict[str, Any]
+    progress: dict[str, Any]
+
+
+def check_save_folder(folder: Path) -> None:
+    """Refuse a folder that is a Python package.
+
+    Raises
+    ------
+    SaveFolderError
+        If it holds an ``__init__.py``.
+    """
+    if (folder / "__init__.py").exists():
+        raise SaveFolderError(f"save_dir: expected a folder for a search, got the Python package {folder}")
+
+
+def holds_search(folder: Path) -> bool:
+    """Tell whether a search was saved in a folder."""
+    return (folder / MANIFEST_FILE).exists()
+
+
+def save_search(folder: Path, search: SavedSearch) -> None:
+    """Write a search; whatever stops it on the way, the folder holds the search before or after.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it does not exist.
+    search : SavedSearch
+        Its dataset continues the one that the folder holds.
+
+    Raises
+    ------
+    SaveFolderError
+        If the folder is a Python package.
+    ValueError
+        If the search space has values that cannot be saved.
+    OSError
+        If the folder cannot be written.
+    """
+    check_save_folder(folder)
+    space = _space_of(search)
+    contents = {
+        f"{CLASSIFIERS_FOLDER}/{stage:02d}.ubj": bytes(model.get_booster().save_raw(raw_format="ubj"))
+        for stage, model in enumerate(search.classifiers)
+    }
+    contents[PARAMETERS_FILE] = dump_json(space.get_config(), "parameters").encode()
+    contents[DATASET_FILE] = search.dataset.to_csv().encode()
+    manifest = {
+        "format": FORMAT_VERSION,
+        "settings": search.settings,
+        "progress": search.progress,
+        "space": space.fingerprint(),
+        "files": {name: {"size": len(data), "sha256": _sha256(data)} for name, data in contents.items()},
+    }
+    (folder / CLASSIFIERS_FOLDER).mkdir(parents=True, exist_ok=True)
+    for name, data in contents.items():
+        path = folder / name
+        if not (path.is_file() and path.read_bytes() == data):
+            write_atomic(path, data)
+    write_atomic(folder / MANIFEST_FILE, dump_json({"manifest": manifest, "sha256": _checksum(manifest)}, "manifest"))
+
+
+def load_search(folder: Path) -> SavedSearch:
+    """Read a search, all of it or nothing.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder that `save_search` wrote.
+
+    Returns
+    -------
+    SavedSearch
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no search.
+    DamagedFileError
+        If a file is missing, not the one that the manifest names, or of another format version.
+    """
+    manifest = _read_manifest(folder / MANIFEST_FILE)
+    contents = {name: _read_file(folder, name, entry) for name, entry in manifest["files"].items()}
+    where = folder / PARAMETERS_FILE
+    try:
+        space = HyperParameterList.load_from_config(parse_json(contents.pop(PARAMETERS_FILE), str(where)))
+    except ValueError as error:
+        raise DamagedFileError(f"{where}: {error}") from error
+    if space.fingerprint() != manifest["space"]:
+        raise DamagedFileError(f"{where}: expected the search space of {MANIFEST_FILE}, got another")
+    dataset = Dataset.from_csv(contents.pop(DATASET_FILE), space, where=str(folder / DATASET_FILE))
+    return SavedSearch(
+        dataset=dataset,
+        classifiers=[_load_classifier(contents[name]) for name in sorted(contents)],
+        settings=manifest["settings"],
+        progress=manifest["progress"],
+    )
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    match parse_json(path.read_bytes(), str(path)):
+        case {"manifest": {"format": version, **rest} as manifest, "sha256": str(checksum)}:
+            pass
+        case _:
+            raise DamagedFileError(f"{path}: expected a manifest with its sha256, got something else")
+    if version != FORMAT_VERSION:
+        raise DamagedFileError(f"{path}: expected format version {FORMAT_VERSION}, got {version!r}")
+    if checksum != _checksum(manifest):
+        raise DamagedFileError(f"{path}: expected sha256 {_checksum(manifest)}, got {checksum!r}")
+    match rest:
+        case {"settings": dict(), "progress": dict(), "space": str(), "files": dict(files)}:
+            names = sorted(str(name) for name in files)
+        case _:
+            raise DamagedFileError(f"{path}: expected settings, progress, space and files, got {sorted(rest)}")
+    num_classifiers = len(files) - 2
+    classifiers = [f"{CLASSIFIERS_FOLDER}/{stage:02d}.ubj" for stage in range(num_classifiers)]
+    expected = sorted([PARAMETERS_FILE, DATASET_FILE, *classifiers])
+    if names != expected:
+        raise DamagedFileError(f"{path}: expected the files {expected}, got {names}")
+    return dict(manifest)
+
+
+def _read_file(folder: Path, name: str, entry: Any) -> bytes:
+    path = folder / name
+    match entry:
+        case {"size": int(size), "sha256": str(sha256)} if size >= 0:
+            pass
+        case _:
+            raise DamagedFileError(f"{folder / MANIFEST_FILE}: expected size and sha256 of {name}, got {entry!r}")
+    try:
+        with path.open("rb") as file:
+            data = file.read(min(size, path.stat().st_size))
+    except OSError as error:
+        raise DamagedFileError(f"{path}: {error.strerror or error}") from error
+    if _sha256(data) != sha256:
+        raise DamagedFileError(
+            f"{path}: expected {size} bytes with sha256 {sha256}, got {len(data)} with {_sha256(data)}"
+        )
+    return data
+
+
+def _load_classifier(data: bytes) -> xgboost.XGBClassifier:
+    import xgboost
+
+    model = xgboost.XGBClassifier(n_jobs=1)
+    model.load_model(bytearray(data))
+    return model
+
+
+def _space_of(search: SavedSearch) -> HyperParameterList:
+    if search.dataset.parameters is None:
+        raise ValueError("parameters: expected a search space to save, got none")
+    return search.dataset.parameters
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _checksum(manifest: Any) -> str:
+    return _sha256(json.dumps(manifest, sort_keys=True).encode())

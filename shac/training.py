@@ -1,0 +1,108 @@
+"""Classifiers of a search: trained on one batch each, and let in through a gate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xgboost
+    from numpy.typing import NDArray
+
+__all__ = ["TrainedClassifier", "train_classifier"]
+
+NUM_TREES = 200
+NUM_FOLDS = 5
+LOWEST_ACCURACY = 0.5
+_LARGEST_XGBOOST_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedClassifier:
+    """What came of an attempt to train.
+
+    Parameters
+    ----------
+    model : xgboost.XGBClassifier or None
+        None when the batch gives no classifier.
+    accuracy : float
+        Mean accuracy over the folds; NaN when they were skipped or could not be made.
+    reason : str
+        Why there is no model; empty when there is one.
+    """
+
+    model: xgboost.XGBClassifier | None
+    accuracy: float
+    reason: str = ""
+
+
+def train_classifier(
+    X: NDArray[np.float32], y: NDArray[np.float64], *, seed: int, skip_cv_checks: bool = False
+) -> TrainedClassifier:
+    """Train the classifier of a batch, unless it would be no better than chance.
+
+    The gate (section 3.1 of arXiv 1805.10255): the mean accuracy of a stratified 5-fold cross-validation is at least
+    0.5, and the predictions on the batch are not all alike. A class of fewer than five points gets as many folds as
+    it has points, at least two.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (n, num_columns)
+        Encoded settings.
+    y : ndarray of float64, shape (n,)
+        1 for better than the median, else 0.
+    seed : int
+        Not negative; of the folds and of XGBoost.
+    skip_cv_checks : bool
+        Whether to leave out the cross-validation.
+
+    Returns
+    -------
+    TrainedClassifier
+
+    Examples
+    --------
+    >>> X = np.linspace(0, 1, 40, dtype=np.float32).reshape(-1, 1)
+    >>> train_classifier(X, (X[:, 0] > 0.5).astype(float), seed=0).accuracy > 0.8
+    True
+    >>> train_classifier(X, np.zeros(40), seed=0).reason
+    'all 40 labels are 0'
+    """
+    labels = y.astype(np.int64)
+    if (labels == labels[:1]).all():
+        return TrainedClassifier(None, np.nan, f"all {len(labels)} labels are {labels[0] if len(labels) else 'absent'}")
+    accuracy = np.nan
+    if not skip_cv_checks:
+        num_folds = min(NUM_FOLDS, int(np.bincount(labels).min()))
+        if num_folds < 2:
+            return TrainedClassifier(None, np.nan, "a class of one point cannot be cross-validated")
+        accuracy = _cross_validate(X, labels, num_folds, seed)
+        if accuracy < LOWEST_ACCURACY:
+            return TrainedClassifier(
+                None, accuracy, f"the cross-validation accuracy {accuracy:.3f} is below {LOWEST_ACCURACY}"
+            )
+    model = _new_model(seed).fit(X, labels)
+    predictions = model.predict(X)
+    if (predictions == predictions[0]).all():
+        return TrainedClassifier(None, accuracy, f"it predicts {predictions[0]} for every point of its batch")
+    return TrainedClassifier(model, accuracy)
+
+
+def _new_model(seed: int) -> xgboost.XGBClassifier:
+    import xgboost
+
+    # One thread: batches are small, and a sum's order must not depend on the machine.
+    return xgboost.XGBClassifier(n_estimators=NUM_TREES, n_jobs=1, random_state=seed % _LARGEST_XGBOOST_SEED)
+
+
+def _cross_validate(X: NDArray[np.float32], labels: NDArray[np.int64], num_folds: int, seed: int) -> float:
+    from sklearn.model_selection import StratifiedKFold
+
+    folds = StratifiedKFold(num_folds, shuffle=True, random_state=seed % _LARGEST_XGBOOST_SEED)
+    accuracies = [
+        np.mean(_new_model(seed).fit(X[train], labels[train]).predict(X[test]) == labels[test])
+        for train, test in folds.split(X, labels)
+    ]
+    return float(np.mean(accuracies))
