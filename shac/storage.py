@@ -150,7 +150,11 @@ def load_search(folder: Path) -> SavedSearch:
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
-    match parse_json(path.read_bytes(), str(path)):
+    try:
+        text = path.read_bytes()
+    except IsADirectoryError as error:
+        raise DamagedFileError(f"{path}: expected a file, got a folder") from error
+    match parse_json(text, str(path)):
         case {"manifest": {"format": version, **rest} as manifest, "sha256": str(checksum)}:
             pass
         case _:
@@ -163,7 +167,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         case {"settings": dict(), "progress": dict(), "space": str(), "files": dict(files)}:
             names = sorted(str(name) for name in files)
         case _:
-            raise DamagedFileError(f"{path}: expected settings, progress, space and files, got {sorted(rest)}")
+            raise DamagedFileError(f"{path}: expected settings, progress, space and files, got {[*rest]}")
     num_classifiers = len(files) - 2
     classifiers = [f"{CLASSIFIERS_FOLDER}/{stage:02d}.ubj" for stage in range(num_classifiers)]
     expected = sorted([PARAMETERS_FILE, DATASET_FILE, *classifiers])

@@ -445,7 +445,7 @@ class SHAC:
         """The classifiers, compiled."""
         known = len(self._compiled)
         kept = self._cascade is not None and self._cascade.space is self.parameters
-        if not kept or any(a is not b for a, b in zip(self._compiled, self.classifiers[:known], strict=True)):
+        if not kept or list(map(id, self._compiled)) != list(map(id, self.classifiers[:known])):
             self._cascade, self._compiled, known = Cascade([], self._space()), [], 0
         assert self._cascade is not None
         for model in self.classifiers[known:]:
@@ -465,7 +465,7 @@ class SHAC:
         OSError
             If the folder cannot be written.
         """
-        self._check_folder()
+        self._check_ready()
         settings = {
             "engine": type(self).__name__,
             "total_budget": self.total_budget,

@@ -1,0 +1,50 @@
+"""Small searches for the tests of the engines."""
+
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+
+import shac
+
+
+def branin(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+    x, y = parameters["x"], parameters["y"]
+    valley = (y - 5.1 / (4 * np.pi**2) * x**2 + 5 / np.pi * x - 6) ** 2
+    return float(valley + 10 * (1 - 1 / (8 * np.pi)) * np.cos(x) + 10)
+
+
+def branin_space() -> shac.HyperParameterList:
+    return shac.HyperParameterList([shac.UniformHP("x", -5.0, 10.0), shac.UniformHP("y", 0.0, 15.0)])
+
+
+HARTMANN_HEIGHTS = np.array([1.0, 1.2, 3.0, 3.2])
+HARTMANN_WIDTHS = np.array(
+    [[10, 3, 17, 3.5, 1.7, 8], [0.05, 10, 17, 0.1, 8, 14], [3, 3.5, 1.7, 10, 17, 8], [17, 8, 0.05, 10, 0.1, 14]]
+)
+HARTMANN_CENTRES = 1e-4 * np.array(
+    [
+        [1312, 1696, 5569, 124, 8283, 5886],
+        [2329, 4135, 8307, 3736, 1004, 9991],
+        [2348, 1451, 3522, 2883, 3047, 6650],
+        [4047, 8828, 8732, 5743, 1091, 381],
+    ]
+)
+
+
+def hartmann6(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+    point = np.array(parameters["x"])
+    exponents = (HARTMANN_WIDTHS * (point - HARTMANN_CENTRES) ** 2).sum(axis=1)
+    return float(-(HARTMANN_HEIGHTS * np.exp(-exponents)).sum())
+
+
+def hartmann6_space() -> shac.HyperParameterList:
+    return shac.HyperParameterList([shac.MultiUniformHP("x", 0.0, 1.0, sample_count=6)])
+
+
+def engine(function: Any = branin, space: Any = None, **settings: Any) -> shac.SHAC:
+    """Minimise Branin in 6 rounds of 10, on threads, unless told otherwise."""
+    settings = {"total_budget": 60, "num_batches": 6, "objective": "min", "seed": 0, **settings}
+    made = shac.SHAC(function, branin_space() if space is None else space, **settings)
+    made.concurrent_evaluators()
+    return made

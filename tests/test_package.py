@@ -1,0 +1,131 @@
+import ast
+import doctest
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import shac
+
+SOURCE = Path(shac.__file__).parent
+
+# An arrow of the design: a layer may import those listed, and itself.
+LAYERS = {
+    "errors": set(),
+    "files": {"errors"},
+    "_core": set(),
+    "export": {"errors"},
+    "parameters": {"errors"},
+    "space": {"errors", "files", "parameters"},
+    "dataset": {"errors", "files", "space", "parameters"},
+    "callbacks": set(),
+    "evaluation": {"errors"},
+    "training": set(),
+    "sampling": {"errors", "export", "_core"},
+    "storage": {"errors", "files", "dataset", "space", "export"},
+    "engine": {"errors", "sampling", "training", "evaluation", "dataset", "storage", "callbacks", "space"},
+    "demo": {"", "engine", "callbacks", "space", "evaluation", "errors"},
+    "cli": {"", "demo", "errors"},
+    "__main__": {"cli"},
+}
+HEAVY = {"torch", "matplotlib", "plotly", "dask", "ray", "optuna", "xgboost", "sklearn", "scipy", "joblib", "loky"}
+
+
+def modules() -> list[str]:
+    return [info.name for info in pkgutil.walk_packages(shac.__path__, "shac.") if info.name != "shac._core"]
+
+
+def source_of(name: str) -> ast.Module:
+    path = SOURCE.joinpath(*name.split(".")[1:])
+    return ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text())
+
+
+def is_for_type_checkers(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def imports_of(nodes: list[ast.stmt]) -> set[str]:
+    found: set[str] = set()
+    for statement in nodes:
+        if is_for_type_checkers(statement):
+            continue
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                assert node.module is not None
+                found |= {f"shac.{alias.name}" for alias in node.names} if node.module == "shac" else {node.module}
+    return found
+
+
+@pytest.mark.parametrize("name", modules())
+def test_layers_import_downwards_only(name: str) -> None:
+    layer = name.split(".")[1]
+    used = {module.split(".")[1] for module in imports_of(source_of(name).body) if module.startswith("shac.")}
+    public = {entry for entry in used if entry not in LAYERS}
+    assert used - {layer} - public <= LAYERS[layer]
+    assert not public or "" in LAYERS[layer], f"{name} imports from the package's face: {public}"
+
+
+@pytest.mark.parametrize("name", modules())
+def test_heavy_packages_are_imported_only_where_they_are_used(name: str) -> None:
+    top = [node for node in source_of(name).body if isinstance(node, (ast.Import, ast.ImportFrom, ast.Try))]
+    assert not {module.split(".")[0] for module in imports_of(top)} & HEAVY
+
+
+def test_importing_does_nothing() -> None:
+    script = (
+        "import os, sys, warnings; before = list(warnings.filters); import shac; "
+        f"print([name for name in {sorted(HEAVY)} if name in sys.modules], "
+        "list(warnings.filters) == before, os.listdir())"
+    )
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert output.stdout == "[] True []\n"
+    assert output.stderr == ""
+
+
+def test_the_public_names_are_those_that_type_checkers_see() -> None:
+    stub = ast.parse((SOURCE / "__init__.pyi").read_text())
+    seen = {alias.name for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert seen | {"__version__"} == set(shac.__all__)
+    assert all(getattr(shac, name) is not None for name in shac.__all__)
+    assert set(shac.__all__) <= set(dir(shac))
+    with pytest.raises(AttributeError, match="module 'shac' has no attribute 'nothing'"):
+        shac.nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.parametrize("name", sorted(set(shac.__all__) - {"__version__"}))
+def test_public_names_have_docstrings(name: str) -> None:
+    thing = getattr(shac, name)
+    assert inspect.getdoc(thing)
+    if inspect.isclass(thing):
+        for attribute, value in vars(thing).items():
+            if not attribute.startswith("_") and (callable(value) or isinstance(value, property)):
+                assert inspect.getdoc(getattr(thing, attribute)), f"{name}.{attribute}"
+
+
+def test_the_stub_of_the_core_names_what_the_core_has() -> None:
+    core = importlib.import_module("shac._core")
+    stub = ast.parse((SOURCE / "_core.pyi").read_text())
+
+    def names(body: list[ast.stmt]) -> set[str]:
+        named = {node.name for node in body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+        return named | {ast.unparse(node.target) for node in body if isinstance(node, ast.AnnAssign)}
+
+    assert names(stub.body) - {"SampleResult"} == {name for name in vars(core) if not name.startswith("_")}
+    for node in stub.body:
+        if isinstance(node, ast.ClassDef) and node.name != "SampleResult":
+            real = {name for name in vars(getattr(core, node.name)) if not name.startswith("_")}
+            assert names(node.body) - {"__init__"} == real
+
+
+@pytest.mark.parametrize("name", ["shac", *modules()])
+def test_examples_in_docstrings_run(name: str) -> None:
+    module: ModuleType = importlib.import_module(name)
+    results = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert results.failed == 0
