@@ -169,10 +169,17 @@ def _flatten(trees: Sequence[Any], base_score: float, num_features: int) -> Fore
                 raise InvalidModelError(
                     f"model: expected {size} {field} in tree {index} (one for each node), got {len(tree[field])}"
                 )
+        entries = [entry for tree in trees for entry in tree[field]]
         try:
-            return np.array([entry for tree in trees for entry in tree[field]], dtype=dtype)
+            numbers = np.array(entries, dtype=np.float64)
+            with np.errstate(over="ignore", invalid="ignore"):
+                result = numbers.astype(dtype)
         except (OverflowError, TypeError, ValueError) as error:
             raise InvalidModelError(f"model: {field}: expected {np.dtype(dtype)} numbers: {error}") from error
+        if result.dtype.kind != "f" and not np.array_equal(result, numbers):
+            wrong = numbers[result != numbers][0]
+            raise InvalidModelError(f"model: {field}: expected {np.dtype(dtype)} numbers, got {wrong}")
+        return result
 
     left, right, feature = (gather(field, np.int32) for field in _INDEX_FIELDS)
     return ForestArrays(

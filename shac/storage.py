@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -199,7 +200,10 @@ def _load_classifier(data: bytes) -> xgboost.XGBClassifier:
     import xgboost
 
     model = xgboost.XGBClassifier(n_jobs=1)
-    model.load_model(bytearray(data))
+    with warnings.catch_warnings():
+        # XGBoost before 2.1 misses attributes of its scikit-learn class, which two-class models do not need.
+        warnings.filterwarnings("ignore", "Loading a native XGBoost model", UserWarning)
+        model.load_model(bytearray(data))
     return model
 
 
