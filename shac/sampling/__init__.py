@@ -1,6 +1,7 @@
 """Samples of the region that a cascade accepts."""
 
-from shac.sampling.cascade import Cascade, Draw, SampleReport
+from shac.sampling.cascade import Cascade
+from shac.sampling.draws import Draw, SampleReport
 from shac.sampling.policy import draw_all, draw_relaxing
 
 __all__ = ["Cascade", "Draw", "SampleReport", "draw_all", "draw_relaxing"]

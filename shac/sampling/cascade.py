@@ -6,7 +6,6 @@ import logging
 import operator
 import secrets
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
@@ -14,7 +13,9 @@ import numpy as np
 from shac.errors import InvalidModelError
 from shac.export import export_forest
 from shac.sampling.bins import ThresholdBins
+from shac.sampling.draws import Draw, Piece, Pieces, SampleReport
 from shac.sampling.extension import core
+from shac.sampling.python_path import draw_in_python
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,54 +34,6 @@ Method = Literal["auto", "plain"]
 
 _LARGEST_SEED = 2**64 - 1
 _LARGEST_COUNT = 2**63 - 1
-_PYTHON_BLOCK = 4096  # part of the definition of a seed's candidates: do not change
-
-
-@dataclass(frozen=True, slots=True)
-class SampleReport:
-    """What a call of `Cascade.sample` did.
-
-    Parameters
-    ----------
-    candidates : int
-        Candidates drawn, up to the one that ended the call. The same for any number of threads.
-    rejected_by_stage : tuple of int
-        How many of them each stage dropped.
-    seconds : float
-        Wall-clock time of the call.
-    exhausted : bool
-        True when `max_candidates` ended the call before all samples were found.
-    method : str
-        The method that drew them.
-    """
-
-    candidates: int
-    rejected_by_stage: tuple[int, ...]
-    seconds: float
-    exhausted: bool
-    method: str = "plain"
-
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """Samples with their values, and where the stream of candidates was left.
-
-    Parameters
-    ----------
-    rows : list of list
-        Values of each sample, a flat row of the space.
-    X : ndarray of float32, shape (num_samples, num_columns)
-        The same, encoded.
-    next_candidate : int
-        Number of the first candidate not drawn.
-    report : SampleReport
-        Counts and time.
-    """
-
-    rows: list[list[Any]]
-    X: NDArray[np.float32]
-    next_candidate: int
-    report: SampleReport
 
 
 class Cascade:
@@ -338,12 +291,13 @@ class Cascade:
             "max_gap": _LARGEST_COUNT if max_gap is None else _integer("max_gap", max_gap, 0, _LARGEST_COUNT),
         }
         started = time.perf_counter()
-        pieces = _Pieces(self.num_stages)
+        pieces = Pieces(self.num_stages)
         wanted = request["count"]
         while True:
-            piece = (self._draw_compiled if self._space.has_quantile else self._draw_in_python)(
-                request, limits, _thread_count(threads), values=values
-            )
+            if self._space.has_quantile:
+                piece = self._draw_compiled(request, limits, _thread_count(threads), values=values)
+            else:
+                piece = draw_in_python(self._core, self._space, request, limits, _thread_count(threads))
             pieces.add(piece)
             if piece.end != "count" or pieces.num_samples == wanted:
                 break
@@ -353,7 +307,7 @@ class Cascade:
             limits["max_candidates"] -= piece.num_drawn
         return pieces.finish(started, self._space.num_columns)
 
-    def _draw_compiled(self, request: dict[str, int], limits: dict[str, int], threads: int, *, values: bool) -> _Piece:
+    def _draw_compiled(self, request: dict[str, int], limits: dict[str, int], threads: int, *, values: bool) -> Piece:
         if self._core_space is None:
             self._core_space = self._compile_space()
         result = core.sample(self._core, self._core_space, threads=threads, **request, **limits)
@@ -364,51 +318,13 @@ class Cascade:
         passed = self._core.dropped_at(X, request["relax"], threads) == -1
         if not passed.all():
             _logger.debug("redrawing %d samples that rounded onto a threshold", int((~passed).sum()))
-        return _Piece(
+        return Piece(
             rows=self._space.values_from_uniforms(uniforms[passed]) if values else [],
             X=X[passed],
             num_drawn=result["num_drawn"],
             next_candidate=request["first_candidate"] + result["num_drawn"],
             rejected_by_stage=np.array(result["rejected_by_stage"], dtype=np.int64),
             end=result["end"],
-        )
-
-    def _draw_in_python(self, request: dict[str, int], limits: dict[str, int], threads: int, *, values: bool) -> _Piece:
-        """Rejection for parameters that can only be sampled: blocks from Python, decisions from the core."""
-        first, wanted = request["first_candidate"], request["count"]
-        rejected = np.zeros(self.num_stages, dtype=np.int64)
-        kept_rows: list[list[Any]] = []
-        kept_X: list[NDArray[np.float32]] = []
-        drawn = gap = num_kept = 0
-        end: Literal["count", "candidates", "gap"] = "count"
-        while num_kept < wanted:
-            if gap >= limits["max_gap"]:
-                end = "gap"
-                break
-            if drawn >= limits["max_candidates"]:
-                end = "candidates"
-                break
-            block, offset = divmod(first + drawn, _PYTHON_BLOCK)
-            rows = self._space.sample_rows(_PYTHON_BLOCK, np.random.default_rng([request["seed"], block]))[offset:]
-            rows = rows[: limits["max_candidates"] - drawn]
-            X = self._space.encode_rows(rows)
-            dropped = self._core.dropped_at(X, request["relax"], threads)
-            stop = _end_of_block(dropped == -1, wanted - num_kept, gap, limits["max_gap"])
-            passed = np.flatnonzero(dropped[:stop] == -1)
-            rejected += np.bincount(dropped[:stop][dropped[:stop] >= 0], minlength=self.num_stages)
-            kept_X.append(X[passed])
-            if values:
-                kept_rows.extend(rows[i] for i in passed)
-            num_kept += passed.size
-            gap = gap + stop if passed.size == 0 else stop - 1 - int(passed[-1])
-            drawn += stop
-        return _Piece(
-            rows=kept_rows,
-            X=np.concatenate([np.empty((0, self._space.num_columns), dtype=np.float32), *kept_X]),
-            num_drawn=drawn,
-            next_candidate=first + drawn,
-            rejected_by_stage=rejected,
-            end=end,
         )
 
     def _rows(self, X: ArrayLike) -> NDArray[np.float32]:
@@ -454,47 +370,6 @@ class Cascade:
         return f"Cascade({self.num_stages} stages, {self._space.num_columns} columns)"
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    rows: list[list[Any]]
-    X: NDArray[np.float32]
-    num_drawn: int
-    next_candidate: int
-    rejected_by_stage: NDArray[np.int64]
-    end: Literal["count", "candidates", "gap"]
-
-
-class _Pieces:
-    """The pieces that one call was drawn in; nearly always one."""
-
-    def __init__(self, num_stages: int) -> None:
-        self._pieces: list[_Piece] = []
-        self._num_stages = num_stages
-
-    def add(self, piece: _Piece) -> None:
-        self._pieces.append(piece)
-
-    @property
-    def num_samples(self) -> int:
-        return sum(len(piece.X) for piece in self._pieces)
-
-    def finish(self, started: float, num_columns: int) -> Draw:
-        last = self._pieces[-1]
-        rejected = sum((p.rejected_by_stage for p in self._pieces), np.zeros(self._num_stages, dtype=np.int64))
-        report = SampleReport(
-            candidates=sum(piece.num_drawn for piece in self._pieces),
-            rejected_by_stage=tuple(rejected.tolist()),
-            seconds=time.perf_counter() - started,
-            exhausted=last.end == "candidates",
-        )
-        return Draw(
-            rows=[row for piece in self._pieces for row in piece.rows],
-            X=np.concatenate([np.empty((0, num_columns), dtype=np.float32), *(p.X for p in self._pieces)]),
-            next_candidate=last.next_candidate,
-            report=report,
-        )
-
-
 def _compile(model: Model, stage: int) -> core.Forest:
     arrays = export_forest(model)
     try:
@@ -510,17 +385,6 @@ def _compile(model: Model, stage: int) -> core.Forest:
         )
     except ValueError as error:
         raise InvalidModelError(f"models: the model of stage {stage} is broken: {error}") from error
-
-
-def _end_of_block(passed: NDArray[np.bool_], wanted: int, gap: int, max_gap: int) -> int:
-    """Rows of a block that count: up to the last sample wanted, or the row that makes the gap too long."""
-    hits = np.flatnonzero(passed)[:wanted]
-    starts = np.concatenate([[-gap], hits + 1])
-    ends = np.concatenate([hits, [len(passed)]])
-    too_long = np.flatnonzero(ends - starts >= max_gap)
-    if too_long.size:
-        return int(starts[too_long[0]] + max_gap)
-    return int(hits[-1]) + 1 if hits.size == wanted else len(passed)
 
 
 def _integer(name: str, value: Any, low: int, high: int) -> int:

@@ -1,0 +1,104 @@
+"""What a draw returns."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Draw", "Piece", "Pieces", "SampleReport"]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleReport:
+    """What a call of `Cascade.sample` did.
+
+    Parameters
+    ----------
+    candidates : int
+        Candidates drawn, up to the one that ended the call. The same for any number of threads.
+    rejected_by_stage : tuple of int
+        How many of them each stage dropped.
+    seconds : float
+        Wall-clock time of the call.
+    exhausted : bool
+        True when `max_candidates` ended the call before all samples were found.
+    method : str
+        The method that drew them.
+    """
+
+    candidates: int
+    rejected_by_stage: tuple[int, ...]
+    seconds: float
+    exhausted: bool
+    method: str = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Samples with their values, and where the stream of candidates was left.
+
+    Parameters
+    ----------
+    rows : list of list
+        Values of each sample, a flat row of the space.
+    X : ndarray of float32, shape (num_samples, num_columns)
+        The same, encoded.
+    next_candidate : int
+        Number of the first candidate not drawn.
+    report : SampleReport
+        Counts and time.
+    """
+
+    rows: list[list[Any]]
+    X: NDArray[np.float32]
+    next_candidate: int
+    report: SampleReport
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Samples of one run of a sampler."""
+
+    rows: list[list[Any]]
+    X: NDArray[np.float32]
+    num_drawn: int
+    next_candidate: int
+    rejected_by_stage: NDArray[np.int64]
+    end: Literal["count", "candidates", "gap"]
+
+
+class Pieces:
+    """The pieces that one call was drawn in; nearly always one."""
+
+    def __init__(self, num_stages: int) -> None:
+        self._pieces: list[Piece] = []
+        self._num_stages = num_stages
+
+    def add(self, piece: Piece) -> None:
+        self._pieces.append(piece)
+
+    @property
+    def num_samples(self) -> int:
+        return sum(len(piece.X) for piece in self._pieces)
+
+    def finish(self, started: float, num_columns: int) -> Draw:
+        last = self._pieces[-1]
+        rejected = sum((p.rejected_by_stage for p in self._pieces), np.zeros(self._num_stages, dtype=np.int64))
+        report = SampleReport(
+            candidates=sum(piece.num_drawn for piece in self._pieces),
+            rejected_by_stage=tuple(rejected.tolist()),
+            seconds=time.perf_counter() - started,
+            exhausted=last.end == "candidates",
+        )
+        return Draw(
+            rows=[row for piece in self._pieces for row in piece.rows],
+            X=np.concatenate([np.empty((0, num_columns), dtype=np.float32), *(p.X for p in self._pieces)]),
+            next_candidate=last.next_candidate,
+            report=report,
+        )
