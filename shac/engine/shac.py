@@ -6,7 +6,6 @@ import logging
 import secrets
 import warnings
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,11 +13,12 @@ from shac.callbacks import CallbackList
 from shac.dataset import Dataset, check_objective
 from shac.engine.arguments import checked_count, checked_seed
 from shac.engine.loop import run_rounds
+from shac.engine.saving import Progress, read_engine, write_engine
 from shac.engine.sources import EvaluatedSamples, EvaluatedTable, read_table
-from shac.errors import DamagedFileError, SaveFolderError
+from shac.errors import SaveFolderError
 from shac.evaluation import EvaluatorPool, derive_seed
 from shac.sampling import Cascade, draw_all, draw_relaxing
-from shac.storage import SavedSearch, check_save_folder, holds_search, load_search, save_search
+from shac.storage import check_save_folder, holds_search
 
 if TYPE_CHECKING:
     import os
@@ -36,25 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["SHAC"]
 
 _logger = logging.getLogger("shac")
-
-
-@dataclass(slots=True)
-class Progress:
-    """Where the loop stands.
-
-    Parameters
-    ----------
-    training_begin : int
-        First evaluation that no classifier was trained on.
-    last_attempt : int
-        Number of evaluations when a classifier was last tried.
-    accuracies : list of float
-        Cross-validation accuracy of each classifier; NaN where it was skipped.
-    """
-
-    training_begin: int = 0
-    last_attempt: int = 0
-    accuracies: list[float] = field(default_factory=list)
 
 
 class SHAC:
@@ -466,15 +447,7 @@ class SHAC:
             If the folder cannot be written.
         """
         self._check_ready()
-        settings = {
-            "engine": type(self).__name__,
-            "total_budget": self.total_budget,
-            "num_batches": self.num_batches,
-            "objective": self.objective,
-            "total_classifiers": self.total_classifiers,
-            "seed": self._seed,
-        }
-        save_search(self.save_dir, SavedSearch(self.dataset, self.classifiers, settings, asdict(self.progress)))
+        write_engine(self)
         self._owns_folder = True
 
     def restore_data(self) -> None:
@@ -493,29 +466,11 @@ class SHAC:
         if not holds_search(self.save_dir):
             warnings.warn(f"save_dir: {self.save_dir} holds no search; nothing is restored", stacklevel=2)
             return
-        saved = load_search(self.save_dir)
-        match saved:
-            case SavedSearch(
-                settings={"objective": str(objective), "seed": int(seed)},
-                progress={"training_begin": int(begin), "last_attempt": int(attempt), "accuracies": list(accuracies)},
-            ):
-                pass
-            case _:
-                raise DamagedFileError(f"{self.save_dir}: expected the settings of an engine, got {saved.settings}")
-        if objective != self.objective:
-            raise ValueError(f"objective: expected {objective!r}, that of {self.save_dir}, got {self.objective!r}")
-        restored = saved.dataset.parameters
-        if self.parameters is not None and restored is not None:
-            if self.parameters.fingerprint() != restored.fingerprint():
-                raise ValueError(
-                    f"hyperparameter_list: expected the search space of {self.save_dir}:\n{restored!r}\n"
-                    f"got:\n{self.parameters!r}"
-                )
-            saved.dataset.parameters = self.parameters
-        self.dataset = saved.dataset
-        self.classifiers = list(saved.classifiers)
-        self.progress = Progress(begin, attempt, accuracies)
-        self._seed = self._seed if self._seed_is_given else seed
+        restored = read_engine(self)
+        self.dataset = restored.dataset
+        self.classifiers = restored.classifiers
+        self.progress = restored.progress
+        self._seed = self._seed if self._seed_is_given else restored.seed
         self._num_predictions = 0
         self._owns_folder = True
 

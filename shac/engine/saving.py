@@ -1,0 +1,91 @@
+"""An engine to and from its save folder."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from shac.errors import DamagedFileError
+from shac.storage import SavedSearch, load_search, save_search
+
+if TYPE_CHECKING:
+    import xgboost
+
+    from shac.dataset import Dataset
+    from shac.engine.shac import SHAC
+
+__all__ = ["Progress", "RestoredEngine", "read_engine", "write_engine"]
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where the loop stands.
+
+    Parameters
+    ----------
+    training_begin : int
+        First evaluation that no classifier was trained on.
+    last_attempt : int
+        Number of evaluations when a classifier was last tried.
+    accuracies : list of float
+        Cross-validation accuracy of each classifier; NaN where it was skipped.
+    """
+
+    training_begin: int = 0
+    last_attempt: int = 0
+    accuracies: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredEngine:
+    """What an engine takes over from its save folder."""
+
+    dataset: Dataset
+    classifiers: list[xgboost.XGBClassifier]
+    progress: Progress
+    seed: int
+
+
+def write_engine(engine: SHAC) -> None:
+    """Write an engine to its `save_dir`; see `shac.storage.save_search` for the errors."""
+    settings = {
+        "engine": type(engine).__name__,
+        "total_budget": engine.total_budget,
+        "num_batches": engine.num_batches,
+        "objective": engine.objective,
+        "total_classifiers": engine.total_classifiers,
+        "seed": engine.seed,
+    }
+    save_search(engine.save_dir, SavedSearch(engine.dataset, engine.classifiers, settings, asdict(engine.progress)))
+
+
+def read_engine(engine: SHAC) -> RestoredEngine:
+    """Read what `write_engine` wrote for an engine of the same space and objective, and change nothing.
+
+    Raises
+    ------
+    DamagedFileError
+        If a file is damaged.
+    ValueError
+        If the search has another space or objective than the engine.
+    """
+    saved = load_search(engine.save_dir)
+    match saved:
+        case SavedSearch(
+            settings={"objective": str(objective), "seed": int(seed)},
+            progress={"training_begin": int(begin), "last_attempt": int(attempt), "accuracies": list(accuracies)},
+        ):
+            pass
+        case _:
+            raise DamagedFileError(f"{engine.save_dir}: expected the settings of an engine, got {saved.settings}")
+    if objective != engine.objective:
+        raise ValueError(f"objective: expected {objective!r}, that of {engine.save_dir}, got {engine.objective!r}")
+    space = saved.dataset.parameters
+    if engine.parameters is not None and space is not None:
+        if engine.parameters.fingerprint() != space.fingerprint():
+            raise ValueError(
+                f"hyperparameter_list: expected the search space of {engine.save_dir}:\n{space!r}\n"
+                f"got:\n{engine.parameters!r}"
+            )
+        saved.dataset.parameters = engine.parameters
+    return RestoredEngine(saved.dataset, list(saved.classifiers), Progress(begin, attempt, accuracies), seed)
