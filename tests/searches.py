@@ -1,5 +1,6 @@
 """Small searches for the tests of the engines."""
 
+import os
 from collections import OrderedDict
 from typing import Any
 
@@ -12,6 +13,11 @@ def branin(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
     x, y = parameters["x"], parameters["y"]
     valley = (y - 5.1 / (4 * np.pi**2) * x**2 + 5 / np.pi * x - 6) ** 2
     return float(valley + 10 * (1 - 1 / (8 * np.pi)) * np.cos(x) + 10)
+
+
+def process_id(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+    """Here, because worker processes import this module by its name."""
+    return float(os.getpid())
 
 
 def branin_space() -> shac.HyperParameterList:

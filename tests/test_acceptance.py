@@ -1,5 +1,6 @@
 """Whole searches at full size: 18 classifiers, real processes."""
 
+import logging
 import subprocess
 import sys
 import textwrap
@@ -10,6 +11,8 @@ import pytest
 import searches
 
 import shac
+
+logger = logging.getLogger(__name__)
 
 
 @pytest.mark.slow
@@ -24,7 +27,7 @@ def test_branin_searches_beat_random_search_and_their_samples_pass_every_classif
         assert all((model.predict(X) == 1).all() for model in engine.classifiers)
         prior = shac.Cascade([], engine.cascade.space).draw(200, seed=seed).rows
         random_bests.append(min(searches.branin(0, engine.dataset.prepare_parameter(row)) for row in prior))
-    print(f"median best: search {np.median(bests):.4f}, random {np.median(random_bests):.4f}")
+    logger.info("median best: search %.4f, random %.4f", np.median(bests), np.median(random_bests))
     assert np.median(bests) < np.median(random_bests)
 
 
@@ -54,7 +57,7 @@ def test_a_full_cascade_on_hartmann6_restores_in_a_new_process_and_predicts() ->
     """)
     output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     seconds, samples = output.splitlines()
-    print(seconds)
+    logger.info(seconds)
     X = np.array(eval(samples), dtype=np.float32)
     assert X.shape == (100, 6)
     assert all((model.predict(X) == 1).all() for model in engine.classifiers)

@@ -391,13 +391,9 @@ def test_an_unknown_backend_is_named_before_anything_runs() -> None:
     assert len(engine.dataset) == 0
 
 
-def process_id(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
-    return float(os.getpid())
-
-
 def test_process_backends_evaluate_outside_of_this_process() -> None:
     for backend in ("loky", "multiprocessing"):
-        engine = searches.engine(process_id, total_budget=4, num_batches=1, save_dir=backend)
+        engine = searches.engine(searches.process_id, total_budget=4, num_batches=1, save_dir=backend)
         engine.evaluator_backend = backend
         engine.fit()
         assert os.getpid() not in engine.dataset.Y
