@@ -126,3 +126,4 @@ from shac.space import (
 )
 
 __version__: str
+__all__: list[str]  # noqa: PYI035  # made from one table at run time

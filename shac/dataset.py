@@ -13,6 +13,7 @@ import numpy as np
 
 from shac.errors import DamagedFileError
 from shac.files import dump_json, parse_json, write_atomic
+from shac.parameters.base import to_builtin
 from shac.space import HyperParameterList
 
 if TYPE_CHECKING:
@@ -60,8 +61,10 @@ def label_scores(scores: ArrayLike, objective: str = "max") -> NDArray[np.float6
     finite = np.isfinite(values)
     if not finite.any():
         return np.zeros(values.shape)
-    median = np.median(values[finite])
-    better = values > median if objective == "max" else values < median
+    ordered = np.sort(values[finite])
+    # No score lies between the two middle ones, so either can stand for the median, without a sum that could round.
+    low, high = ordered[(ordered.size - 1) // 2], ordered[ordered.size // 2]
+    better: NDArray[np.bool_] = values > low if objective == "max" else values < high
     return (better & finite).astype(np.float64)
 
 
@@ -123,12 +126,12 @@ class Dataset:
         Raises
         ------
         ValueError
-            If the setting does not fit the space.
+            If the setting does not fit the space, or `value` is no number; the dataset is then as it was.
         """
         row = self._space.to_row(parameters) if isinstance(parameters, Mapping) else list(parameters)
-        self._space.to_parameters(row)
-        self.X.append(row)
-        self.Y.append(float(value))
+        rows, scores = self._checked([row], [value])
+        self.X += rows
+        self.Y += scores
 
     def clear(self) -> None:
         """Forget all settings and scores."""
@@ -176,6 +179,11 @@ class Dataset:
         Returns
         -------
         ndarray of object, shape (n, num_columns)
+
+        Raises
+        ------
+        ValueError
+            If `X` has another shape, or holds what no value is encoded as.
         """
         encoded = self._space.encode_rows(self.X) if X is None else X
         return _object_array(self._space.decode_rows(encoded), self._space.num_columns)
@@ -197,15 +205,9 @@ class Dataset:
         Raises
         ------
         ValueError
-            If the lengths differ or a row does not fit; the dataset is then as it was.
+            If the lengths differ, a row does not fit, or a score is no number; the dataset is then as it was.
         """
-        rows = [list(row) for row in X]
-        scores = [float(score) for score in Y]
-        if len(rows) != len(scores):
-            raise ValueError(f"Y: expected {len(rows)} scores, one for each row of X, got {len(scores)}")
-        for row in rows:
-            self._space.to_parameters(row)
-        self.X, self.Y = rows, scores
+        self.X, self.Y = self._checked(X, Y)
 
     def get_best_parameters(self, objective: str = "max") -> OrderedDict[str, Any]:
         """Return the setting with the best score; the first of equals.
@@ -231,7 +233,13 @@ class Dataset:
         return self.prepare_parameter(self.X[max(finite, key=lambda i: sign * self.Y[i])])
 
     def prepare_parameter(self, sample: Sequence[Any]) -> OrderedDict[str, Any]:
-        """Turn a flat row into the mapping that evaluations get."""
+        """Turn a flat row into the mapping that evaluations get.
+
+        Raises
+        ------
+        ValueError
+            If the row has another length.
+        """
         return self._space.to_parameters(sample)
 
     def save_dataset(self, directory: str | os.PathLike[str] | None = None) -> None:
@@ -288,13 +296,11 @@ class Dataset:
     def to_csv(self) -> str:
         """Write the table: ``id``, the columns, ``scores``; floats to the last bit."""
         columns = self._space.columns
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["id", *self._space.get_parameter_names(), "scores"])
+        lines = [_csv_line(["id", *self._space.get_parameter_names(), "scores"])]
         for index, (row, score) in enumerate(zip(self.X, self.Y, strict=True)):
             fields = [column.to_text(value) for column, value in zip(columns, row, strict=True)]
-            writer.writerow([index, *fields, repr(score)])
-        return text.getvalue()
+            lines.append(_csv_line([str(index), *fields, repr(score)]))
+        return "".join(lines)
 
     @classmethod
     def from_csv(
@@ -325,16 +331,13 @@ class Dataset:
             If the table is not one of this space; names the line, the column and what came.
         """
         dataset = cls(parameters)
-        try:
-            text = table.decode() if isinstance(table, bytes) else table
-            lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise DamagedFileError(f"{where}: expected a table in CSV: {error}") from error
+        records = _csv_records(table, where)
         names = ["id", *dataset._space.get_parameter_names(), "scores"]
-        if not lines or lines[0] != names:
-            raise DamagedFileError(f"{where}, line 1: expected the header {names}, got {lines[0] if lines else None}")
-        for index, fields in enumerate(lines[1:]):
-            place = f"{where}, row {index}"
+        header = records[0][1] if records else []
+        if header != names:
+            raise DamagedFileError(f"{where}, line 1: expected the header {names}, got {header}")
+        for index, (line, fields) in enumerate(records[1:]):
+            place = f"{where}, line {line}"
             if len(fields) != len(names):
                 raise DamagedFileError(f"{place}: expected {len(names)} fields, got {len(fields)}")
             if fields[0] != str(index):
@@ -346,6 +349,20 @@ class Dataset:
             dataset.X.append(row)
             dataset.Y.append(_read(float, fields[-1], place, "scores"))
         return dataset
+
+    def _checked(self, X: Iterable[Sequence[Any]], Y: Iterable[float]) -> tuple[list[list[Any]], list[float]]:
+        """Rows and scores as the dataset keeps them: of Python's own types, and sure to be encoded and saved."""
+        rows = [[to_builtin(value) for value in row] for row in X]
+        self._space.encode_rows(rows)
+        scores = []
+        for score in Y:
+            try:
+                scores.append(float(score))
+            except (TypeError, ValueError):
+                raise ValueError(f"score: expected a number, got {score!r}") from None
+        if len(rows) != len(scores):
+            raise ValueError(f"Y: expected {len(rows)} scores, one for each row of X, got {len(scores)}")
+        return rows, scores
 
     @property
     def _space(self) -> HyperParameterList:
@@ -361,10 +378,33 @@ def _as_space(parameters: HyperParameterList | Iterable[AbstractHyperParameter])
     return parameters if isinstance(parameters, HyperParameterList) else HyperParameterList(parameters)
 
 
+def _csv_line(fields: Sequence[str]) -> str:
+    """Quote what a reader takes for the end of a line; `csv` only does where the terminator has both characters."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerow(fields)
+    return text.getvalue().removesuffix("\r\n") + "\n"
+
+
+def _csv_records(table: str | bytes, where: str) -> list[tuple[int, list[str]]]:
+    """Split a table into records, with the numbers of the lines that they begin on."""
+    records, line = [], 1
+    try:
+        text = table if isinstance(table, str) else table.decode("utf-8-sig")  # spreadsheets write a byte-order mark
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        for fields in reader:
+            records.append((line, fields))
+            line = reader.line_num + 1
+    except (UnicodeDecodeError, csv.Error) as error:
+        if isinstance(error, UnicodeDecodeError):
+            line = error.object.count(b"\n", 0, error.start) + 1
+        raise DamagedFileError(f"{where}, line {line}: expected a table in CSV: {error}") from error
+    return records
+
+
 def _read(read: Any, field: str, place: str, column: str) -> Any:
     try:
         return read(field)
-    except ValueError as error:
+    except (ValueError, TypeError, LookupError) as error:  # a user's `from_text` may raise any of them
         raise DamagedFileError(f"{place}, column {column!r}: {error}") from error
 
 

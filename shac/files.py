@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
-import tempfile
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -42,19 +43,17 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
     """
     target = Path(path)
     content = data.encode() if isinstance(data, str) else data
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    # Opened like any other file: those of `tempfile` can be read by their owner only.
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)  # mkstemp makes files that only their owner reads
-        Path(temporary).replace(target)
+        temporary.replace(target)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(temporary).unlink()
+            temporary.unlink()
         raise
     _sync_folder(target.parent)
 
@@ -66,6 +65,9 @@ def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot
+            raise
     finally:
         os.close(descriptor)
 
@@ -78,7 +80,7 @@ def dump_json(value: Any, what: str) -> str:
     value : object
         Mappings, lists, tuples, strings, bools, numbers and None.
     what : str
-        What it is, for the error message.
+        What it is, for the error message, which adds the way to the value.
 
     Returns
     -------
@@ -132,11 +134,11 @@ def _to_plain(value: Any, what: str) -> Any:
     if type(value) is float:
         return value if math.isfinite(value) else {"$float": repr(value)}
     if type(value) is tuple:
-        return {"$tuple": [_to_plain(entry, what) for entry in value]}
+        return {"$tuple": [_to_plain(entry, f"{what}[{i}]") for i, entry in enumerate(value)]}
     if isinstance(value, list):
-        return [_to_plain(entry, what) for entry in value]
+        return [_to_plain(entry, f"{what}[{i}]") for i, entry in enumerate(value)]
     if isinstance(value, dict) and all(type(key) is str for key in value):
-        plain = {key: _to_plain(entry, what) for key, entry in value.items()}
+        plain = {key: _to_plain(entry, f"{what}[{key!r}]") for key, entry in value.items()}
         # A mapping that looks like a tag is wrapped, so that it comes back as it was.
         return {"$dict": plain} if len(plain) == 1 and next(iter(plain)).startswith("$") else plain
     raise ValueError(

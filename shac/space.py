@@ -11,6 +11,7 @@ import numpy as np
 
 from shac.files import dump_json
 from shac.parameters import AbstractHyperParameter, AbstractMultiHyperParameter, get_parameter
+from shac.parameters.checks import checked_seed
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -34,7 +35,8 @@ class HyperParameterList:
     Raises
     ------
     ValueError
-        If an entry is no parameter, or two parameters share a name or the name of a column.
+        If an entry is no parameter, two parameters share a name or the name of a column, or `seed` is not an integer
+        of at least 0.
 
     Examples
     --------
@@ -52,12 +54,15 @@ class HyperParameterList:
         self._parameters: OrderedDict[str, AbstractHyperParameter] = OrderedDict()
         self._columns: tuple[AbstractHyperParameter, ...] = ()
         self._seed: int | None = None
-        for parameter in () if hyper_parameter_list is None else hyper_parameter_list:
+        given = () if hyper_parameter_list is None else hyper_parameter_list
+        if not isinstance(given, Iterable):
+            raise ValueError(f"hyper_parameter_list: expected a list of parameters, got {given!r}")
+        for parameter in given:
             self.add_hyper_parameter(parameter)
         self.set_seed(seed)
 
     def add_hyper_parameter(self, parameter: AbstractHyperParameter) -> None:
-        """Append a parameter.
+        """Append a parameter; it gets a seed of its own if the whole has one.
 
         Parameters
         ----------
@@ -77,6 +82,8 @@ class HyperParameterList:
                 raise ValueError(f"parameter: expected names that are not taken, got {name!r} twice")
         self._parameters[parameter.name] = parameter
         self._columns = (*self._columns, *parameter.columns)
+        if self._seed is not None:
+            parameter.set_seed(_seed_of(self._seed, parameter.name))
 
     def remove_hyper_parameter(self, parameter: AbstractHyperParameter | str) -> None:
         """Remove a parameter.
@@ -113,7 +120,7 @@ class HyperParameterList:
         return int.from_bytes(digest[:8], "little") >> 1
 
     def set_seed(self, seed: int | None) -> None:
-        """Give each parameter a seed of its own, made of this one and its place; None leaves theirs alone.
+        """Give each parameter a seed of its own, made of this one and its name; None leaves theirs alone.
 
         Parameters
         ----------
@@ -123,13 +130,13 @@ class HyperParameterList:
         Raises
         ------
         ValueError
-            If `seed` is negative.
+            If `seed` is not an integer of at least 0.
         """
-        self._seed = seed
-        if seed is None:
+        self._seed = checked_seed(seed)
+        if self._seed is None:
             return
-        for parameter, child in zip(self, np.random.SeedSequence(seed).spawn(len(self)), strict=True):
-            parameter.set_seed(int(child.generate_state(1, np.uint64)[0]))
+        for parameter in self:
+            parameter.set_seed(_seed_of(self._seed, parameter.name))
 
     @property
     def columns(self) -> tuple[AbstractHyperParameter, ...]:
@@ -178,7 +185,13 @@ class HyperParameterList:
         Returns
         -------
         list of list, n rows
+
+        Raises
+        ------
+        ValueError
+            If the uniforms have another width.
         """
+        self._check_width(uniforms.shape[1])
         by_column = [column.quantile(uniforms[:, c]).tolist() for c, column in enumerate(self._columns)]
         return [list(row) for row in zip(*by_column, strict=True)] if by_column else [[] for _ in uniforms]
 
@@ -274,7 +287,7 @@ class HyperParameterList:
         Raises
         ------
         ValueError
-            If names are missing or unknown, or a list has another length.
+            If names are missing or unknown, or a multi-parameter's value is not a list of its length.
         """
         missing = [name for name in self._parameters if name not in parameters]
         unknown = [name for name in parameters if name not in self._parameters]
@@ -326,7 +339,13 @@ class HyperParameterList:
         return cls(parameters)
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 hex digest of the parameters; seeds do not count."""
+        """Return a SHA-256 hex digest of the parameters; seeds do not count.
+
+        Raises
+        ------
+        ValueError
+            If a parameter has values that cannot be saved.
+        """
         config = [
             [name, kind, {key: value for key, value in arguments.items() if key != "seed"}]
             for name, (kind, arguments) in self.get_config().items()
@@ -337,10 +356,10 @@ class HyperParameterList:
         row: list[Any] = []
         for parameter, value in zip(self, values, strict=True):
             if isinstance(parameter, AbstractMultiHyperParameter):
-                if len(value) != parameter.sample_count:
-                    raise ValueError(
-                        f"parameter {parameter.name!r}: expected {parameter.sample_count} values, got {value!r}"
-                    )
+                is_list = isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
+                if not is_list or len(value) != parameter.sample_count:
+                    expected = f"a list of {parameter.sample_count} values"
+                    raise ValueError(f"parameter {parameter.name!r}: expected {expected}, got {value!r}")
                 row.extend(value)
             else:
                 row.append(value)
@@ -375,6 +394,11 @@ class HyperParameterList:
         return f"HyperParameterList([\n{lines}])" if lines else "HyperParameterList([])"
 
 
+def _seed_of(seed: int, name: str) -> int:
+    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "little")
+
+
 def flatten_parameters(
     parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]],
 ) -> list[Any] | list[list[Any]]:
@@ -395,10 +419,18 @@ def flatten_parameters(
     >>> flatten_parameters({"x": [1, 2], "y": "relu"})
     [1, 2, 'relu']
     """
-    if not isinstance(parameters, Mapping):
-        return [flatten_parameters(setting) for setting in parameters]
+    if isinstance(parameters, Mapping):
+        return _flat_values(parameters)
+    if not isinstance(parameters, Iterable):
+        raise ValueError(f"parameters: expected a mapping or a sequence of mappings, got {parameters!r}")
+    return [_flat_values(setting) for setting in parameters]
+
+
+def _flat_values(setting: Mapping[str, Any]) -> list[Any]:
+    if not isinstance(setting, Mapping):
+        raise ValueError(f"parameters: expected mappings from names to values, got {setting!r}")
     flat: list[Any] = []
-    for value in parameters.values():
+    for value in setting.values():
         if isinstance(value, list):
             flat.extend(value)
         else:

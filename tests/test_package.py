@@ -5,6 +5,7 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -29,7 +30,7 @@ LAYERS = {
     "sampling": {"errors", "export", "_core"},
     "storage": {"errors", "files", "dataset", "space", "export"},
     "engine": {"errors", "sampling", "training", "evaluation", "dataset", "storage", "callbacks", "space"},
-    "demo": {"", "engine", "callbacks", "space", "evaluation", "errors"},
+    "demo": {"engine", "callbacks", "space", "parameters", "evaluation"},
     "cli": {"", "demo", "errors"},
     "__main__": {"cli"},
 }
@@ -49,7 +50,7 @@ def is_for_type_checkers(node: ast.stmt) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
-def imports_of(nodes: list[ast.stmt]) -> set[str]:
+def imports_of(nodes: Sequence[ast.stmt]) -> set[str]:
     found: set[str] = set()
     for statement in nodes:
         if is_for_type_checkers(statement):

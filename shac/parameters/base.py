@@ -6,14 +6,28 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from shac.parameters.checks import checked_name
+from shac.parameters.checks import checked_name, checked_numbers, checked_seed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["AbstractHyperParameter"]
+__all__ = ["AbstractHyperParameter", "to_builtin", "to_float32"]
+
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+def to_builtin(value: Any) -> Any:
+    """Turn a NumPy scalar into the Python value that it holds, also inside tuples."""
+    if type(value) is tuple:
+        return tuple(to_builtin(entry) for entry in value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def to_float32(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Round to float32; what is beyond it becomes its largest number."""
+    return values.clip(-_FLOAT32_MAX, _FLOAT32_MAX).astype(np.float32)
 
 
 class AbstractHyperParameter:
@@ -38,7 +52,7 @@ class AbstractHyperParameter:
     Raises
     ------
     ValueError
-        If `name` is not a non-empty string.
+        If `name` is not a non-empty string, or `seed` is not an integer of at least 0.
 
     Examples
     --------
@@ -73,15 +87,24 @@ class AbstractHyperParameter:
         Raises
         ------
         ValueError
-            If `seed` is negative.
+            If `seed` is not an integer of at least 0.
         """
-        self.random = np.random.default_rng(seed)
-        self._seed = seed
+        self._seed = checked_seed(seed)
+        self.random = np.random.default_rng(self._seed)
 
     @property
     def has_quantile(self) -> bool:
         """Whether the compiled sampler can run the parameter."""
-        return type(self).quantile is not AbstractHyperParameter.quantile
+        # The most derived of the two decides: a subclass that only changes how its base samples keeps no quantile.
+        for cls in type(self).__mro__:
+            if cls is AbstractHyperParameter or "quantile" in vars(cls) or "sample" in vars(cls):
+                return cls is not AbstractHyperParameter and "quantile" in vars(cls)
+        return False
+
+    @property
+    def num_columns(self) -> int:
+        """Number of encoded columns."""
+        return len(self.columns)
 
     @property
     def columns(self) -> tuple[AbstractHyperParameter, ...]:
@@ -138,9 +161,14 @@ class AbstractHyperParameter:
         Returns
         -------
         ndarray of float32, shape (n,)
+            Beyond the range of float32, its largest number, as XGBoost refuses infinities.
+
+        Raises
+        ------
+        ValueError
+            If a value is not one of the parameter.
         """
-        with np.errstate(over="ignore"):
-            return np.asarray(values, dtype=np.float64).astype(np.float32)
+        return to_float32(checked_numbers(self.name, values))
 
     def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
         """Turn encoded values into values of the parameter.
@@ -152,6 +180,11 @@ class AbstractHyperParameter:
         Returns
         -------
         ndarray, shape (n,)
+
+        Raises
+        ------
+        ValueError
+            If no value is encoded like that.
         """
         return np.asarray(encoded, dtype=np.float64)
 
@@ -165,37 +198,55 @@ class AbstractHyperParameter:
 
     def sample(self) -> Any:
         """Draw one value from the parameter's own generator, `random`."""
-        return self.sample_array(1, self.random)[0]
+        return self._through_quantile(1, self.random)[0]
 
-    def sample_array(self, n: int, random: np.random.Generator) -> list[Any]:
-        """Draw `n` values from a given generator.
+    def sample_array(self, n: int, random: np.random.Generator | None = None) -> list[Any]:
+        """Draw `n` values.
 
         Parameters
         ----------
         n : int
             How many.
-        random : numpy.random.Generator
-            Where the randomness comes from.
+        random : numpy.random.Generator, optional
+            Where the randomness comes from; the parameter's own generator by default.
 
         Returns
         -------
         list
+
+        Raises
+        ------
+        NotImplementedError
+            If the class defines neither `quantile` nor `sample`.
         """
-        if self.has_quantile:
-            # The same uniforms as the core's, strictly inside (0, 1); a float64 from `random` can be 0.
-            values: list[Any] = self.quantile((random.integers(0, 2**52, n) + 0.5) / 2**52).tolist()
-            return values
-        if type(self).sample is AbstractHyperParameter.sample:
-            raise NotImplementedError(f"{type(self).__name__}: expected a class that defines quantile or sample")
+        random = self.random if random is None else random
+        if self.has_quantile or type(self).sample is AbstractHyperParameter.sample:
+            return self._through_quantile(n, random)
         own, self.random = self.random, random
         try:
-            return [self.sample() for _ in range(n)]
+            return [to_builtin(self.sample()) for _ in range(n)]
         finally:
             self.random = own
 
+    def _through_quantile(self, n: int, random: np.random.Generator) -> list[Any]:
+        if type(self).quantile is AbstractHyperParameter.quantile:
+            raise NotImplementedError(f"{type(self).__name__}: expected a class that defines quantile or sample")
+        # The same uniforms as the core's, strictly inside (0, 1); a float64 from `random` can be 0.
+        values: list[Any] = self.quantile((random.integers(0, 2**52, n) + 0.5) / 2**52).tolist()
+        return values
+
     def to_text(self, value: Any) -> str:
-        """Write a value as a CSV field, to the last bit."""
-        return repr(value)
+        """Write a value as a CSV field, to the last bit.
+
+        Raises
+        ------
+        ValueError
+            If it is not a value of the parameter.
+        """
+        try:
+            return repr(checked_numbers(self.name, [value]).tolist()[0])
+        except ValueError as error:
+            raise ValueError(f"{error}; a class with other values defines to_text and from_text") from None
 
     def from_text(self, text: str) -> Any:
         """Read a value back from its CSV field.

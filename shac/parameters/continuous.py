@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shac.parameters.base import AbstractHyperParameter
-from shac.parameters.checks import checked_number, checked_range
+from shac.parameters.checks import checked_number, checked_numbers, checked_range
+from shac.parameters.rounding import rounding_boundary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,10 +19,20 @@ if TYPE_CHECKING:
 __all__ = ["LogUniformHyperParameter", "NormalContinuousHyperParameter", "UniformContinuousHyperParameter"]
 
 
-def encode_logarithm(values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
-    """Natural logarithm in float64, rounded to float32; -inf and NaN for what has none."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log(np.asarray(values, dtype=np.float64)).astype(np.float32)
+def encode_logarithm(owner: str, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
+    """Natural logarithm in float64, rounded to float32."""
+    checked = checked_numbers(owner, values)
+    if (checked <= 0).any():
+        raise ValueError(f"parameter {owner!r}: expected positive numbers, got {checked[checked <= 0][0]!s}")
+    return np.log(checked).astype(np.float32)
+
+
+def clip_rounding(
+    parameter: AbstractHyperParameter, bounds: tuple[float, float], encoded: NDArray[np.float64], values: NDArray[Any]
+) -> NDArray[Any]:
+    """Put decoded values that only the rounding to float32 took past a bound back on it."""
+    low, high = parameter.encode_array(bounds)
+    return np.where((encoded >= low) & (encoded <= high), np.clip(values, *bounds), values)
 
 
 class UniformContinuousHyperParameter(AbstractHyperParameter):
@@ -41,7 +52,8 @@ class UniformContinuousHyperParameter(AbstractHyperParameter):
     Raises
     ------
     ValueError
-        If a bound is not finite, `min_value` is not below `max_value`, or not positive with `log_encode`.
+        If a bound is not finite, `min_value` is not below `max_value`, or not positive with `log_encode`, or
+        `log_encode` is no bool.
 
     Examples
     --------
@@ -55,6 +67,8 @@ class UniformContinuousHyperParameter(AbstractHyperParameter):
         super().__init__(name, seed)
         self.min_value = checked_number(name, "min_value", min_value)
         self.max_value = checked_number(name, "max_value", max_value)
+        if not isinstance(log_encode, (bool, np.bool_)):
+            raise ValueError(f"parameter {name!r}: log_encode: expected True or False, got {log_encode!r}")
         self.log_encode = bool(log_encode)
         checked_range(name, self.min_value, self.max_value, positive=self.log_encode)
 
@@ -63,18 +77,20 @@ class UniformContinuousHyperParameter(AbstractHyperParameter):
         return np.clip(values, self.min_value, self.max_value)
 
     def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
-        below = np.asarray(encoded, dtype=np.float64)
-        if self.log_encode:
-            with np.errstate(over="ignore"):
+        below = rounding_boundary(encoded)
+        with np.errstate(over="ignore"):
+            if self.log_encode:
                 below = np.exp(below)
-        return np.clip((below - self.min_value) / (self.max_value - self.min_value), 0.0, 1.0)
+            return np.clip((below - self.min_value) / (self.max_value - self.min_value), 0.0, 1.0)
 
     def encode_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
-        return encode_logarithm(values) if self.log_encode else super().encode_array(values)
+        return encode_logarithm(self.name, values) if self.log_encode else super().encode_array(values)
 
     def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
-        values = np.asarray(encoded, dtype=np.float64)
-        return np.exp(values) if self.log_encode else values
+        numbers = np.asarray(encoded, dtype=np.float64)
+        with np.errstate(over="ignore"):
+            values = np.exp(numbers) if self.log_encode else numbers
+        return clip_rounding(self, (self.min_value, self.max_value), numbers, values)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -122,14 +138,20 @@ class LogUniformHyperParameter(AbstractHyperParameter):
 
     def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
         width = self._log_max - self._log_min
-        below = np.asarray(encoded, dtype=np.float64) - self._log_min
-        return np.clip(below / width, 0.0, 1.0) if width > 0 else (below > 0).astype(np.float64)
+        if width == 0:  # the logarithms of neighbours among float64 are one number
+            only = self.encode_array(self.quantile(np.array([0.5])))
+            return (only < np.asarray(encoded)).astype(np.float64)
+        with np.errstate(over="ignore"):
+            return np.clip((rounding_boundary(encoded) - self._log_min) / width, 0.0, 1.0)
 
     def encode_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
-        return encode_logarithm(values)
+        return encode_logarithm(self.name, values)
 
     def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
-        return np.exp(np.asarray(encoded, dtype=np.float64))
+        numbers = np.asarray(encoded, dtype=np.float64)
+        with np.errstate(over="ignore"):
+            values = np.exp(numbers)
+        return clip_rounding(self, (self.min_value, self.max_value), numbers, values)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -155,7 +177,7 @@ class NormalContinuousHyperParameter(AbstractHyperParameter):
     Raises
     ------
     ValueError
-        If `mean` or `std` is not finite, or `std` is not positive.
+        If `mean` or `std` is not finite, `std` is not positive, or ten of them from the mean are not finite.
 
     Examples
     --------
@@ -169,6 +191,8 @@ class NormalContinuousHyperParameter(AbstractHyperParameter):
         self.std = checked_number(name, "std", std)
         if self.std <= 0:
             raise ValueError(f"parameter {name!r}: std: expected a positive number, got {std!r}")
+        if not math.isfinite(abs(self.mean) + 10 * self.std):
+            raise ValueError(f"parameter {name!r}: expected mean + 10 * std to be finite, got {mean!r} and {std!r}")
 
     def quantile(self, u: NDArray[np.float64]) -> NDArray[Any]:
         from scipy.special import ndtri
@@ -179,7 +203,8 @@ class NormalContinuousHyperParameter(AbstractHyperParameter):
     def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
         from scipy.special import ndtr
 
-        below: NDArray[np.float64] = ndtr((np.asarray(encoded, dtype=np.float64) - self.mean) / self.std)
+        with np.errstate(over="ignore"):
+            below: NDArray[np.float64] = ndtr((rounding_boundary(encoded) - self.mean) / self.std)
         return below
 
     def get_config(self) -> dict[str, Any]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shac.parameters.base import AbstractHyperParameter
+from shac.parameters.base import AbstractHyperParameter, to_builtin
+from shac.parameters.checks import is_writable
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["DiscreteHyperParameter"]
+
+_LONGEST = 1000
 
 
 class DiscreteHyperParameter(AbstractHyperParameter):
@@ -36,7 +41,7 @@ class DiscreteHyperParameter(AbstractHyperParameter):
     Raises
     ------
     ValueError
-        If `values` is empty, holds a value twice, or one that is not hashable.
+        If `values` is empty or has no order, holds a value twice, or one that is not hashable.
 
     Examples
     --------
@@ -47,9 +52,10 @@ class DiscreteHyperParameter(AbstractHyperParameter):
 
     def __init__(self, name: str, values: Sequence[Hashable], seed: int | None = None) -> None:
         super().__init__(name, seed)
-        if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
+        # The order of a set changes from run to run, and with it the encoding.
+        if isinstance(values, (str, bytes, AbstractSet, Mapping)) or not _is_iterable(values):
             raise ValueError(f"parameter {name!r}: values: expected a sequence of values, got {values!r}")
-        self.values: list[Any] = [_to_builtin(value) for value in values]
+        self.values: list[Any] = [to_builtin(value) for value in values]
         if not self.values:
             raise ValueError(f"parameter {name!r}: values: expected at least one value, got an empty sequence")
         self._index: dict[Any, int] = {}
@@ -62,7 +68,10 @@ class DiscreteHyperParameter(AbstractHyperParameter):
                 raise ValueError(f"parameter {name!r}: values: expected different values, got {value!r} twice")
         self._objects = np.empty(len(self.values), dtype=object)
         self._objects[:] = self.values
-        self._texts = _distinct_texts(self.values)
+        try:
+            self._texts = _distinct_texts(self.values)
+        except ValueError as error:  # Python writes integers of more than some thousand digits as no text
+            raise ValueError(f"parameter {name!r}: values: expected values that can be written: {error}") from error
         self._from_text = {text: index for index, text in enumerate(self._texts)}
 
     def quantile(self, u: NDArray[np.float64]) -> NDArray[Any]:
@@ -80,8 +89,8 @@ class DiscreteHyperParameter(AbstractHyperParameter):
 
     def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
         numbers = np.asarray(encoded, dtype=np.float64)
-        places = np.where(np.isfinite(numbers), numbers, -1).astype(np.int64)
-        wrong = (places != numbers) | (places < 0) | (places >= len(self.values))
+        places = np.where((numbers >= 0) & (numbers < len(self.values)), numbers, -1).astype(np.int64)
+        wrong = (places < 0) | (places != numbers)
         if wrong.any():
             raise ValueError(
                 f"parameter {self.name!r}: expected whole numbers from 0 to {len(self.values) - 1}, "
@@ -99,7 +108,7 @@ class DiscreteHyperParameter(AbstractHyperParameter):
             If it is not one of the parameter's values.
         """
         try:
-            return self._index[_identity(_to_builtin(value))]
+            return self._index[_identity(to_builtin(value))]
         except (KeyError, TypeError):
             raise ValueError(f"parameter {self.name!r}: expected one of {self.values!r}, got {value!r}") from None
 
@@ -116,8 +125,12 @@ class DiscreteHyperParameter(AbstractHyperParameter):
         return {"name": self.name, "values": list(self.values), "seed": self.seed}
 
 
-def _to_builtin(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+def _is_iterable(values: Any) -> bool:
+    try:
+        iter(values)
+    except TypeError:  # also an array without dimensions
+        return False
+    return True
 
 
 def _identity(value: Any) -> Any:
@@ -125,15 +138,21 @@ def _identity(value: Any) -> Any:
     if isinstance(value, float):
         return (float, "nan" if math.isnan(value) else value.hex())
     if isinstance(value, tuple):
-        return (tuple, tuple(_identity(entry) for entry in value))
+        return (type(value), tuple(_identity(entry) for entry in value))
     hash(value)
     return (type(value), value)
 
 
 def _distinct_texts(values: list[Any]) -> list[str]:
-    """One text for each value: its str where no other value has the same, else its repr and, at last, its place."""
+    """One text for each value: its str where no other value has the same, else its repr, marked if need be."""
     texts = [str(value) for value in values]
-    for fallback in ([repr(value) for value in values], [f"#{i}:{value!r}" for i, value in enumerate(values)]):
-        counts = Counter(texts)
-        texts = [other if counts[text] > 1 else text for text, other in zip(texts, fallback, strict=True)]
+    counts = Counter(texts)
+    texts = [
+        # CSV has a limit on the length of a field, and UTF-8 has no half of a surrogate pair.
+        ascii(value)[:_LONGEST] if counts[text] > 1 or len(text) > _LONGEST or not is_writable(text) else text
+        for text, value in zip(texts, values, strict=True)
+    ]
+    # A mark can in turn be another value's text; marked texts grow until they are longer than any of those.
+    while len(counts := Counter(texts)) < len(texts):
+        texts = [f"#{i}:{text}" if counts[text] > 1 else text for i, text in enumerate(texts)]
     return texts

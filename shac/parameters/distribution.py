@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from shac.parameters.base import AbstractHyperParameter
+from shac.parameters.base import AbstractHyperParameter, to_float32
+from shac.parameters.checks import checked_integers, checked_whole
+from shac.parameters.integer import round_to_integers
+from shac.parameters.rounding import last_integer_below, rounding_boundary
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["ScipyHyperParameter"]
+
+# The smallest and the largest uniform that candidates are made of, and some between.
+_PROBES = np.array([2.0**-53, 0.25, 0.5, 0.75, 1 - 2.0**-53])
 
 
 class ScipyHyperParameter(AbstractHyperParameter):
@@ -29,7 +37,8 @@ class ScipyHyperParameter(AbstractHyperParameter):
     Raises
     ------
     ValueError
-        If `distribution` is not a frozen univariate distribution of ``scipy.stats`` with scalar arguments.
+        If `distribution` is not a frozen univariate distribution that ``scipy.stats`` has by name, with numbers as
+        arguments and a finite quantile function; a discrete one must give integers below 2**53 in magnitude.
 
     Examples
     --------
@@ -40,31 +49,47 @@ class ScipyHyperParameter(AbstractHyperParameter):
 
     def __init__(self, name: str, distribution: Any, seed: int | None = None) -> None:
         super().__init__(name, seed)
+        from scipy import stats
+
         if not all(hasattr(distribution, part) for part in ("ppf", "cdf", "dist", "args", "kwds")):
             raise ValueError(
                 f"parameter {name!r}: distribution: expected a frozen scipy.stats distribution, got {distribution!r}"
             )
-        self.distribution = distribution
-        self._discrete = hasattr(distribution, "pmf") and not hasattr(distribution.dist, "pdf")
-        probe = np.asarray(distribution.ppf(np.array([0.25, 0.75])))
-        if probe.shape != (2,) or not np.isfinite(probe).all():
+        family = distribution.dist
+        # Only what can be found again by its name can be saved, and every search is saved.
+        if type(getattr(stats, str(family.name), None)) is not type(family):
             raise ValueError(
-                f"parameter {name!r}: distribution: expected scalar arguments that scipy.stats accepts, "
-                f"got args {distribution.args!r} and kwds {distribution.kwds!r}"
+                f"parameter {name!r}: distribution: expected one that scipy.stats has by name, "
+                f"got {type(family).__name__} named {family.name!r}"
             )
+        self.distribution = distribution
+        self._discrete = isinstance(family, stats.rv_discrete)
+        if any(np.ndim(value) or isinstance(value, str) for value in (*distribution.args, *distribution.kwds.values())):
+            raise self._bad_arguments("expected numbers as arguments")
+        quantiles = np.asarray(distribution.ppf(_PROBES))
+        if not np.isfinite(quantiles).all():
+            raise self._bad_arguments(f"expected a finite quantile function, got {quantiles.tolist()} at its probes")
+        if self._discrete and not ((quantiles == np.rint(quantiles)) & (np.abs(quantiles) < 2**53)).all():
+            raise self._bad_arguments(f"expected integers below 2**53 in magnitude, got {quantiles.tolist()}")
 
     def quantile(self, u: NDArray[np.float64]) -> NDArray[Any]:
         values: NDArray[Any] = np.asarray(self.distribution.ppf(u))
         return values.astype(np.int64) if self._discrete else values
 
     def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
-        thresholds = np.asarray(encoded, dtype=np.float64)
-        below: NDArray[np.float64] = self.distribution.cdf(np.ceil(thresholds) - 1 if self._discrete else thresholds)
+        last = last_integer_below(encoded) if self._discrete else rounding_boundary(encoded)
+        below: NDArray[np.float64] = np.asarray(self.distribution.cdf(last))
         return below
+
+    def encode_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
+        return to_float32(checked_integers(self.name, values)) if self._discrete else super().encode_array(values)
 
     def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
         values = np.asarray(encoded, dtype=np.float64)
-        return np.rint(values).astype(np.int64) if self._discrete else values
+        return round_to_integers(self.name, values) if self._discrete else values
+
+    def to_text(self, value: Any) -> str:
+        return str(checked_whole(self.name, value)) if self._discrete else super().to_text(value)
 
     def from_text(self, text: str) -> Any:
         return int(text) if self._discrete else float(text)
@@ -91,6 +116,10 @@ class ScipyHyperParameter(AbstractHyperParameter):
                 f"parameter {config['name']!r}: distribution: expected a name of scipy.stats, got {frozen['name']!r}"
             )
         return cls(config["name"], family(*frozen["args"], **frozen["kwds"]), config.get("seed"))
+
+    def _bad_arguments(self, reason: str) -> ValueError:
+        arguments = f"args {self.distribution.args!r} and kwds {self.distribution.kwds!r}"
+        return ValueError(f"parameter {self.name!r}: distribution: {reason}; its arguments are {arguments}")
 
 
 def _to_builtin(value: Any) -> Any:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shac.parameters.base import AbstractHyperParameter
-from shac.parameters.checks import checked_integer
-from shac.parameters.continuous import encode_logarithm
+from shac.parameters.base import AbstractHyperParameter, to_float32
+from shac.parameters.checks import checked_integer, checked_integers, checked_whole
+from shac.parameters.continuous import clip_rounding, encode_logarithm
+from shac.parameters.rounding import last_integer_below, rounding_boundary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["IntegerHyperParameter", "LogIntegerHyperParameter"]
 
 _LARGEST = 2**53  # beyond it float64 skips integers
+
+
+def round_to_integers(owner: str, numbers: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Round to int64; what does not fit is refused instead of wrapping around."""
+    wrong = ~(np.abs(numbers) < 2.0**63)
+    if wrong.any():
+        raise ValueError(f"parameter {owner!r}: expected encoded integers, got {numbers[wrong][0]!s}")
+    return np.rint(numbers).astype(np.int64)
 
 
 class IntegerHyperParameter(AbstractHyperParameter):
@@ -63,11 +72,19 @@ class IntegerHyperParameter(AbstractHyperParameter):
         return self.min_value + np.minimum((np.asarray(u) * count).astype(np.int64), count - 1)
 
     def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
-        below = np.ceil(np.asarray(encoded, dtype=np.float64)) - self.min_value
+        below = last_integer_below(encoded) - self.min_value + 1
         return np.clip(below / (self.max_value - self.min_value + 1), 0.0, 1.0)
 
+    def encode_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
+        return to_float32(checked_integers(self.name, values))
+
     def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
-        return np.rint(np.asarray(encoded, dtype=np.float64)).astype(np.int64)
+        numbers = np.asarray(encoded, dtype=np.float64)
+        integers = round_to_integers(self.name, numbers)
+        return clip_rounding(self, (self.min_value, self.max_value), numbers, integers)
+
+    def to_text(self, value: Any) -> str:
+        return str(checked_whole(self.name, value))
 
     def from_text(self, text: str) -> Any:
         return int(text)
@@ -119,16 +136,33 @@ class LogIntegerHyperParameter(IntegerHyperParameter):
         return np.clip(np.floor(values + 0.5), self.min_value, self.max_value).astype(np.int64)
 
     def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
-        with np.errstate(over="ignore", divide="ignore"):
-            # Encoded integers are rounded logarithms: a threshold at one of them lies within an ulp of it.
-            bound = np.exp(np.asarray(encoded, dtype=np.float64))
-            nearest = np.clip(np.rint(bound), 1, self.max_value + 1)
-            below = np.where(encode_logarithm(nearest) < np.asarray(encoded), nearest + 0.5, nearest - 0.5)
-            below = np.where(bound > self.max_value + 0.5, self.max_value + 0.5, below)
-            return np.clip((np.log(below) - self._log_min) / (self._log_max - self._log_min), 0.0, 1.0)
+        thresholds = np.asarray(encoded, dtype=np.float64)
+        last = self._last_below(thresholds)
+        width = self._log_max - self._log_min
+        if width == 0:  # near 2**53 float64 cannot tell the logarithms of neighbours apart
+            return (last >= self.max_value).astype(np.float64)
+        return np.clip((np.log(last + 0.5) - self._log_min) / width, 0.0, 1.0)
+
+    def _last_below(self, thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the largest integer of the range that is encoded below each threshold, or the one before the range."""
+        with np.errstate(over="ignore"):
+            guess = np.floor(np.exp(rounding_boundary(thresholds)))
+        last = np.clip(guess, self.min_value - 1, self.max_value)
+        # The exponential function rounds, too: the integers next to the guess are tried.
+        above = np.minimum(last + 1, self.max_value)
+        last = np.where(self._encoded_whole(above) < thresholds, above, last)
+        reaches = (last >= self.min_value) & (self._encoded_whole(last) >= thresholds)
+        return np.where(reaches, last - 1, last)
+
+    def _encoded_whole(self, integers: NDArray[np.float64]) -> NDArray[np.float32]:
+        flat = encode_logarithm(self.name, np.maximum(integers, self.min_value).ravel())
+        return flat.reshape(integers.shape)
 
     def encode_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
-        return encode_logarithm(values)
+        return encode_logarithm(self.name, checked_integers(self.name, values))
 
     def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
-        return np.rint(np.exp(np.asarray(encoded, dtype=np.float64))).astype(np.int64)
+        numbers = np.asarray(encoded, dtype=np.float64)
+        with np.errstate(over="ignore"):
+            integers = round_to_integers(self.name, np.exp(numbers))
+        return clip_rounding(self, (self.min_value, self.max_value), numbers, integers)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from shac.parameters.base import AbstractHyperParameter
 from shac.parameters.checks import checked_integer
 from shac.parameters.continuous import NormalContinuousHyperParameter, UniformContinuousHyperParameter
@@ -12,14 +14,14 @@ from shac.parameters.discrete import DiscreteHyperParameter
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    import numpy as np
-
 __all__ = [
     "AbstractMultiHyperParameter",
     "MultiDiscreteHyperParameter",
     "MultiNormalContinuousHyperParameter",
     "MultiUniformContinuousHyperParameter",
 ]
+
+_MOST = 2**16  # a count from a damaged file must not eat the memory
 
 
 class AbstractMultiHyperParameter(AbstractHyperParameter):
@@ -37,7 +39,7 @@ class AbstractMultiHyperParameter(AbstractHyperParameter):
     Raises
     ------
     ValueError
-        If `sample_count` is below 1.
+        If `sample_count` is below 1 or above 65,536.
     """
 
     def __init__(self, marginal: AbstractHyperParameter, sample_count: int) -> None:
@@ -46,6 +48,8 @@ class AbstractMultiHyperParameter(AbstractHyperParameter):
         self.sample_count = checked_integer(marginal.name, "sample_count", sample_count)
         if self.sample_count < 1:
             raise ValueError(f"parameter {self.name!r}: sample_count: expected at least 1, got {sample_count!r}")
+        if self.sample_count > _MOST:
+            raise ValueError(f"parameter {self.name!r}: sample_count: expected at most {_MOST}, got {sample_count!r}")
 
     @property
     def has_quantile(self) -> bool:
@@ -59,17 +63,22 @@ class AbstractMultiHyperParameter(AbstractHyperParameter):
         return [f"{self.name}_{i + 1}" for i in range(self.sample_count)]
 
     def encode(self, value: Any) -> Any:
+        if len(value) != self.sample_count:
+            raise ValueError(f"parameter {self.name!r}: expected {self.sample_count} values, got {value!r}")
         return self.marginal.encode_array(value).tolist()
 
     def decode(self, encoded: Any) -> Any:
-        return self.marginal.decode_array(encoded).tolist()
+        if len(encoded) != self.sample_count:
+            raise ValueError(f"parameter {self.name!r}: expected {self.sample_count} encoded values, got {encoded!r}")
+        return self.marginal.decode_array(np.asarray(encoded, dtype=np.float32)).tolist()
 
     def sample(self) -> list[Any]:
         """Draw one list from the parameter's own generator, `random`."""
-        return self.marginal.sample_array(self.sample_count, self.random)
+        drawn: list[Any] = self.sample_array(1)[0]
+        return drawn
 
-    def sample_array(self, n: int, random: np.random.Generator) -> list[Any]:
-        flat = self.marginal.sample_array(n * self.sample_count, random)
+    def sample_array(self, n: int, random: np.random.Generator | None = None) -> list[Any]:
+        flat = self.marginal.sample_array(n * self.sample_count, self.random if random is None else random)
         return [flat[i : i + self.sample_count] for i in range(0, len(flat), self.sample_count)]
 
     def get_config(self) -> dict[str, Any]:

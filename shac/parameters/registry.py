@@ -57,9 +57,10 @@ def get_parameter(name: str) -> type[AbstractHyperParameter]:
         If no class of that name is known.
     """
     known = {**_own_classes(), **_custom_classes}
-    if name not in known:
+    names = sorted(known)
+    if name not in names:
         raise ValueError(
-            f"name: expected one of {sorted(known)}, got {name!r}; "
+            f"name: expected one of {names}, got {name!r}; "
             "make a class of your own known with set_custom_parameter_class"
         )
     return known[name]
