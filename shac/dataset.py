@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -111,7 +111,9 @@ class Dataset:
 
     @parameters.setter
     def parameters(self, parameters: HyperParameterList | Iterable[AbstractHyperParameter]) -> None:
-        self._parameters = _as_space(parameters)
+        space = _as_space(parameters)
+        space.encode_rows(self.X)  # settings of another space could not be saved
+        self._parameters = space
 
     def add_sample(self, parameters: Sequence[Any] | Mapping[str, Any], value: float) -> None:
         """Append an evaluated setting.
@@ -128,7 +130,7 @@ class Dataset:
         ValueError
             If the setting does not fit the space, or `value` is no number; the dataset is then as it was.
         """
-        row = self._space.to_row(parameters) if isinstance(parameters, Mapping) else list(parameters)
+        row = self._space.to_row(parameters) if isinstance(parameters, Mapping) else parameters
         rows, scores = self._checked([row], [value])
         self.X += rows
         self.Y += scores
@@ -343,23 +345,18 @@ class Dataset:
             if fields[0] != str(index):
                 raise DamagedFileError(f"{place}, column 'id': expected {index}, got {fields[0]!r}")
             row = [
-                _read(c.from_text, field, place, name)
+                _read(c.from_text, c.to_text, field, f"{place}, column {name!r}")
                 for c, field, name in zip(dataset._space.columns, fields[1:-1], names[1:-1], strict=True)
             ]
             dataset.X.append(row)
-            dataset.Y.append(_read(float, fields[-1], place, "scores"))
+            dataset.Y.append(_read(float, repr, fields[-1], f"{place}, column 'scores'"))
         return dataset
 
     def _checked(self, X: Iterable[Sequence[Any]], Y: Iterable[float]) -> tuple[list[list[Any]], list[float]]:
         """Rows and scores as the dataset keeps them: of Python's own types, and sure to be encoded and saved."""
-        rows = [[to_builtin(value) for value in row] for row in X]
+        rows = [_checked_row(row) for row in X]
         self._space.encode_rows(rows)
-        scores = []
-        for score in Y:
-            try:
-                scores.append(float(score))
-            except (TypeError, ValueError):
-                raise ValueError(f"score: expected a number, got {score!r}") from None
+        scores = [_checked_score(score) for score in Y]
         if len(rows) != len(scores):
             raise ValueError(f"Y: expected {len(rows)} scores, one for each row of X, got {len(scores)}")
         return rows, scores
@@ -375,7 +372,24 @@ class Dataset:
 
 
 def _as_space(parameters: HyperParameterList | Iterable[AbstractHyperParameter]) -> HyperParameterList:
+    if parameters is None:
+        raise ValueError("parameters: expected a search space, got None")
     return parameters if isinstance(parameters, HyperParameterList) else HyperParameterList(parameters)
+
+
+def _checked_row(row: Iterable[Any]) -> list[Any]:
+    if isinstance(row, (str, bytes, Mapping)) or not isinstance(row, Iterable):
+        raise ValueError(f"row: expected a sequence of values, got {row!r}")
+    return [to_builtin(value) for value in row]
+
+
+def _checked_score(score: Any) -> float:
+    try:
+        if not isinstance(score, (str, bytes)):
+            return float(score)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f"score: expected a number, got {score!r}")
 
 
 def _csv_line(fields: Sequence[str]) -> str:
@@ -398,14 +412,21 @@ def _csv_records(table: str | bytes, where: str) -> list[tuple[int, list[str]]]:
         if isinstance(error, UnicodeDecodeError):
             line = error.object.count(b"\n", 0, error.start) + 1
         raise DamagedFileError(f"{where}, line {line}: expected a table in CSV: {error}") from error
+    if records and not text.endswith("\n"):  # what is left of a score of 1.25 may read 1.2
+        raise DamagedFileError(f"{where}, line {records[-1][0]}: expected an end of the line, got the end of the file")
     return records
 
 
-def _read(read: Any, field: str, place: str, column: str) -> Any:
+def _read(from_text: Callable[[str], Any], to_text: Callable[[Any], str], field: str, place: str) -> Any:
+    """Read a field that is, to the letter, what is written for its value; Python also reads 1_0 and other digits."""
     try:
-        return read(field)
-    except (ValueError, TypeError, LookupError) as error:  # a user's `from_text` may raise any of them
-        raise DamagedFileError(f"{place}, column {column!r}: {error}") from error
+        value = from_text(field)
+        written = to_text(value)
+    except (ValueError, TypeError, LookupError) as error:  # a user's class may raise any of them
+        raise DamagedFileError(f"{place}: {error}") from error
+    if written != field:
+        raise DamagedFileError(f"{place}: expected {written!r}, which stands for {value!r}, got {field!r}")
+    return value
 
 
 def _object_array(rows: Sequence[Sequence[Any]], width: int) -> NDArray[Any]:

@@ -96,7 +96,10 @@ def dump_json(value: Any, what: str) -> str:
     >>> parse_json(dump_json([1, True, (None, float("inf"))], "example"), "example")
     [1, True, (None, inf)]
     """
-    return json.dumps(_to_plain(value, what), indent=2, allow_nan=False) + "\n"
+    try:
+        return json.dumps(_to_plain(value, what), indent=2, allow_nan=False) + "\n"
+    except RecursionError:
+        raise ValueError(f"{what}: expected a value that does not hold itself, got one nested without end") from None
 
 
 def parse_json(text: str | bytes, where: str) -> Any:
@@ -116,11 +119,20 @@ def parse_json(text: str | bytes, where: str) -> Any:
     Raises
     ------
     DamagedFileError
-        If it is no JSON.
+        If it is no JSON as `dump_json` writes it.
     """
     try:
-        return _from_plain(json.loads(text, parse_constant=_refuse_constant))
-    except (ValueError, RecursionError, TypeError, KeyError) as error:
+        # From bytes, `json` would take other encodings than UTF-8, too.
+        decoded = text.decode() if isinstance(text, bytes) else text
+        return _from_plain(
+            json.loads(
+                decoded,
+                parse_constant=_refuse_constant,
+                parse_float=_read_finite,
+                object_pairs_hook=_read_object,
+            )
+        )
+    except (ValueError, RecursionError) as error:
         raise DamagedFileError(f"{where}: expected JSON as the package writes it: {error}") from error
 
 
@@ -128,8 +140,32 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
+def _read_finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is beyond float64")
+    return number
+
+
+def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        raise ValueError(f"a name comes twice among {[name for name, _ in pairs]}")
+    return entries
+
+
+def _checked_digits(value: int, what: str) -> int:
+    try:
+        str(value)
+    except ValueError as error:  # Python limits the digits, in reading as well
+        raise ValueError(f"{what}: expected an integer that can be written: {error}") from error
+    return value
+
+
 def _to_plain(value: Any, what: str) -> Any:
-    if value is None or type(value) in (bool, int, str):
+    if type(value) is int:
+        return _checked_digits(value, what)
+    if value is None or type(value) in (bool, str):
         return value
     if type(value) is float:
         return value if math.isfinite(value) else {"$float": repr(value)}
@@ -140,7 +176,7 @@ def _to_plain(value: Any, what: str) -> Any:
     if isinstance(value, dict) and all(type(key) is str for key in value):
         plain = {key: _to_plain(entry, f"{what}[{key!r}]") for key, entry in value.items()}
         # A mapping that looks like a tag is wrapped, so that it comes back as it was.
-        return {"$dict": plain} if len(plain) == 1 and next(iter(plain)).startswith("$") else plain
+        return {"$dict": plain} if _is_tag(plain) else plain
     raise ValueError(
         f"{what}: expected None, bools, numbers, strings, tuples, lists or mappings to save, "
         f"got {value!r} of type {type(value).__name__}"
@@ -152,11 +188,17 @@ def _from_plain(value: Any) -> Any:
         return [_from_plain(entry) for entry in value]
     if not isinstance(value, dict):
         return value
+    if not _is_tag(value):
+        return {key: _from_plain(entry) for key, entry in value.items()}
     match value:
-        case {"$float": str(text), **rest} if not rest:
+        case {"$float": "nan" | "inf" | "-inf" as text}:
             return float(text)
-        case {"$tuple": list(entries), **rest} if not rest:
+        case {"$tuple": list(entries)}:
             return tuple(_from_plain(entry) for entry in entries)
-        case {"$dict": dict(plain), **rest} if not rest:
+        case {"$dict": dict(plain)} if _is_tag(plain):
             return {key: _from_plain(entry) for key, entry in plain.items()}
-    return {key: _from_plain(entry) for key, entry in value.items()}
+    raise ValueError(f"{value!r} is no tag")
+
+
+def _is_tag(value: dict[str, Any]) -> bool:
+    return len(value) == 1 and next(iter(value)).startswith("$")

@@ -177,6 +177,37 @@ def test_a_value_inside_a_tuple_is_named_too() -> None:
     ["", "{", "[1,]", "NaN", "[Infinity]", '{"$float": "abc"}', b"\xff\xfe\xfa", b"\xff", "[" * 100_000, "1 2"],
     ids=range(10),
 )
-def test_text_that_is_no_json_of_the_package_is_a_damaged_file(text: str | bytes) -> None:
+def test_text_that_is_no_json_is_a_damaged_file(text: str | bytes) -> None:
     with pytest.raises(DamagedFileError, match=r"manifest\.json: expected JSON as the package writes it: "):
         parse_json(text, "manifest.json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"$float": 3}', '{"$float": "1.5"}', '{"$float": "inf "}', '{"$float": "Infinity"}', '{"$tuple": 3}',
+        '{"$dict": 3}', '{"$dict": {"a": 1}}', '{"$other": 1}', '[{"$tuple": [{"$float": 1}]}]',
+    ],
+)  # fmt: skip
+def test_a_tag_of_another_content_is_a_damaged_file(text: str) -> None:
+    with pytest.raises(DamagedFileError, match=r"w: expected JSON as the package writes it: .* is no tag"):
+        parse_json(text, "w")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1e999", "-1e999", '{"a": 1, "a": 2}', "1" * 10_000, '{"a":' * 100_000, "[1]".encode("utf-16")],
+    ids=range(6),
+)
+def test_what_other_readers_of_json_accept_but_nobody_wrote_is_a_damaged_file(text: str | bytes) -> None:
+    with pytest.raises(DamagedFileError, match="w: expected JSON as the package writes it: "):
+        parse_json(text, "w")
+
+
+def test_a_value_that_holds_itself_or_has_too_many_digits_is_named() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(ValueError, match=r"space: expected a value that does not hold itself"):
+        dump_json(endless, "space")
+    with pytest.raises(ValueError, match=r"space\[0\]: expected an integer that can be written: "):
+        dump_json([10**5000], "space")

@@ -66,7 +66,10 @@ class ScipyHyperParameter(AbstractHyperParameter):
         self._discrete = isinstance(family, stats.rv_discrete)
         if any(np.ndim(value) or isinstance(value, str) for value in (*distribution.args, *distribution.kwds.values())):
             raise self._bad_arguments("expected numbers as arguments")
-        quantiles = np.asarray(distribution.ppf(_PROBES))
+        try:
+            quantiles = np.asarray(distribution.ppf(_PROBES))
+        except OverflowError as error:
+            raise self._bad_arguments(f"expected numbers of float64: {error}") from error
         if not np.isfinite(quantiles).all():
             raise self._bad_arguments(f"expected a finite quantile function, got {quantiles.tolist()} at its probes")
         if self._discrete and not ((quantiles == np.rint(quantiles)) & (np.abs(quantiles) < 2**53)).all():

@@ -148,9 +148,7 @@ class LogIntegerHyperParameter(IntegerHyperParameter):
         with np.errstate(over="ignore"):
             guess = np.floor(np.exp(rounding_boundary(thresholds)))
         last = np.clip(guess, self.min_value - 1, self.max_value)
-        # The exponential function rounds, too: the integers next to the guess are tried.
-        above = np.minimum(last + 1, self.max_value)
-        last = np.where(self._encoded_whole(above) < thresholds, above, last)
+        # The exponential function rounds, too, and can end on the integer that is encoded as the threshold.
         reaches = (last >= self.min_value) & (self._encoded_whole(last) >= thresholds)
         return np.where(reaches, last - 1, last)
 

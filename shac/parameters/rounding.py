@@ -45,6 +45,7 @@ def last_integer_below(thresholds: ArrayLike) -> NDArray[np.float64]:
     Parameters
     ----------
     thresholds : array_like of float32
+        Up to 2**53 in magnitude, the largest of the package's integers; beyond it float64 skips integers, too.
 
     Returns
     -------

@@ -1,0 +1,200 @@
+import dataclasses
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import shac
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _use_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHAC_BENCHMARK_CACHE", str(cache))
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+
+@pytest.fixture
+def bench() -> Any:
+    return importlib.import_module("bench_cascade")
+
+
+@pytest.fixture
+def workloads() -> Any:
+    return importlib.import_module("workloads")
+
+
+@pytest.fixture
+def small(workloads: Any) -> Any:
+    return dataclasses.replace(workloads.WORKLOADS["branin-20"], num_stages=3, num_trees=20)
+
+
+def margins_of(models: list[Any], space: shac.HyperParameterList) -> bytes:
+    cascade = shac.Cascade(models, space)
+    return cascade.margins(cascade.prefix(0).sample(1000, seed=1)[0]).tobytes()
+
+
+def test_the_quick_benchmark_passes_its_checks_and_writes_its_figures(tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "bench_cascade.py"), "--quick", "--json", "out.json"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "out.json").read_text())
+    checks = results["checks"]
+    assert (checks["margins"], checks["decisions"], checks["different_decisions"]) == (150_000, 175_000, 0)
+    assert checks["search"]["samples"] == 1000
+    contenders = {"shac", "shac_2_threads", "xgboost_blocks", "predict_stopping", "predict_all"}
+    assert results["candidates_per_second"].keys() == contenders
+    assert all(len(runs) == 2 and min(runs) > 0 for runs in results["candidates_per_second"].values())
+    assert results["shac_is_times_as_fast_as"].keys() == contenders - {"shac"}
+    assert "decisions: 0 of 175,000 different from XGBClassifier.predict" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
+
+
+def test_margins_one_bit_off_end_the_benchmark_before_it_times(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = shac.Cascade.margins
+
+    def wrong(self: shac.Cascade, X: Any, *, threads: int | None = None) -> Any:
+        margins = right(self, X, threads=threads)
+        margins[7, 4] = np.nextafter(margins[7, 4], np.float32(np.inf))
+        return margins
+
+    monkeypatch.setattr(shac.Cascade, "margins", wrong)
+    assert bench.main(["--quick", "--rows", "1000"]) == 1
+    output = capsys.readouterr()
+    assert "CHECK FAILED: margins of stage 4" in output.err
+    assert "got 1 of 1,250 different; the first in row 7" in output.err
+    assert "candidates a second" not in output.out
+
+
+def test_one_other_decision_ends_the_benchmark(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = shac.Cascade.accepts
+    calls = 0
+
+    def wrong(self: shac.Cascade, X: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        answers = right(self, X)
+        answers[3] ^= calls == 2
+        return answers
+
+    monkeypatch.setattr(shac.Cascade, "accepts", wrong)
+    assert bench.main(["--quick", "--rows", "1000"]) == 1
+    expected = "CHECK FAILED: decisions of stage 1: expected XGBoost's decisions, got 1 of 1,250 different"
+    assert expected in capsys.readouterr().err
+
+
+def test_other_samples_from_two_threads_end_the_benchmark(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = shac.Cascade.draw
+
+    def wrong(self: shac.Cascade, n: int, *, seed: int, threads: int | None = None, **settings: Any) -> Any:
+        return right(self, n, seed=seed + (threads == 2), threads=threads, **settings)
+
+    monkeypatch.setattr(shac.Cascade, "draw", wrong)
+    assert bench.main(["--quick", "--rows", "1000", "--samples", "50"]) == 1
+    expected = "CHECK FAILED: samples: expected the same from 1 and from 2 threads, got 0 of 50 equal"
+    assert expected in capsys.readouterr().err
+
+
+def test_rows_to_check_hold_thresholds_and_their_neighbours(bench: Any, workloads: Any, small: Any) -> None:
+    models, _ = workloads.train_cascade(small)
+    rows = bench.rows_to_check(small, models, 4000, np.random.default_rng(0))
+    assert rows.shape == (5000, 2)
+    forest = bench.export_forest(models[0])
+    thresholds = forest.value[(forest.left >= 0) & (forest.feature == 0)]
+    for direction in (-np.inf, np.inf):
+        assert np.isin(np.nextafter(thresholds, np.float32(direction)), rows[4000:, 0]).all()
+    assert np.isin(thresholds, rows[4000:, 0]).all()
+    low, high = np.array(small.bounds).T
+    assert ((rows[:4000] >= low) & (rows[:4000] < high)).all()
+
+
+def test_the_functions_have_their_known_minima(workloads: Any) -> None:
+    minima = np.array([[-np.pi, 12.275], [np.pi, 2.275], [9.42478, 2.475]], dtype=np.float32)
+    assert workloads.branin(minima) == pytest.approx([0.397887] * 3, abs=1e-5)
+    minimum = np.array([[0.20169, 0.150011, 0.476874, 0.275332, 0.311652, 0.6573]], dtype=np.float32)
+    assert workloads.hartmann6(minimum) == pytest.approx([-3.32237], abs=1e-5)
+
+
+def test_a_workload_is_trained_once_and_fewer_stages_are_its_first(
+    workloads: Any, small: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SHAC_BENCHMARK_CACHE", str(tmp_path))
+    models, space = workloads.train_cascade(small)
+    assert sorted(path.name for path in tmp_path.rglob("*.ubj")) == ["00.ubj", "01.ubj", "02.ubj"]
+    monkeypatch.setattr(workloads, "_fit", None)
+    again, _ = workloads.train_cascade(small)
+    assert margins_of(again, space) == margins_of(models, space)
+    fewer, _ = workloads.train_cascade(dataclasses.replace(small, num_stages=2))
+    assert margins_of(fewer, space) == margins_of(models[:2], space)
+
+
+def test_a_killed_run_leaves_whole_stages_and_the_next_ends_with_the_same_cascade(
+    workloads: Any, small: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    models, space = workloads.train_cascade(small)
+    monkeypatch.setenv("SHAC_BENCHMARK_CACHE", str(tmp_path))
+    fit = workloads._fit
+
+    def kill_at_the_last(workload: Any, X: Any) -> Any:
+        if len(list(tmp_path.rglob("*.ubj"))) == 2:
+            raise KeyboardInterrupt
+        return fit(workload, X)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workloads, "_fit", kill_at_the_last)
+        with pytest.raises(KeyboardInterrupt):
+            workloads.train_cascade(small)
+    assert sorted(path.name for path in tmp_path.rglob("*.ubj")) == ["00.ubj", "01.ubj"]
+    again, _ = workloads.train_cascade(small)
+    assert margins_of(again, space) == margins_of(models, space)
+
+
+def test_a_stage_that_leaves_no_region_is_trained_again_on_other_points(
+    workloads: Any, small: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SHAC_BENCHMARK_CACHE", str(tmp_path))
+    fit = workloads._fit
+    batches: list[bytes] = []
+
+    def reject_everything_at_first(workload: Any, X: Any) -> Any:
+        batches.append(X.tobytes())
+        if len(batches) == 2:  # one tree that cannot split says 0.5, which is no
+            return workloads.xgboost.XGBClassifier(n_estimators=1, max_depth=1, min_child_weight=100).fit(
+                X, np.arange(len(X)) % 2
+            )
+        return fit(workload, X)
+
+    monkeypatch.setattr(workloads, "_fit", reject_everything_at_first)
+    models, space = workloads.train_cascade(small)
+    assert len(batches) == small.num_stages + 1
+    assert batches[1] != batches[2]
+    assert len(shac.Cascade(models, space).sample(20, seed=0, max_candidates=10_000)[0]) == 20
+
+
+def test_a_workload_that_never_leaves_a_region_is_refused(
+    workloads: Any, small: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SHAC_BENCHMARK_CACHE", str(tmp_path))
+    flat = dataclasses.replace(small, function=lambda X: np.arange(len(X), dtype=np.float64), batch_size=4)
+    with pytest.raises(RuntimeError, match=r"workload 'branin-20': expected a region of at least 1/16 of 2\*\*-1"):
+        workloads.train_cascade(flat)
