@@ -5,9 +5,10 @@
 // sizes cannot change a result. Uniforms are integers u in [0, 2^52), standing for the real number (u + 1/2)
 // / 2^52, which is exact in float64 and never 0 or 1.
 //
-// Counter words: j low, j high, c / 4, stream. Stream 0 gives the upper 32 bits of four columns, stream 1 the
-// lower ones, so that a caller who needs only the upper bits of most uniforms pays for one block a four
-// columns.
+// Counter words: j low, j high, c / 8, stream. Stream 0 gives the upper 16 bits of eight columns, two to a
+// word, the even column in the lower half; stream 1 + i gives the lower 36 bits of columns 2i and 2i + 1 of
+// the eight. Nearly every candidate is rejected by its upper bits, so nearly every candidate costs one block
+// for eight columns.
 #pragma once
 
 #include <array>
@@ -21,16 +22,25 @@ using PhiloxKey = std::array<std::uint32_t, 2>;
 /// The block of four words that Philox4x32-10 gives for a counter under a key.
 PhiloxCounter philox4x32(PhiloxCounter counter, PhiloxKey key) noexcept;
 
+constexpr std::uint32_t kPhiloxMultiplier0 = 0xD2511F53U;
+constexpr std::uint32_t kPhiloxMultiplier1 = 0xCD9E8D57U;
+constexpr std::uint32_t kPhiloxWeyl0 = 0x9E3779B9U;
+constexpr std::uint32_t kPhiloxWeyl1 = 0xBB67AE85U;
+constexpr int kPhiloxRounds = 10;
+
 constexpr int kUniformBits = 52;
+constexpr int kCoarseBits = 16;
+constexpr int kFineBits = kUniformBits - kCoarseBits;
 constexpr std::uint64_t kUniformRange = std::uint64_t{1} << kUniformBits;
+constexpr std::size_t kGroupColumns = 8;  // columns of one block of stream 0
 
 /// The real number in (0, 1) that an integer uniform stands for.
 inline double uniform_value(std::uint64_t u) noexcept {
     return (static_cast<double>(u) + 0.5) * (1.0 / static_cast<double>(kUniformRange));
 }
 
-/// Uniforms of columns 4 * group to 4 * group + 3 of candidate j.
-std::array<std::uint64_t, 4> uniforms_of_group(std::uint64_t seed, std::uint64_t candidate,
-                                               std::uint32_t group) noexcept;
+/// Uniforms of columns 8 * group to 8 * group + 7 of candidate j.
+std::array<std::uint64_t, kGroupColumns> uniforms_of_group(std::uint64_t seed, std::uint64_t candidate,
+                                                           std::uint32_t group) noexcept;
 
 }  // namespace shac

@@ -3,28 +3,49 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "exact.hpp"
+
 namespace shac {
 namespace {
 
+constexpr std::size_t kExactBlock = 256;  // candidates of the reference, a few milliseconds of tree walking
+
 struct BlockResult {
-    std::vector<std::uint32_t> passed;  // rows, ascending
+    std::vector<std::uint32_t> passed;  // offsets in the block, ascending
     std::vector<std::uint64_t> rejected_by_stage;
 };
 
-class PlainSampler {
+const std::vector<std::shared_ptr<const Stage>>& checked(
+    const std::vector<std::shared_ptr<const Stage>>& stages, std::size_t width) {
+    for (std::size_t s = 0; s < stages.size(); ++s) {
+        if (stages[s] == nullptr || stages[s]->bins.width() != width) {
+            throw std::invalid_argument("stages: expected " + std::to_string(width) + " columns, got " +
+                                        (stages[s] ? std::to_string(stages[s]->bins.width()) : "none") +
+                                        " at stage " + std::to_string(s));
+        }
+    }
+    return stages;
+}
+
+}  // namespace
+
+PlainSampler::PlainSampler(std::vector<std::shared_ptr<const Stage>> stages, std::size_t width,
+                           bool use_tables)
+    : stages_(std::move(stages)),
+      width_(width),
+      use_tables_(use_tables),
+      sieve_(checked(stages_, width), width, chosen_kernels()) {}
+
+class PlainSampler::Run {
   public:
-    PlainSampler(const Cascade& cascade, const Space& space, const SampleRequest& request,
-                 std::size_t threads)
-        : cascade_(cascade),
-          space_(space),
-          request_(request),
-          block_size_(request.block_size == 0 ? cascade.block_size() : request.block_size),
-          buffers_(threads) {
-        samples_.rejected_by_stage.resize(cascade.num_stages());
+    Run(const PlainSampler& sampler, const SampleRequest& request, std::size_t threads)
+        : sampler_(sampler), request_(request), block_size_(block_size(sampler, request)), buffers_(threads) {
+        samples_.rejected_by_stage.resize(sampler.stages_.size());
     }
 
     std::uint64_t num_blocks() const {
@@ -54,9 +75,16 @@ class PlainSampler {
 
   private:
     struct Buffers {
-        std::vector<float> values;
-        Cascade::Scratch scratch;
+        Sieve::Scratch sieve;
+        ExactScratch exact;
     };
+
+    static std::size_t block_size(const PlainSampler& sampler, const SampleRequest& request) {
+        if (request.block_size != 0) {
+            return std::min(request.block_size, Sieve::kMaxBlock);
+        }
+        return sampler.use_tables_ ? sampler.sieve_.block_size() : kExactBlock;
+    }
 
     std::size_t rows_of(std::uint64_t block) const {
         return static_cast<std::size_t>(
@@ -65,14 +93,21 @@ class PlainSampler {
 
     BlockResult evaluate(std::uint64_t block, std::size_t rows, std::size_t thread) {
         Buffers& own = buffers_[thread];
-        own.values.resize(block_size_ * space_.width());
-        space_.draw(request_.seed, request_.first_candidate + block * block_size_, rows, block_size_,
-                    own.values.data());
+        const std::uint64_t first = request_.first_candidate + block * block_size_;
         BlockResult result;
-        result.rejected_by_stage.resize(cascade_.num_stages());
-        cascade_.filter({own.values.data(), block_size_, rows}, request_.relax, own.scratch,
-                        result.rejected_by_stage.data(), nullptr);
-        result.passed = own.scratch.rows;
+        result.rejected_by_stage.resize(sampler_.stages_.size());
+        if (sampler_.use_tables_) {
+            sampler_.sieve_.filter(request_.seed, first, rows, request_.relax, own.sieve,
+                                   result.rejected_by_stage.data());
+            const auto& left = own.sieve.offsets;
+            result.passed.assign(left.begin(),
+                                 left.begin() + static_cast<std::ptrdiff_t>(own.sieve.num_left));
+        } else {
+            result.passed.resize(rows);
+            std::iota(result.passed.begin(), result.passed.end(), 0U);
+        }
+        filter_exactly(sampler_.stages_, sampler_.order(), sampler_.width_, request_.seed, first,
+                       request_.relax, result.passed, own.exact, result.rejected_by_stage.data());
         return result;
     }
 
@@ -110,8 +145,7 @@ class PlainSampler {
         }
     }
 
-    const Cascade& cascade_;
-    const Space& space_;
+    const PlainSampler& sampler_;
     const SampleRequest request_;
     const std::size_t block_size_;
     std::vector<Buffers> buffers_;
@@ -124,24 +158,17 @@ class PlainSampler {
     Samples samples_;
 };
 
-}  // namespace
-
-Samples draw_samples(const Cascade& cascade, const Space& space, const SampleRequest& request,
-                     const Workers& workers) {
-    if (cascade.num_features() != space.width()) {
-        throw std::invalid_argument("space: expected " + std::to_string(cascade.num_features()) +
-                                    " columns, got " + std::to_string(space.width()));
-    }
-    PlainSampler sampler(cascade, space, request, workers.threads);
+Samples PlainSampler::draw(const SampleRequest& request, const Workers& workers) const {
+    Run run(*this, request, workers.threads);
     if (request.count == 0) {
-        Samples none = sampler.finish(false);
+        Samples none = run.finish(false);
         none.end = SampleEnd::kCount;
         return none;
     }
-    const bool finished =
-        run_blocks(sampler.num_blocks(), workers,
-                   [&](std::uint64_t block, std::size_t thread) { return sampler.work(block, thread); });
-    return sampler.finish(!finished);
+    const bool finished = run_blocks(run.num_blocks(), workers, [&](std::uint64_t block, std::size_t thread) {
+        return run.work(block, thread);
+    });
+    return run.finish(!finished);
 }
 
 }  // namespace shac

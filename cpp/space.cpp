@@ -27,27 +27,13 @@ Space::Space(std::vector<Column> columns) : columns_(std::move(columns)) {
     }
 }
 
-void Space::draw(std::uint64_t seed, std::uint64_t first, std::size_t count, std::size_t stride,
-                 float* values) const {
-    for (std::size_t begin = 0; begin < width(); begin += 4) {
-        const std::size_t end = std::min(begin + 4, width());
-        for (std::size_t i = 0; i < count; ++i) {
-            const auto u = uniforms_of_group(seed, first + i, static_cast<std::uint32_t>(begin / 4));
-            for (std::size_t c = begin; c < end; ++c) {
-                const auto& [edges, representatives] = columns_[c];
-                const auto bin = std::upper_bound(edges.begin(), edges.end(), u[c - begin]) - edges.begin();
-                values[c * stride + i] = representatives[static_cast<std::size_t>(bin)];
-            }
-        }
-    }
-}
-
-void Space::uniforms(std::uint64_t seed, ArrayView<const std::uint64_t> candidates,
-                     MatrixView<double> result) const {
+void write_uniforms(std::uint64_t seed, ArrayView<const std::uint64_t> candidates,
+                    MatrixView<double> result) {
     for (std::size_t i = 0; i < candidates.size; ++i) {
-        for (std::size_t begin = 0; begin < width(); begin += 4) {
-            const auto u = uniforms_of_group(seed, candidates[i], static_cast<std::uint32_t>(begin / 4));
-            for (std::size_t c = begin; c < std::min(begin + 4, width()); ++c) {
+        for (std::size_t begin = 0; begin < result.width; begin += kGroupColumns) {
+            const auto group = static_cast<std::uint32_t>(begin / kGroupColumns);
+            const auto u = uniforms_of_group(seed, candidates[i], group);
+            for (std::size_t c = begin; c < std::min(begin + kGroupColumns, result.width); ++c) {
                 result.row(i)[c] = uniform_value(u[c - begin]);
             }
         }

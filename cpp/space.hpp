@@ -9,10 +9,10 @@
 //
 // Candidate j of a call is the vector of its uniforms, a function of (seed, j) alone (see random.hpp).
 //
-// Immutable; any number of threads may read. Cost of drawing a candidate: one Philox block for every two
-// columns, and a binary search among the edges for each column.
+// Immutable; any number of threads may read.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -25,6 +25,12 @@ namespace shac {
 struct Column {
     std::vector<std::uint64_t> edges;    // ascending, in (0, kUniformRange)
     std::vector<float> representatives;  // one for each bin: edges.size() + 1
+
+    /// A value of the bin that a uniform falls in.
+    float representative(std::uint64_t uniform) const {
+        const auto bin = std::upper_bound(edges.begin(), edges.end(), uniform) - edges.begin();
+        return representatives[static_cast<std::size_t>(bin)];
+    }
 };
 
 class Space {
@@ -36,17 +42,11 @@ class Space {
     std::size_t width() const { return columns_.size(); }
     const std::vector<Column>& columns() const { return columns_; }
 
-    /// Writes the representatives of candidates first, first + 1, ... as columns: feature f of candidate
-    /// first + i at values[f * stride + i].
-    void draw(std::uint64_t seed, std::uint64_t first, std::size_t count, std::size_t stride,
-              float* values) const;
-
-    /// Writes the uniforms in (0, 1) of the listed candidates, candidates by columns.
-    void uniforms(std::uint64_t seed, ArrayView<const std::uint64_t> candidates,
-                  MatrixView<double> result) const;
-
   private:
     std::vector<Column> columns_;
 };
+
+/// Writes the uniforms in (0, 1) of the listed candidates, candidates by columns.
+void write_uniforms(std::uint64_t seed, ArrayView<const std::uint64_t> candidates, MatrixView<double> result);
 
 }  // namespace shac

@@ -4,6 +4,7 @@ from typing import Literal, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+MAX_TABLE_BYTES: int
 UNIFORM_BITS: int
 
 class SampleResult(TypedDict):
@@ -45,23 +46,37 @@ class Cascade:
     def margins(self, x: NDArray[np.float32], threads: int) -> NDArray[np.float32]: ...
     def dropped_at(self, x: NDArray[np.float32], relax: int, threads: int) -> NDArray[np.int32]: ...
 
-class Space:
-    def __init__(self, columns: Sequence[tuple[NDArray[np.uint64], NDArray[np.float32]]]) -> None: ...
+class Stage:
+    def __init__(
+        self,
+        forest: Forest,
+        columns: Sequence[tuple[NDArray[np.uint64], NDArray[np.float32]]],
+        max_table_bytes: int = ...,
+    ) -> None: ...
     @property
-    def width(self) -> int: ...
+    def num_bytes(self) -> int: ...
+    @property
+    def num_tables(self) -> int: ...
+    @property
+    def num_trees(self) -> int: ...
+
+class PlainSampler:
+    def __init__(self, stages: Sequence[Stage], width: int, use_tables: bool = True) -> None: ...
+    @property
+    def order(self) -> list[int]: ...
+    def sample(
+        self,
+        *,
+        seed: int,
+        first_candidate: int = 0,
+        count: int,
+        relax: int = 0,
+        max_candidates: int = ...,
+        max_gap: int = ...,
+        block_size: int = 0,
+        threads: int = 1,
+    ) -> SampleResult: ...
 
 def decision_threshold() -> float: ...
 def philox4x32(counter: Sequence[int], key: Sequence[int]) -> list[int]: ...
-def sample(
-    cascade: Cascade,
-    space: Space,
-    *,
-    seed: int,
-    first_candidate: int = 0,
-    count: int,
-    relax: int = 0,
-    max_candidates: int = ...,
-    max_gap: int = ...,
-    block_size: int = 0,
-    threads: int = 1,
-) -> SampleResult: ...
+def simd_levels() -> list[str]: ...

@@ -65,7 +65,7 @@ def test_rows_on_every_threshold_and_one_float_to_either_side_get_xgboosts_answe
     forest = core_forest(model)
     x, y = (cascades.neighbours_of_thresholds(forest.thresholds(f)) for f in (0, 1))
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    assert len(grid) > 10_000
+    assert len(grid) > 5000
     assert_same_answers(model, grid)
 
 

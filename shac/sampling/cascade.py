@@ -77,7 +77,8 @@ class Cascade:
         self._space = space
         self._forests: tuple[core.Forest, ...] = ()
         self._bins: dict[int, ThresholdBins] = {}
-        self._core_space: core.Space | None = None
+        self._stages: tuple[core.Stage, ...] = ()
+        self._sampler: core.PlainSampler | None = None
         self._set_stages(tuple(_compile(model, stage) for stage, model in enumerate(models)))
 
     @property
@@ -308,9 +309,7 @@ class Cascade:
         return pieces.finish(started, self._space.num_columns)
 
     def _draw_compiled(self, request: dict[str, int], limits: dict[str, int], threads: int, *, values: bool) -> Piece:
-        if self._core_space is None:
-            self._core_space = self._compile_space()
-        result = core.sample(self._core, self._core_space, threads=threads, **request, **limits)
+        result = self._plain_sampler().sample(threads=threads, **request, **limits)
         uniforms = result["uniforms"]
         X = np.empty(uniforms.shape, dtype=np.float32)
         for c, column in enumerate(self._space.columns):
@@ -339,7 +338,8 @@ class Cascade:
         other = object.__new__(type(self))
         other._space = self._space
         other._bins = self._bins
-        other._core_space = None
+        other._stages = self._stages[: len(forests)]
+        other._sampler = None
         other._set_stages(forests)
         return other
 
@@ -354,13 +354,15 @@ class Cascade:
         self._forests = forests
         self._core = core.Cascade(forests, expected)
 
-    def _compile_space(self) -> core.Space:
-        columns = []
-        for c, parameter in enumerate(self._space.columns):
-            thresholds = [forest.thresholds(c) for forest in self._forests]
-            merged = np.concatenate([np.empty(0, dtype=np.float32), *thresholds])
-            columns.append(self._bins_of(parameter).column(merged))
-        return core.Space(columns)
+    def _plain_sampler(self) -> core.PlainSampler:
+        if self._sampler is None:
+            missing = self._forests[len(self._stages) :]
+            self._stages += tuple(core.Stage(forest, self._columns_of(forest)) for forest in missing)
+            self._sampler = core.PlainSampler(self._stages, self._space.num_columns)
+        return self._sampler
+
+    def _columns_of(self, forest: core.Forest) -> list[tuple[NDArray[np.uint64], NDArray[np.float32]]]:
+        return [self._bins_of(p).column(forest.thresholds(c)) for c, p in enumerate(self._space.columns)]
 
     def _bins_of(self, parameter: AbstractHyperParameter) -> ThresholdBins:
         """Columns of one multi-parameter share a marginal, and so its edges."""

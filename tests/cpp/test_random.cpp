@@ -30,15 +30,22 @@ TEST_CASE("uniforms use both words of the seed and of the candidate's number, an
     CHECK(base != uniforms_of_group(1, 3, 3));
 }
 
-TEST_CASE("uniforms put the words of stream 0 above those of stream 1") {
+TEST_CASE("uniforms put halves of stream 0 above words of the other streams") {
     const std::uint64_t seed = 0x0123456789abcdef;
     const std::uint64_t candidate = 0xfedcba9876543210;
-    const auto upper = philox4x32({0x76543210, 0xfedcba98, 5, 0}, {0x89abcdef, 0x01234567});
-    const auto lower = philox4x32({0x76543210, 0xfedcba98, 5, 1}, {0x89abcdef, 0x01234567});
+    const auto block = [](std::uint32_t stream) {
+        return philox4x32({0x76543210, 0xfedcba98, 5, stream}, {0x89abcdef, 0x01234567});
+    };
     const auto uniforms = uniforms_of_group(seed, candidate, 5);
-    for (std::size_t i = 0; i < 4; ++i) {
-        CHECK(uniforms[i] < kUniformRange);
-        CHECK(uniforms[i] == ((std::uint64_t{upper[i]} << 32 | lower[i]) >> (64 - shac::kUniformBits)));
+    for (std::uint32_t c = 0; c < shac::kGroupColumns; ++c) {
+        CHECK(uniforms[c] < kUniformRange);
+        const std::uint32_t word = block(0)[c / 2];
+        const std::uint64_t upper = uniforms[c] >> shac::kFineBits;
+        CHECK(upper == (c % 2 == 0 ? word & 0xFFFF : word >> 16));
+        const auto fine = block(1 + c / 2);
+        const std::uint64_t lower = std::uint64_t{fine[c % 2 * 2]} << 32 | fine[c % 2 * 2 + 1];
+        const std::uint64_t expected = lower >> (64 - shac::kFineBits);
+        CHECK(uniforms[c] % (std::uint64_t{1} << shac::kFineBits) == expected);
     }
 }
 

@@ -2,19 +2,22 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
+#include <numeric>
 #include <stdexcept>
 #include <vector>
 
 #include "sampler.hpp"
 #include "trees.hpp"
 
-using shac::Cascade;
 using shac::Column;
 using shac::kUniformRange;
+using shac::PlainSampler;
 using shac::SampleEnd;
 using shac::SampleRequest;
 using shac::Samples;
 using shac::Space;
+using shac::Stage;
 using shac::testing::stump;
 
 namespace {
@@ -32,32 +35,40 @@ Space unit_square() {
 }
 
 // Accepts x0 < 1/4 and x1 >= 1/2: an eighth of the square.
-Cascade eighth() {
-    return Cascade({stump(2, 0, 0.25F), stump(2, 1, 0.5F, false)}, 2);
+const PlainSampler& eighth(bool use_tables = true) {
+    const std::vector<std::shared_ptr<const Stage>> stages{
+        std::make_shared<Stage>(stump(2, 0, 0.25F), unit_square()),
+        std::make_shared<Stage>(stump(2, 1, 0.5F, false), unit_square())};
+    static const PlainSampler fast(stages, 2);
+    static const PlainSampler reference(stages, 2, false);
+    return use_tables ? fast : reference;
 }
 
 struct Reference {
     std::vector<std::uint64_t> passing;
-    std::vector<std::uint64_t> rejected{0, 0};
+    std::uint64_t num_rejected = 0;
 };
+
+std::uint64_t num_rejected(const Samples& samples) {
+    return std::accumulate(samples.rejected_by_stage.begin(), samples.rejected_by_stage.end(),
+                           std::uint64_t{0});
+}
 
 Reference filter_by_hand(std::uint64_t seed, std::uint64_t first, std::uint64_t count) {
     Reference result;
     for (std::uint64_t j = first; j < first + count; ++j) {
         const auto u = shac::uniforms_of_group(seed, j, 0);
-        if (u[0] >= kUniformRange / 4) {
-            ++result.rejected[0];
-        } else if (u[1] < kUniformRange / 2) {
-            ++result.rejected[1];
-        } else {
+        if (u[0] < kUniformRange / 4 && u[1] >= kUniformRange / 2) {
             result.passing.push_back(j);
+        } else {
+            ++result.num_rejected;
         }
     }
     return result;
 }
 
 Samples draw(SampleRequest request, std::size_t threads = 1) {
-    return shac::draw_samples(eighth(), unit_square(), request, {threads, {}});
+    return eighth().draw(request, {threads, {}});
 }
 
 }  // namespace
@@ -67,6 +78,7 @@ TEST_CASE("the samples are the first passing candidates, and the report counts u
     request.seed = 42;
     request.first_candidate = 12'345;
     request.count = 1000;
+    const std::vector<std::uint64_t> rejected_by_stage = draw(request).rejected_by_stage;
     for (const std::size_t threads : {1U, 2U, 3U, 7U}) {
         for (const std::size_t block_size : {0U, 1U, 7U, 100U, 5000U}) {
             request.block_size = block_size;
@@ -76,7 +88,8 @@ TEST_CASE("the samples are the first passing candidates, and the report counts u
             CHECK(samples.num_drawn == samples.candidates.back() - request.first_candidate + 1);
             const Reference expected = filter_by_hand(42, 12'345, samples.num_drawn);
             CHECK(samples.candidates == expected.passing);
-            CHECK(samples.rejected_by_stage == expected.rejected);
+            CHECK(num_rejected(samples) == expected.num_rejected);
+            CHECK(samples.rejected_by_stage == rejected_by_stage);
         }
     }
 }
@@ -91,7 +104,7 @@ TEST_CASE("a budget of candidates ends the call with the samples found so far") 
             CHECK(samples.end == SampleEnd::kCandidates);
             CHECK(samples.num_drawn == budget);
             CHECK(samples.candidates == filter_by_hand(0, 0, budget).passing);
-            CHECK(samples.rejected_by_stage == filter_by_hand(0, 0, budget).rejected);
+            CHECK(num_rejected(samples) == filter_by_hand(0, 0, budget).num_rejected);
         }
     }
 }
@@ -114,7 +127,7 @@ TEST_CASE("a gap of candidates without a sample ends the call right behind it") 
                 CHECK(samples.end == SampleEnd::kGap);
                 CHECK(samples.candidates.size() == kept);
                 CHECK(samples.num_drawn == begin + gap);
-                CHECK(samples.rejected_by_stage == filter_by_hand(0, 0, begin + gap).rejected);
+                CHECK(num_rejected(samples) == filter_by_hand(0, 0, begin + gap).num_rejected);
             }
         }
     }
@@ -128,12 +141,13 @@ TEST_CASE("no sample wanted draws no candidate") {
 }
 
 TEST_CASE("an empty region runs until it is stopped") {
-    const Cascade nothing({stump(2, 0, 0.5F), stump(2, 0, 0.5F, false)}, 2);
+    const PlainSampler nothing({std::make_shared<Stage>(stump(2, 0, 0.5F), unit_square()),
+                                std::make_shared<Stage>(stump(2, 0, 0.5F, false), unit_square())},
+                               2);
     SampleRequest request;
     request.count = 1;
     int asked = 0;
-    const Samples samples =
-        shac::draw_samples(nothing, unit_square(), request, {2, [&] { return ++asked == 3; }});
+    const Samples samples = nothing.draw(request, {2, [&] { return ++asked == 3; }});
     CHECK(samples.end == SampleEnd::kStopped);
     CHECK(samples.candidates.empty());
 }
@@ -152,6 +166,30 @@ TEST_CASE("relaxation lets candidates fail that many stages") {
     CHECK(draw(request).candidates == expected);
 }
 
-TEST_CASE("a space of another width is refused") {
-    CHECK_THROWS_AS(shac::draw_samples(Cascade({}, 3), unit_square(), {}, {1, {}}), std::invalid_argument);
+TEST_CASE("stages of another width, or none, are refused") {
+    const auto stage = std::make_shared<Stage>(stump(2, 0, 0.5F), unit_square());
+    CHECK_THROWS_AS(PlainSampler({stage}, 3), std::invalid_argument);
+    CHECK_THROWS_AS(PlainSampler({nullptr}, 2), std::invalid_argument);
+    CHECK_THROWS_AS(Stage(stump(3, 0, 0.5F), unit_square()), std::invalid_argument);
+}
+
+TEST_CASE("without tables the samples are the same") {
+    SampleRequest request;
+    request.seed = 5;
+    request.count = 300;
+    for (const std::size_t relax : {0U, 1U, 2U}) {
+        request.relax = relax;
+        const Samples fast = eighth().draw(request, {2, {}});
+        const Samples reference = eighth(false).draw(request, {2, {}});
+        CHECK(fast.candidates == reference.candidates);
+        CHECK(fast.num_drawn == reference.num_drawn);
+    }
+}
+
+TEST_CASE("numbers of candidates beyond 32 bits are drawn as they should") {
+    SampleRequest request;
+    request.first_candidate = (std::uint64_t{1} << 32) - 500;
+    request.max_candidates = 1000;
+    request.count = 1000;
+    CHECK(draw(request).candidates == filter_by_hand(0, request.first_candidate, 1000).passing);
 }
