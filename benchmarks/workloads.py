@@ -43,8 +43,8 @@ class Workload:
         Its key in `WORKLOADS`.
     function : callable
         Takes rows, gives a score for each.
-    bounds : tuple of (float, float)
-        Lowest and highest value of each column.
+    columns : tuple of (float, float) or int
+        Lowest and highest value of each uniform column; the number of values of each discrete one.
     batch_size : int
         T_c, the points that a stage is trained on.
     num_stages, num_trees : int
@@ -55,21 +55,31 @@ class Workload:
 
     name: str
     function: Callable[[Floats], NDArray[np.float64]]
-    bounds: tuple[tuple[float, float], ...]
+    columns: tuple[tuple[float, float] | int, ...]
     batch_size: int
     num_stages: int = 18
     num_trees: int = 200
     seed: int = 0
 
     def space(self) -> shac.HyperParameterList:
-        return shac.HyperParameterList([shac.UniformHP(f"x{i}", *bounds) for i, bounds in enumerate(self.bounds)])
+        return shac.HyperParameterList(
+            [
+                shac.DiscreteHP(f"d{i}", list(range(column)))
+                if isinstance(column, int)
+                else shac.UniformHP(f"x{i}", *column)
+                for i, column in enumerate(self.columns)
+            ]
+        )
 
     def draw(self, random: np.random.Generator, count: int) -> Floats:
         """Draw rows from the prior as fast as NumPy does; other rows than the sampler's, of the same distribution."""
-        low, high = np.array(self.bounds, dtype=np.float32).T
-        rows = random.random((count, len(self.bounds)), dtype=np.float32)
+        rows = random.random((count, len(self.columns)), dtype=np.float32)
+        low, high = np.array([(0, c) if isinstance(c, int) else c for c in self.columns], dtype=np.float32).T
         rows *= high - low
         rows += low
+        discrete = [i for i, column in enumerate(self.columns) if isinstance(column, int)]
+        if discrete:
+            rows[:, discrete] = np.floor(rows[:, discrete])
         return rows
 
 
@@ -100,8 +110,29 @@ def hartmann6(X: Floats) -> NDArray[np.float64]:
     return scores
 
 
+def mixed(X: Floats) -> NDArray[np.float64]:
+    """Twenty discrete columns of five values whose neighbours interact, and a bowl of ten uniform ones."""
+    random = np.random.default_rng(20)
+    interactions = random.normal(size=(20, 5, 5))
+    centre = random.uniform(0.2, 0.8, size=10)
+    choices = X[:, :20].astype(np.intp)
+    scores: NDArray[np.float64] = 4.0 * ((X[:, 20:].astype(np.float64) - centre) ** 2).sum(axis=1)
+    for i in range(20):
+        scores += interactions[i, choices[:, i], choices[:, (i + 1) % 20]]
+    return scores
+
+
+def valley(X: Floats) -> NDArray[np.float64]:
+    """Rosenbrock's function over [-2, 2] in any number of columns, with the logarithm taken to tame its tails."""
+    x = X.astype(np.float64)
+    steps = 100.0 * (x[:, 1:] - x[:, :-1] ** 2) ** 2 + (1.0 - x[:, :-1]) ** 2
+    scores: NDArray[np.float64] = np.log1p(steps).sum(axis=1)
+    return scores
+
+
 _BRANIN = ((-5.0, 10.0), (0.0, 15.0))
 _UNIT6 = ((0.0, 1.0),) * 6
+_MIXED = (5,) * 20 + ((0.0, 1.0),) * 10
 
 WORKLOADS = {
     workload.name: workload
@@ -110,6 +141,10 @@ WORKLOADS = {
         Workload("branin-100", branin, _BRANIN, batch_size=100),
         Workload("hartmann6-20", hartmann6, _UNIT6, batch_size=20),
         Workload("hartmann6-50", hartmann6, _UNIT6, batch_size=50),
+        Workload("mixed30-20", mixed, _MIXED, batch_size=20),
+        Workload("mixed30-40", mixed, _MIXED, batch_size=40),
+        Workload("valley20-1000", valley, ((-2.0, 2.0),) * 20, batch_size=1000),
+        Workload("valley60-5000", valley, ((-2.0, 2.0),) * 60, batch_size=5000),
     )
 }
 
@@ -210,7 +245,7 @@ def _fingerprint(workload: Workload) -> str:
     """SHA-256 of everything that a cached stage depends on."""
     probe, _ = shac.Cascade([], workload.space()).sample(64, seed=0, method="plain")
     settings: dict[str, Any] = {
-        "bounds": workload.bounds,
+        "columns": workload.columns,
         "batch_size": workload.batch_size,
         "num_trees": workload.num_trees,
         "seed": workload.seed,

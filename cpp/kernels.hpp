@@ -34,7 +34,7 @@ constexpr std::size_t whole_lanes(std::size_t rows) {
 struct EdgeSearch {
     std::uint32_t levels = 0;
     alignas(64) std::array<std::uint16_t, 256> sorted{};  // padded with 0xFFFF
-    alignas(64) std::array<std::uint16_t, 384> by_level{};
+    alignas(64) std::array<std::uint16_t, 416> by_level{};  // room for a wider load of the last entry
 
     static constexpr std::array<std::size_t, 8> kLevelOffsets{0, 32, 64, 96, 128, 160, 192, 256};
 

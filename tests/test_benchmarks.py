@@ -124,7 +124,7 @@ def test_rows_to_check_hold_thresholds_and_their_neighbours(bench: Any, workload
     for direction in (-np.inf, np.inf):
         assert np.isin(np.nextafter(thresholds, np.float32(direction)), rows[4000:, 0]).all()
     assert np.isin(thresholds, rows[4000:, 0]).all()
-    low, high = np.array(small.bounds).T
+    low, high = np.array(small.columns).T
     assert ((rows[:4000] >= low) & (rows[:4000] < high)).all()
 
 
