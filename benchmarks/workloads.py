@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-__all__ = ["WORKLOADS", "Workload", "train_cascade"]
+__all__ = ["WORKLOADS", "Workload", "cache_folder", "fingerprint", "train_cascade"]
 
 MAX_ATTEMPTS = 20
 SLACK = 16  # a region may be so many times smaller than 2**-stages before its last stage is trained again
@@ -173,7 +173,7 @@ def train_cascade(
         If a stage leaves no region for the next one, whatever points it is trained on.
     """
     space = workload.space()
-    folder = cache_folder() / f"{workload.name}-{_fingerprint(workload)[:16]}"
+    folder = cache_folder() / f"{workload.name}-{fingerprint(workload)[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
     models: list[xgboost.XGBClassifier] = []
     batch: Floats | None = None
@@ -241,7 +241,7 @@ def _load(path: Path) -> xgboost.XGBClassifier:
     return model
 
 
-def _fingerprint(workload: Workload) -> str:
+def fingerprint(workload: Workload) -> str:
     """SHA-256 of everything that a cached stage depends on."""
     probe, _ = shac.Cascade([], workload.space()).sample(64, seed=0, method="plain")
     settings: dict[str, Any] = {

@@ -33,7 +33,7 @@ constexpr std::size_t whole_lanes(std::size_t rows) {
 /// divides the 2^-l of the edges with number p.
 struct EdgeSearch {
     std::uint32_t levels = 0;
-    alignas(64) std::array<std::uint16_t, 256> sorted{};  // padded with 0xFFFF
+    alignas(64) std::array<std::uint16_t, 256> sorted{};    // padded with 0xFFFF
     alignas(64) std::array<std::uint16_t, 416> by_level{};  // room for a wider load of the last entry
 
     static constexpr std::array<std::size_t, 8> kLevelOffsets{0, 32, 64, 96, 128, 160, 192, 256};
@@ -48,10 +48,15 @@ struct SmallTable {
     std::uint32_t size = 1;
     std::uint32_t max_bins = 1;            // of its columns
     std::array<std::uint32_t, 3> slots{};  // columns of bins
+    std::array<std::uint32_t, 3> num_bins{};
     alignas(64) std::array<std::array<std::uint8_t, 256>,
                            3> remap{};  // bin -> part of the index; identity for dims 1
     alignas(64) std::array<std::uint8_t, kMaxSmallTable> low{};  // lower bytes of the entries
     alignas(64) std::array<std::uint8_t, kMaxSmallTable> high{};
+
+    std::int16_t entry(std::size_t index) const {
+        return static_cast<std::int16_t>(static_cast<std::uint16_t>(low[index] | high[index] << 8));
+    }
 };
 
 /// The same for tables that no register holds.
@@ -72,6 +77,20 @@ struct TreeTable {
     std::uint32_t depth = 0;
     std::vector<Node> nodes;
     alignas(64) std::array<std::int16_t, 64> leaves{};
+
+    /// Leaf of a row, given its bins by slot. Nodes stand in any order, each before those below it.
+    std::int16_t leaf_of(const std::uint8_t* bins) const {
+        std::array<const Node*, 64> heap{};
+        for (const Node& node : nodes) {
+            heap[node.position] = &node;
+        }
+        std::size_t position = 1;
+        for (std::uint32_t level = 0; level < depth; ++level) {
+            const Node* const node = heap[position];
+            position = 2 * position + (node != nullptr && bins[node->slot] > node->threshold ? 1 : 0);
+        }
+        return leaves[position - (std::size_t{1} << depth)];
+    }
 };
 
 /// Where the kernels draw: candidates first + offsets[i].

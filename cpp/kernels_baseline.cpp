@@ -70,10 +70,6 @@ void find_bins(const EdgeSearch& edges, const std::uint16_t* uniforms, std::size
     }
 }
 
-std::int16_t joined(std::uint8_t low, std::uint8_t high) {
-    return static_cast<std::int16_t>(static_cast<std::uint16_t>(low | high << 8));
-}
-
 void add_small_tables(const SmallTable* tables, std::size_t count, const std::uint8_t* bins, std::size_t rows,
                       std::int16_t* sums) {
     for (std::size_t t = 0; t < count; ++t) {
@@ -89,7 +85,7 @@ void add_small_tables(const SmallTable* tables, std::size_t count, const std::ui
             if (table.dims > 2) {
                 index += table.remap[2][third[i]];
             }
-            sums[i] = static_cast<std::int16_t>(sums[i] + joined(table.low[index], table.high[index]));
+            sums[i] = static_cast<std::int16_t>(sums[i] + table.entry(index));
         }
     }
 }

@@ -3,49 +3,16 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
-#include <numeric>
-#include <stdexcept>
-#include <string>
 #include <utility>
-
-#include "exact.hpp"
 
 namespace shac {
 namespace {
 
-constexpr std::size_t kExactBlock = 256;  // candidates of the reference, a few milliseconds of tree walking
-
-struct BlockResult {
-    std::vector<std::uint32_t> passed;  // offsets in the block, ascending
-    std::vector<std::uint64_t> rejected_by_stage;
-};
-
-const std::vector<std::shared_ptr<const Stage>>& checked(
-    const std::vector<std::shared_ptr<const Stage>>& stages, std::size_t width) {
-    for (std::size_t s = 0; s < stages.size(); ++s) {
-        if (stages[s] == nullptr || stages[s]->bins.width() != width) {
-            throw std::invalid_argument("stages: expected " + std::to_string(width) + " columns, got " +
-                                        (stages[s] ? std::to_string(stages[s]->bins.width()) : "none") +
-                                        " at stage " + std::to_string(s));
-        }
-    }
-    return stages;
-}
-
-}  // namespace
-
-PlainSampler::PlainSampler(std::vector<std::shared_ptr<const Stage>> stages, std::size_t width,
-                           bool use_tables)
-    : stages_(std::move(stages)),
-      width_(width),
-      use_tables_(use_tables),
-      sieve_(checked(stages_, width), width, chosen_kernels()) {}
-
-class PlainSampler::Run {
+class Run {
   public:
-    Run(const PlainSampler& sampler, const SampleRequest& request, std::size_t threads)
-        : sampler_(sampler), request_(request), block_size_(block_size(sampler, request)), buffers_(threads) {
-        samples_.rejected_by_stage.resize(sampler.stages_.size());
+    Run(const SampleRequest& request, std::size_t num_stages, std::size_t block_size, const TestBlock& test)
+        : request_(request), block_size_(block_size), test_(test) {
+        samples_.rejected_by_stage.resize(num_stages);
     }
 
     std::uint64_t num_blocks() const {
@@ -54,7 +21,7 @@ class PlainSampler::Run {
 
     /// Runs a block and enters all results that are next in order; false when the call has all it needs.
     bool work(std::uint64_t block, std::size_t thread) {
-        BlockResult result = evaluate(block, rows_of(block), thread);
+        BlockResult result = test(block, rows_of(block), thread);
         const std::lock_guard<std::mutex> lock(mutex_);
         waiting_.emplace(block, std::move(result));
         for (auto next = waiting_.find(next_block_); !ended_ && next != waiting_.end();
@@ -74,41 +41,13 @@ class PlainSampler::Run {
     }
 
   private:
-    struct Buffers {
-        Sieve::Scratch sieve;
-        ExactScratch exact;
-    };
-
-    static std::size_t block_size(const PlainSampler& sampler, const SampleRequest& request) {
-        if (request.block_size != 0) {
-            return std::min(request.block_size, Sieve::kMaxBlock);
-        }
-        return sampler.use_tables_ ? sampler.sieve_.block_size() : kExactBlock;
-    }
-
     std::size_t rows_of(std::uint64_t block) const {
         return static_cast<std::size_t>(
             std::min<std::uint64_t>(block_size_, request_.max_candidates - block * block_size_));
     }
 
-    BlockResult evaluate(std::uint64_t block, std::size_t rows, std::size_t thread) {
-        Buffers& own = buffers_[thread];
-        const std::uint64_t first = request_.first_candidate + block * block_size_;
-        BlockResult result;
-        result.rejected_by_stage.resize(sampler_.stages_.size());
-        if (sampler_.use_tables_) {
-            sampler_.sieve_.filter(request_.seed, first, rows, request_.relax, own.sieve,
-                                   result.rejected_by_stage.data());
-            const auto& left = own.sieve.offsets;
-            result.passed.assign(left.begin(),
-                                 left.begin() + static_cast<std::ptrdiff_t>(own.sieve.num_left));
-        } else {
-            result.passed.resize(rows);
-            std::iota(result.passed.begin(), result.passed.end(), 0U);
-        }
-        filter_exactly(sampler_.stages_, sampler_.order(), sampler_.width_, request_.seed, first,
-                       request_.relax, result.passed, own.exact, result.rejected_by_stage.data());
-        return result;
+    BlockResult test(std::uint64_t block, std::size_t rows, std::size_t thread) const {
+        return test_(request_.first_candidate + block * block_size_, rows, thread);
     }
 
     void enter(const BlockResult& result, std::size_t thread) {
@@ -133,7 +72,7 @@ class PlainSampler::Run {
     }
 
     void end_within_block(SampleEnd end, std::size_t rows, std::size_t thread) {
-        count(evaluate(next_block_, rows, thread), rows);
+        count(test(next_block_, rows, thread), rows);
         samples_.end = end;
         ended_ = true;
     }
@@ -145,10 +84,9 @@ class PlainSampler::Run {
         }
     }
 
-    const PlainSampler& sampler_;
-    const SampleRequest request_;
+    const SampleRequest& request_;
     const std::size_t block_size_;
-    std::vector<Buffers> buffers_;
+    const TestBlock& test_;
 
     std::mutex mutex_;  // guards all that follows
     std::map<std::uint64_t, BlockResult> waiting_;
@@ -158,8 +96,11 @@ class PlainSampler::Run {
     Samples samples_;
 };
 
-Samples PlainSampler::draw(const SampleRequest& request, const Workers& workers) const {
-    Run run(*this, request, workers.threads);
+}  // namespace
+
+Samples draw_in_order(const SampleRequest& request, const Workers& workers, std::size_t num_stages,
+                      std::size_t block_size, const TestBlock& test) {
+    Run run(request, num_stages, block_size, test);
     if (request.count == 0) {
         Samples none = run.finish(false);
         none.end = SampleEnd::kCount;

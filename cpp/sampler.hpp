@@ -1,22 +1,19 @@
-// Rejection sampling from the prior: draw candidates in numbered blocks, keep those that the cascade passes.
+// Samples in the order of candidates: the part that all samplers share.
 //
-// The samples are the first `count` passing candidates in the order of their numbers, and the report counts
-// exactly the candidates up to the one that ended the call. Both are functions of the request alone, whatever
-// the number of threads or the size of a block: threads may run ahead, but results enter strictly in order
-// and what lies behind the end is forgotten.
+// A sampler tests numbered blocks of candidates; the samples are the first `count` passing candidates in the
+// order of their numbers, and the report counts exactly the candidates up to the one that ended the call.
+// Both are functions of the request alone, whatever the number of threads or the size of a block: threads may
+// run ahead, but results enter strictly in order and what lies behind the end is forgotten.
 //
-// A block goes through the sieve, which drops only what is proven to be rejected, and what is left through
-// the exact forests. Memory: the samples, and a few blocks for each thread.
+// Memory: the samples, and a few blocks for each thread.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <functional>
 #include <vector>
 
 #include "parallel.hpp"
-#include "sieve.hpp"
-#include "stage.hpp"
 
 namespace shac {
 
@@ -39,28 +36,17 @@ struct Samples {
     SampleEnd end = SampleEnd::kCount;
 };
 
-/// Immutable; any number of threads may draw.
-class PlainSampler {
-  public:
-    /// Without tables every candidate goes through the exact forests: the reference. Throws
-    /// std::invalid_argument when a stage is null or of another width.
-    PlainSampler(std::vector<std::shared_ptr<const Stage>> stages, std::size_t width, bool use_tables = true);
-    PlainSampler(const PlainSampler&) = delete;
-    PlainSampler& operator=(const PlainSampler&) = delete;
-
-    std::size_t width() const { return width_; }
-    const std::vector<std::shared_ptr<const Stage>>& stages() const { return stages_; }
-    const std::vector<std::size_t>& order() const { return sieve_.order(); }
-
-    Samples draw(const SampleRequest& request, const Workers& workers) const;
-
-  private:
-    class Run;
-
-    std::vector<std::shared_ptr<const Stage>> stages_;
-    std::size_t width_;
-    bool use_tables_;
-    Sieve sieve_;
+struct BlockResult {
+    std::vector<std::uint32_t> passed;  // offsets in the block, ascending
+    std::vector<std::uint64_t> rejected_by_stage;
 };
+
+/// Tests `rows` candidates from number `first` on, with the buffers of a thread; a function of its first two
+/// arguments, but for the buffers.
+using TestBlock = std::function<BlockResult(std::uint64_t first, std::size_t rows, std::size_t thread)>;
+
+/// Runs the blocks of a request.
+Samples draw_in_order(const SampleRequest& request, const Workers& workers, std::size_t num_stages,
+                      std::size_t block_size, const TestBlock& test);
 
 }  // namespace shac

@@ -39,6 +39,10 @@ class Sieve {
     /// Stages in the order in which they are tried.
     const std::vector<std::size_t>& order() const { return order_; }
     std::size_t block_size() const { return block_size_; }
+
+    /// Work for a candidate, drawing included: in vector instructions, by the pilot's rejections. The same on
+    /// every machine.
+    double candidate_cost() const { return candidate_cost_; }
     static constexpr std::size_t kMaxBlock = std::size_t{1} << 16;
 
     /// Leaves in scratch.offsets which of the candidates first, first + 1, ... may pass; `count` is at most
@@ -70,6 +74,7 @@ class Sieve {
     std::size_t width_;
     const Kernels& kernels_;
     std::size_t block_size_;
+    double candidate_cost_ = 0.0;
     std::vector<std::size_t> order_;
     std::vector<Step> steps_;
 };

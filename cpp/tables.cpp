@@ -12,6 +12,7 @@
 
 #include "bits.hpp"
 #include "decision.hpp"
+#include "random.hpp"
 
 namespace shac {
 namespace {
@@ -156,6 +157,15 @@ class Tables::Compiler {
         const double missing = static_cast<double>(decision_threshold()) - rounding_ -
                                static_cast<double>(forest_.base()) - constants_;
         tables_.first_sum_ = static_cast<std::int16_t>(-std::ceil(missing * scale_));
+        // Accepted if base + constants + what the entries stand for - rounding >= threshold.
+        std::size_t entries = 0;
+        for (const Segment& segment : tables_.segments_) {
+            entries += segment.small_tables.size() + segment.large_tables.size() + segment.trees.size();
+        }
+        if (!cut_) {
+            tables_.accept_limit_ = static_cast<std::int32_t>(entries) +
+                                    static_cast<std::int32_t>(std::ceil(2.0 * rounding_ * scale_)) + 1;
+        }
     }
 
     std::int16_t entry(double value) const { return static_cast<std::int16_t>(std::ceil(value * scale_)); }
@@ -190,6 +200,7 @@ class Tables::Compiler {
                 break;
             }
             if (!fits) {  // one tree alone has too many
+                cut_ = true;
                 constants_ += largest_leaf(end);
                 return end + 1;
             }
@@ -200,7 +211,8 @@ class Tables::Compiler {
         std::map<std::uint32_t, std::uint32_t> slots;
         for (const auto& [column, coarse] : edges) {
             slots[column] = static_cast<std::uint32_t>(segment.columns.size());
-            segment.columns.push_back({column, EdgeSearch(coarse)});
+            segment.columns.push_back(
+                {column, EdgeSearch(coarse), static_cast<std::uint32_t>(coarse.size())});
             tables_.cost_ += search_cost(segment.columns.back().edges);
         }
         local_bins_.clear();
@@ -445,7 +457,7 @@ class Tables::Compiler {
         }
     }
 
-    TreeTable tree_table(const SplitTree& tree) const {
+    TreeTable tree_table(const SplitTree& tree) {
         TreeTable result;
         result.depth = std::min<std::uint32_t>(tree.depth, kMaxTreeDepth);
         struct Visit {
@@ -459,6 +471,7 @@ class Tables::Compiler {
             open.pop_back();
             const Split& split = tree.splits[index];
             if (level == result.depth || split.is_leaf()) {
+                cut_ = cut_ || !split.is_leaf();
                 const std::uint32_t below = result.depth - level;
                 const auto first = (std::size_t{position} << below) - (std::size_t{1} << result.depth);
                 std::fill_n(result.leaves.begin() + static_cast<std::ptrdiff_t>(first),
@@ -563,6 +576,7 @@ class Tables::Compiler {
             sizes[d] = place + 1;
             stride *= sizes[d];
             result.slots[d] = group.slots[d];
+            result.num_bins[d] = static_cast<std::uint32_t>(bins);
             result.max_bins = std::max(result.max_bins, static_cast<std::uint32_t>(bins));
         }
         result.dims = static_cast<std::uint32_t>(dims);
@@ -637,6 +651,7 @@ class Tables::Compiler {
     double rounding_ = 0.0;
     double scale_ = 1.0;
     double constants_ = 0.0;
+    bool cut_ = false;                     // some tree is not represented in full
     std::vector<std::size_t> local_bins_;  // by slots of the segment at work
 };
 
@@ -677,6 +692,50 @@ std::size_t Tables::num_trees() const {
         trees += segment.trees.size();
     }
     return trees;
+}
+
+Verdict Tables::verdict(const std::uint64_t* uniforms) const {
+    std::int32_t sum = first_sum_;
+    std::array<std::uint8_t, 256> few_bins;
+    std::vector<std::uint8_t> many_bins;
+    for (const Segment& segment : segments_) {
+        std::uint8_t* bins = few_bins.data();
+        if (segment.columns.size() > few_bins.size()) {
+            many_bins.resize(segment.columns.size());
+            bins = many_bins.data();
+        }
+        for (std::size_t slot = 0; slot < segment.columns.size(); ++slot) {
+            const BinnedColumn& column = segment.columns[slot];
+            const auto u = static_cast<std::uint16_t>(uniforms[column.column] >> kFineBits);
+            const auto* const edges = column.edges.sorted.data();
+            const auto* const place = std::lower_bound(edges, edges + column.num_edges, u);
+            if (place != edges + column.num_edges && *place == u) {
+                return Verdict::kUnknown;
+            }
+            bins[slot] = static_cast<std::uint8_t>(place - edges);
+        }
+        for (const SmallTable& table : segment.small_tables) {
+            std::size_t index = 0;
+            for (std::uint32_t d = 0; d < table.dims; ++d) {
+                index += table.remap[d][bins[table.slots[d]]];
+            }
+            sum += table.entry(index);
+        }
+        for (const LargeTable& table : segment.large_tables) {
+            std::size_t index = 0;
+            for (std::uint32_t d = 0; d < table.dims; ++d) {
+                index += std::size_t{table.strides[d]} * bins[table.slots[d]];
+            }
+            sum += table.entries[index];
+        }
+        for (const TreeTable& tree : segment.trees) {
+            sum += tree.leaf_of(bins);
+        }
+    }
+    if (sum < 0) {
+        return Verdict::kRejected;
+    }
+    return sum >= accept_limit_ ? Verdict::kAccepted : Verdict::kUnknown;
 }
 
 void Tables::reject(const Kernels& kernels, const std::uint16_t* const* uniforms, std::size_t offset,

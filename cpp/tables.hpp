@@ -21,6 +21,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "forest.hpp"
@@ -39,8 +40,26 @@ struct TablesScratch {
     std::array<std::uint64_t, kChunk / kLane> below;
 };
 
+/// What integer sums prove of a row.
+enum class Verdict { kRejected, kAccepted, kUnknown };
+
 class Tables {
   public:
+    struct BinnedColumn {
+        std::uint32_t column;
+        EdgeSearch edges;
+        std::uint32_t num_edges;
+    };
+    /// A run of trees with at most kMaxEdges coarse edges a column, so that bins fit a byte.
+    struct Segment {
+        std::vector<BinnedColumn> columns;
+        std::vector<SmallTable> small_tables;
+        std::vector<LargeTable> large_tables;
+        std::vector<TreeTable> trees;             // largest range of leaves first
+        std::vector<std::int32_t> largest_after;  // sum of the largest leaves of trees[t], t >= i
+        std::int32_t largest_later_segments = 0;
+    };
+
     /// Compiles a forest over its columns' bins, each with the forest's thresholds of the column as
     /// representatives (see space.hpp). Throws std::invalid_argument when the widths differ.
     Tables(const Forest& forest, const Space& bins, std::size_t max_table_bytes);
@@ -55,25 +74,22 @@ class Tables {
     std::size_t num_tables() const;
     std::size_t num_trees() const;
 
+    const std::vector<Segment>& segments() const { return segments_; }
+
+    /// The sum of no entries at all. Rows whose sum is below 0 are rejected; those whose sum is at least
+    /// accept_limit() are accepted, for an entry exceeds what it stands for by less than 1.
+    std::int32_t first_sum() const { return first_sum_; }
+    std::int32_t accept_limit() const { return accept_limit_; }
+
+    /// What the tables prove of one row, given the uniforms of all its columns.
+    Verdict verdict(const std::uint64_t* uniforms) const;
+
     /// Sets the bits of the rows (at most kChunk) that the stage is proven to reject. `uniforms[f]` holds the
     /// coarse uniforms of column f, for each of columns().
     void reject(const Kernels& kernels, const std::uint16_t* const* uniforms, std::size_t offset,
                 std::size_t rows, TablesScratch& scratch, std::uint64_t* rejected) const;
 
   private:
-    struct BinnedColumn {
-        std::uint32_t column;
-        EdgeSearch edges;
-    };
-    /// A run of trees with at most kMaxEdges coarse edges a column, so that bins fit a byte.
-    struct Segment {
-        std::vector<BinnedColumn> columns;
-        std::vector<SmallTable> small_tables;
-        std::vector<LargeTable> large_tables;
-        std::vector<TreeTable> trees;             // largest range of leaves first
-        std::vector<std::int32_t> largest_after;  // sum of the largest leaves of trees[t], t >= i
-        std::int32_t largest_later_segments = 0;
-    };
     class Compiler;
 
     void add_trees(const Kernels& kernels, const Segment& segment, std::size_t rows, TablesScratch& scratch,
@@ -85,6 +101,7 @@ class Tables {
     std::vector<std::uint32_t> columns_;
     std::vector<Segment> segments_;
     std::int16_t first_sum_ = 0;
+    std::int32_t accept_limit_ = std::numeric_limits<std::int32_t>::max();
     double cost_ = 0.0;
 };
 

@@ -1,5 +1,3 @@
-#include "sampler.hpp"
-
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -8,6 +6,8 @@
 #include <vector>
 
 #include "bindings.hpp"
+#include "plain_sampler.hpp"
+#include "region_sampler.hpp"
 
 namespace shac {
 namespace {
@@ -36,7 +36,10 @@ std::shared_ptr<Stage> make_stage(std::shared_ptr<Forest> forest,
     return std::make_shared<Stage>(std::move(forest), std::move(bins), max_table_bytes);
 }
 
-py::dict sample(const PlainSampler& sampler, const SampleRequest& request, std::size_t threads) {
+/// Draws without the GIL, and gives the samples as Python takes them. `write` writes their uniforms.
+template <typename Sampler, typename Write>
+py::dict sample(const Sampler& sampler, std::size_t width, const SampleRequest& request, std::size_t threads,
+                Write write) {
     Samples samples;
     {
         const py::gil_scoped_release unlocked;
@@ -44,9 +47,9 @@ py::dict sample(const PlainSampler& sampler, const SampleRequest& request, std::
     }
     raise_unless(samples.end != SampleEnd::kStopped);
     const std::size_t count = samples.candidates.size();
-    Array<double> uniforms({count, sampler.width()});
-    write_uniforms(request.seed, {samples.candidates.data(), count},
-                   {uniforms.mutable_data(), count, sampler.width()});
+    Array<double> uniforms({count, width});
+    write(ArrayView<const std::uint64_t>{samples.candidates.data(), count},
+          MatrixView<double>{uniforms.mutable_data(), count, width});
     py::dict result;
     result["candidates"] = Array<std::uint64_t>(static_cast<py::ssize_t>(count), samples.candidates.data());
     result["uniforms"] = uniforms;
@@ -54,6 +57,70 @@ py::dict sample(const PlainSampler& sampler, const SampleRequest& request, std::
     result["rejected_by_stage"] = samples.rejected_by_stage;
     result["end"] = kEndNames.at(static_cast<std::size_t>(samples.end));
     return result;
+}
+
+std::vector<std::shared_ptr<const Stage>> constant(const std::vector<std::shared_ptr<Stage>>& stages) {
+    return {stages.begin(), stages.end()};
+}
+
+/// Boxes that are left: their bins (boxes by columns by 2), masses, and whether they are accepted.
+py::tuple boxes_of(const Region& region) {
+    std::vector<std::size_t> places;
+    for (std::size_t box = 0; box < region.boxes().size(); ++box) {
+        if (region.boxes()[box].mass > 0.0) {
+            places.push_back(box);
+        }
+    }
+    Array<std::uint16_t> bins({places.size(), region.width(), std::size_t{2}});
+    Array<double> mass(static_cast<py::ssize_t>(places.size()));
+    Array<bool> accepted(static_cast<py::ssize_t>(places.size()));
+    auto* place = bins.mutable_data();
+    for (std::size_t i = 0; i < places.size(); ++i) {
+        for (std::size_t c = 0; c < region.width(); ++c) {
+            const auto [begin, end] = region.bins(places[i], c);
+            *place++ = static_cast<std::uint16_t>(begin);
+            *place++ = static_cast<std::uint16_t>(end);
+        }
+        mass.mutable_data()[i] = region.boxes()[places[i]].mass;
+        accepted.mutable_data()[i] = region.boxes()[places[i]].undecided.none();
+    }
+    return py::make_tuple(bins, mass, accepted);
+}
+
+void refine(Region& region, std::size_t max_boxes) {
+    bool finished = false;
+    {
+        const py::gil_scoped_release unlocked;
+        finished = region.refine(max_boxes, interruptible_workers(1).stop);
+    }
+    raise_unless(finished);
+}
+
+void register_region(py::module_& module) {
+    py::class_<Region, std::shared_ptr<Region>>(module, "Region")
+        .def(py::init(
+                 [](const std::vector<std::shared_ptr<Stage>>& stages, std::size_t width, std::size_t relax) {
+                     const py::gil_scoped_release unlocked;
+                     return std::make_shared<Region>(constant(stages), width, relax);
+                 }),
+             py::arg("stages"), py::arg("width"), py::arg("relax"))
+        .def("refine", &refine, py::arg("max_boxes"))
+        .def("copy", [](const Region& region) { return std::make_shared<Region>(region); })
+        .def_property_readonly("num_divided", &Region::num_divided)
+        .def_property_readonly("num_undecided", &Region::num_undecided)
+        .def_property_readonly("accepted_mass", &Region::accepted_mass)
+        .def_property_readonly("undecided_mass", &Region::undecided_mass)
+        .def_property_readonly("work", &Region::work)
+        .def("volume",
+             [](const Region& region) {
+                 const Volume volume = region.volume();
+                 return std::make_pair(volume.lower, volume.upper);
+             })
+        .def("boxes", &boxes_of)
+        .def("edges", [](const Region& region, std::size_t column) {
+            const auto& edges = region.edges(column);
+            return Array<std::uint64_t>(static_cast<py::ssize_t>(edges.size()), edges.data());
+        });
 }
 
 }  // namespace
@@ -73,28 +140,45 @@ void register_sampler(py::module_& module) {
         .def_property_readonly("num_bytes", [](const Stage& stage) { return stage.tables.num_bytes(); })
         .def_property_readonly("num_tables", [](const Stage& stage) { return stage.tables.num_tables(); })
         .def_property_readonly("num_trees", [](const Stage& stage) { return stage.tables.num_trees(); });
-    py::class_<PlainSampler>(module, "PlainSampler")
+    register_region(module);
+    const auto arguments = [](auto&& define, auto draw) {
+        define("sample", draw, py::kw_only(), py::arg("seed"), py::arg("first_candidate") = 0,
+               py::arg("count"), py::arg("relax") = 0, py::arg("max_candidates") = kEndless,
+               py::arg("max_gap") = kEndless, py::arg("block_size") = 0, py::arg("threads") = 1);
+    };
+    py::class_<PlainSampler> plain(module, "PlainSampler");
+    plain
         .def(py::init(
                  [](const std::vector<std::shared_ptr<Stage>>& stages, std::size_t width, bool use_tables) {
                      const py::gil_scoped_release unlocked;
-                     return std::make_unique<PlainSampler>(
-                         std::vector<std::shared_ptr<const Stage>>(stages.begin(), stages.end()), width,
-                         use_tables);
+                     return std::make_unique<PlainSampler>(constant(stages), width, use_tables);
                  }),
              py::arg("stages"), py::arg("width"), py::arg("use_tables") = true)
         .def_property_readonly("order", &PlainSampler::order)
-        .def(
-            "sample",
-            [](const PlainSampler& sampler, std::uint64_t seed, std::uint64_t first_candidate,
-               std::size_t count, std::size_t relax, std::uint64_t max_candidates, std::uint64_t max_gap,
-               std::size_t block_size, std::size_t threads) {
-                return sample(sampler,
-                              {seed, first_candidate, count, relax, max_candidates, max_gap, block_size},
-                              threads);
-            },
-            py::kw_only(), py::arg("seed"), py::arg("first_candidate") = 0, py::arg("count"),
-            py::arg("relax") = 0, py::arg("max_candidates") = kEndless, py::arg("max_gap") = kEndless,
-            py::arg("block_size") = 0, py::arg("threads") = 1);
+        .def_property_readonly("candidate_cost", &PlainSampler::candidate_cost);
+    arguments([&](auto&&... all) { plain.def(all...); },
+              [](const PlainSampler& sampler, std::uint64_t seed, std::uint64_t first_candidate,
+                 std::size_t count, std::size_t relax, std::uint64_t max_candidates, std::uint64_t max_gap,
+                 std::size_t block_size, std::size_t threads) {
+                  return sample(
+                      sampler, sampler.width(),
+                      {seed, first_candidate, count, relax, max_candidates, max_gap, block_size}, threads,
+                      [&](auto candidates, auto uniforms) { write_uniforms(seed, candidates, uniforms); });
+              });
+    py::class_<RegionSampler> region(module, "RegionSampler");
+    region.def(
+        py::init([](const std::shared_ptr<Region>& of) { return std::make_unique<RegionSampler>(of); }),
+        py::arg("region"));
+    arguments([&](auto&&... all) { region.def(all...); },
+              [](const RegionSampler& sampler, std::uint64_t seed, std::uint64_t first_candidate,
+                 std::size_t count, std::size_t relax, std::uint64_t max_candidates, std::uint64_t max_gap,
+                 std::size_t block_size, std::size_t threads) {
+                  return sample(sampler, sampler.region().width(),
+                                {seed, first_candidate, count, relax, max_candidates, max_gap, block_size},
+                                threads, [&](auto candidates, auto uniforms) {
+                                    sampler.write_uniforms(seed, candidates, uniforms);
+                                });
+              });
 }
 
 }  // namespace shac

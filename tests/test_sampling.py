@@ -1,5 +1,9 @@
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import cascades
@@ -86,7 +90,7 @@ def prior_rows(cascade: shac.Cascade, seed: int, count: int) -> NDArray[np.float
 @pytest.mark.parametrize("name", ["cascade", "mixed"])
 def test_samples_are_the_candidates_that_pass_xgboost(name: str, request: pytest.FixtureRequest) -> None:
     cascade: shac.Cascade = request.getfixturevalue(name)
-    X, report = cascade.sample(200, seed=3)
+    X, report = cascade.sample(200, seed=3, method="plain")
     candidates = prior_rows(cascade, 3, report.candidates)
     passed = cascade.margins(candidates) >= core.decision_threshold()
     assert np.array_equal(X, candidates[passed.all(axis=1)])
@@ -321,3 +325,55 @@ def test_relaxing_does_not_relax_where_samples_are_found() -> None:
     cascade = shac.Cascade([model] * 4, cascades.unit_space(1))
     rows = draw_relaxing(cascade, 1000, seed=3)
     assert np.array_equal(cascade.space.encode_rows(rows), cascade.sample(1000, seed=3)[0])
+
+
+SAMPLE_UNDER_A_LEVEL = """
+import sys
+import numpy as np, xgboost, shac
+models = []
+for path in sys.argv[1:]:
+    models.append(xgboost.XGBClassifier())
+    models[-1].load_model(path)
+space = shac.HyperParameterList([shac.UniformHP(f"x{i}", 0.0, 1.0) for i in range(3)])
+X, report = shac.Cascade(models, space).sample(200, seed=3, method="plain")
+print(X.tobytes().hex(), report.candidates, report.rejected_by_stage)
+"""
+
+
+def test_every_level_of_vector_instructions_gives_the_same_samples(
+    models: list[xgboost.XGBClassifier], tmp_path: Path
+) -> None:
+    paths = []
+    for stage, model in enumerate(models):
+        paths.append(str(tmp_path / f"{stage}.ubj"))
+        model.save_model(paths[-1])
+    levels = core.simd_levels()
+    assert levels[0] == "baseline"
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", SAMPLE_UNDER_A_LEVEL, *paths],
+            env={**os.environ, "SHAC_SIMD": level},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for level in levels
+    ]
+    assert len(set(outputs)) == 1
+
+
+def test_an_unknown_level_of_vector_instructions_is_named(
+    monkeypatch: pytest.MonkeyPatch, models: list[xgboost.XGBClassifier]
+) -> None:
+    monkeypatch.setenv("SHAC_SIMD", "mmx")
+    with pytest.raises(ValueError, match=r"SHAC_SIMD: expected one of baseline.*, got mmx"):
+        shac.Cascade(models, cascades.unit_space(3)).sample(1, method="plain")
+
+
+def test_a_cascade_of_eighteen_stages_in_sixty_columns_compiles_to_a_few_megabytes() -> None:
+    space = cascades.unit_space(60)
+    X = np.random.default_rng(0).random((1800, 60), dtype=np.float32)
+    weights = np.random.default_rng(1).random(60)
+    models = [cascades.train_stage(part, (np.abs(part - 0.4) * weights).sum(axis=1)) for part in np.split(X, 18)]
+    stages = shac.Cascade(models, space).compiled_stages
+    assert sum(stage.num_bytes for stage in stages) < 20e6

@@ -16,6 +16,7 @@ from shac.sampling.bins import ThresholdBins
 from shac.sampling.draws import Draw, Piece, Pieces, SampleReport
 from shac.sampling.extension import core
 from shac.sampling.python_path import draw_in_python
+from shac.sampling.region import Marginal, Regions, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,9 @@ __all__ = ["Cascade", "Draw", "SampleReport"]
 
 _logger = logging.getLogger("shac")
 
-Method = Literal["auto", "plain"]
+Method = Literal["auto", "plain", "region"]
+
+_KNOWN_BOXES = 4096  # divisions for what is asked about a region
 
 _LARGEST_SEED = 2**64 - 1
 _LARGEST_COUNT = 2**63 - 1
@@ -79,6 +82,7 @@ class Cascade:
         self._bins: dict[int, ThresholdBins] = {}
         self._stages: tuple[core.Stage, ...] = ()
         self._sampler: core.PlainSampler | None = None
+        self._regions: Regions | None = None
         self._set_stages(tuple(_compile(model, stage) for stage, model in enumerate(models)))
 
     @property
@@ -195,7 +199,7 @@ class Cascade:
         max_candidates: int | None = None,
         method: Method = "auto",
     ) -> tuple[NDArray[np.float32], SampleReport]:
-        """Draw the first `n` candidates of a seed's stream that the cascade accepts.
+        """Draw `n` samples: settings from the prior that the cascade accepts.
 
         Candidate j is a function of the seed and j alone, so the result does not depend on the number of threads.
 
@@ -210,9 +214,11 @@ class Cascade:
         relax : int
             Stages that a sample may fail.
         max_candidates : int, optional
-            Ends the call after so many candidates; the samples found so far come back.
-        method : {'auto', 'plain'}
-            'plain' is rejection from the prior; 'auto' chooses the fastest.
+            Ends the call after so many candidates; the samples found so far come back. With it 'auto' is 'plain'.
+        method : {'auto', 'plain', 'region'}
+            'plain' is rejection from the prior, and its samples are the first accepted candidates of the seed's
+            stream. 'region' draws from boxes that hold all that the cascade accepts. 'auto' chooses the one that
+            should be faster, by counting work and never by a clock. The distribution is the same; the samples are not.
 
         Returns
         -------
@@ -223,7 +229,9 @@ class Cascade:
         Raises
         ------
         ValueError
-            If an argument is out of its range.
+            If an argument is out of its range, or 'region' cannot be had for this cascade or space.
+        EmptyRegionError
+            If it is proven that the cascade accepts nothing.
         KeyboardInterrupt
             On Ctrl-C, within 0.2 s.
         """
@@ -273,8 +281,8 @@ class Cascade:
 
         Raises
         ------
-        ValueError
-            If an argument is out of its range.
+        ValueError, EmptyRegionError
+            As `sample`.
         """
         if method not in get_args(Method):
             raise ValueError(f"method: expected one of {get_args(Method)}, got {method!r}")
@@ -294,11 +302,14 @@ class Cascade:
         started = time.perf_counter()
         pieces = Pieces(self.num_stages)
         wanted = request["count"]
+        sampler, index = self._choose_sampler(
+            method, request, limited=max_candidates is not None or max_gap is not None or first_candidate > 0
+        )
         while True:
-            if self._space.has_quantile:
-                piece = self._draw_compiled(request, limits, _thread_count(threads), values=values)
-            else:
+            if sampler is None:
                 piece = draw_in_python(self._core, self._space, request, limits, _thread_count(threads))
+            else:
+                piece = self._draw_compiled(sampler, request, limits, _thread_count(threads), values=values)
             pieces.add(piece)
             if piece.end != "count" or pieces.num_samples == wanted:
                 break
@@ -306,10 +317,135 @@ class Cascade:
             request |= {"count": wanted - pieces.num_samples}
             request |= {"first_candidate": piece.next_candidate}
             limits["max_candidates"] -= piece.num_drawn
-        return pieces.finish(started, self._space.num_columns)
+        return pieces.finish(started, self._space.num_columns, index)
 
-    def _draw_compiled(self, request: dict[str, int], limits: dict[str, int], threads: int, *, values: bool) -> Piece:
-        result = self._plain_sampler().sample(threads=threads, **request, **limits)
+    def method_for(self, n: int, relax: int = 0) -> Literal["plain", "region"]:
+        """Tell which method 'auto' takes for `n` samples.
+
+        Parameters
+        ----------
+        n : int
+            Samples wanted.
+        relax : int
+            Stages that a sample may fail.
+
+        Returns
+        -------
+        {'plain', 'region'}
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of its range.
+        EmptyRegionError
+            If it is proven that the cascade accepts nothing.
+        """
+        request = {
+            "count": _integer("n", n, 0, _LARGEST_COUNT),
+            "relax": _integer("relax", relax, 0, _LARGEST_COUNT),
+        }
+        _, region = self._choose_sampler("auto", request, limited=False)
+        return "plain" if region is None else "region"
+
+    def _choose_sampler(
+        self, method: Method, request: dict[str, int], *, limited: bool
+    ) -> tuple[core.PlainSampler | core.RegionSampler | None, core.Region | None]:
+        """Give the compiled sampler of a call (None: Python draws), and the region that it draws from."""
+        n, relax = request["count"], request["relax"]
+        if not self._space.has_quantile:
+            if method == "region":
+                raise ValueError("method: expected parameters with a quantile function for 'region'")
+            return None, None
+        if method == "plain" or n == 0 or (method == "auto" and (limited or relax >= self.num_stages)):
+            return self._plain_sampler(), None
+        regions = self._known_regions()
+        try:
+            chosen, budget = regions.choose(
+                n, relax, self._plain_sampler().candidate_cost, allow_plain=method == "auto"
+            )
+        except ValueError:
+            if method == "region":
+                raise
+            return self._plain_sampler(), None  # more stages or thresholds than a region can index
+        if chosen == "plain":
+            return self._plain_sampler(), None
+        return regions.sampler(relax, budget), regions.region(relax, budget)
+
+    def volume(self, stage: int | None = None, relax: int = 0) -> Volume:
+        """Bound the mass of the prior that survives.
+
+        Parameters
+        ----------
+        stage : int, optional
+            Number of stages, the first ones; all by default.
+        relax : int
+            Stages that a setting may fail.
+
+        Returns
+        -------
+        Volume
+            A lower and an upper bound, both proven; equal up to rounding where the region is known exactly.
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of its range, or the space has parameters without a quantile function.
+
+        Examples
+        --------
+        >>> import numpy as np, shac, xgboost
+        >>> space = shac.HyperParameterList([shac.UniformHP("x", 0.0, 1.0)])
+        >>> X = np.linspace(0, 1, 100, dtype=np.float32).reshape(-1, 1)
+        >>> model = xgboost.XGBClassifier(n_estimators=5).fit(X, X[:, 0] > 0.75)
+        >>> volume = shac.Cascade([model], space).volume()
+        >>> round(volume.lower, 2), round(volume.upper, 2)
+        (0.24, 0.24)
+        """
+        relax = _integer("relax", relax, 0, _LARGEST_COUNT)
+        cascade = self if stage is None else self.prefix(_integer("stage", stage, 0, self.num_stages))
+        if cascade.num_stages <= relax:
+            return Volume(1.0, 1.0)
+        return Volume(*cascade._known_regions().region(relax, _KNOWN_BOXES).volume())
+
+    def marginals(self, relax: int = 0) -> list[Marginal]:
+        """Tell what survives of each column.
+
+        Parameters
+        ----------
+        relax : int
+            Stages that a setting may fail.
+
+        Returns
+        -------
+        list of Marginal
+            One for each column of the space.
+
+        Raises
+        ------
+        ValueError
+            If `relax` is out of its range, or the space has parameters without a quantile function.
+        """
+        relax = _integer("relax", relax, 0, _LARGEST_COUNT)
+        columns = self._space.columns
+        return self._known_regions().marginals(columns, [c.name for c in columns], relax, _KNOWN_BOXES)
+
+    def _known_regions(self) -> Regions:
+        if not self._space.has_quantile:
+            raise ValueError("space: expected parameters with a quantile function to know the region of")
+        if self._regions is None:
+            self._regions = Regions(self.compiled_stages, self._space.num_columns)
+        return self._regions
+
+    def _draw_compiled(
+        self,
+        sampler: core.PlainSampler | core.RegionSampler,
+        request: dict[str, int],
+        limits: dict[str, int],
+        threads: int,
+        *,
+        values: bool,
+    ) -> Piece:
+        result = sampler.sample(threads=threads, **request, **limits)
         uniforms = result["uniforms"]
         X = np.empty(uniforms.shape, dtype=np.float32)
         for c, column in enumerate(self._space.columns):
@@ -340,6 +476,7 @@ class Cascade:
         other._bins = self._bins
         other._stages = self._stages[: len(forests)]
         other._sampler = None
+        other._regions = None
         other._set_stages(forests)
         return other
 
@@ -354,11 +491,16 @@ class Cascade:
         self._forests = forests
         self._core = core.Cascade(forests, expected)
 
+    @property
+    def compiled_stages(self) -> tuple[core.Stage, ...]:
+        """The stages compiled for the space; compiled when first asked for, and shared by longer cascades."""
+        missing = self._forests[len(self._stages) :]
+        self._stages += tuple(core.Stage(forest, self._columns_of(forest)) for forest in missing)
+        return self._stages
+
     def _plain_sampler(self) -> core.PlainSampler:
         if self._sampler is None:
-            missing = self._forests[len(self._stages) :]
-            self._stages += tuple(core.Stage(forest, self._columns_of(forest)) for forest in missing)
-            self._sampler = core.PlainSampler(self._stages, self._space.num_columns)
+            self._sampler = core.PlainSampler(self.compiled_stages, self._space.num_columns)
         return self._sampler
 
     def _columns_of(self, forest: core.Forest) -> list[tuple[NDArray[np.uint64], NDArray[np.float32]]]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from shac.sampling.extension import core
 
 __all__ = ["Draw", "Piece", "Pieces", "SampleReport"]
 
@@ -30,6 +33,11 @@ class SampleReport:
         True when `max_candidates` ended the call before all samples were found.
     method : str
         The method that drew them.
+    boxes : int
+        Boxes that 'region' drew from; 0 for 'plain'.
+    accepted_mass, undecided_mass : float
+        Mass of the prior in the boxes that all stages are proven to accept, and in the others. Everything outside
+        is proven to be rejected. NaN for 'plain'.
     """
 
     candidates: int
@@ -37,6 +45,15 @@ class SampleReport:
     seconds: float
     exhausted: bool
     method: str = "plain"
+    boxes: int = 0
+    accepted_mass: float = math.nan
+    undecided_mass: float = math.nan
+
+    @property
+    def draws_per_sample(self) -> float:
+        """Candidates drawn for each sample; infinite when there is none."""
+        samples = self.candidates - sum(self.rejected_by_stage)
+        return self.candidates / samples if samples else math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +104,7 @@ class Pieces:
     def num_samples(self) -> int:
         return sum(len(piece.X) for piece in self._pieces)
 
-    def finish(self, started: float, num_columns: int) -> Draw:
+    def finish(self, started: float, num_columns: int, region: core.Region | None) -> Draw:
         last = self._pieces[-1]
         rejected = sum((p.rejected_by_stage for p in self._pieces), np.zeros(self._num_stages, dtype=np.int64))
         report = SampleReport(
@@ -96,6 +113,14 @@ class Pieces:
             seconds=time.perf_counter() - started,
             exhausted=last.end == "candidates",
         )
+        if region is not None:
+            report = replace(
+                report,
+                method="region",
+                boxes=len(region.boxes()[1]),
+                accepted_mass=region.accepted_mass,
+                undecided_mass=region.undecided_mass,
+            )
         return Draw(
             rows=[row for piece in self._pieces for row in piece.rows],
             X=np.concatenate([np.empty((0, num_columns), dtype=np.float32), *(p.X for p in self._pieces)]),

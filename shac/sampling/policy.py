@@ -12,7 +12,7 @@ __all__ = ["draw_all", "draw_relaxing"]
 
 _logger = logging.getLogger("shac")
 
-_CANDIDATES_BETWEEN_MESSAGES = 20_000_000
+_CANDIDATES_BETWEEN_MESSAGES = 1_000_000_000
 
 
 def draw_all(cascade: Cascade, n: int, *, seed: int, threads: int | None = None) -> list[list[Any]]:
@@ -34,6 +34,11 @@ def draw_all(cascade: Cascade, n: int, *, seed: int, threads: int | None = None)
     list of list
         Values of each sample, flat rows of the space.
 
+    Raises
+    ------
+    EmptyRegionError
+        If it is proven that the cascade accepts nothing.
+
     Examples
     --------
     >>> import shac
@@ -41,6 +46,8 @@ def draw_all(cascade: Cascade, n: int, *, seed: int, threads: int | None = None)
     >>> draw_all(shac.Cascade([], space), 2, seed=0)
     [['only'], ['only']]
     """
+    if cascade.method_for(n) == "region":
+        return cascade.draw(n, seed=seed, threads=threads, method="region").rows
     rows: list[list[Any]] = []
     first_candidate = 0
     while True:
@@ -50,6 +57,7 @@ def draw_all(cascade: Cascade, n: int, *, seed: int, threads: int | None = None)
             threads=threads,
             first_candidate=first_candidate,
             max_candidates=_CANDIDATES_BETWEEN_MESSAGES,
+            method="plain",
         )
         rows += draw.rows
         if len(rows) == n:
@@ -91,6 +99,7 @@ def draw_relaxing(cascade: Cascade, n: int, *, seed: int, threads: int | None = 
             relax=relax,
             first_candidate=first_candidate,
             max_gap=2**cascade.num_stages if relax < cascade.num_stages else None,
+            method="plain",
         )
         rows += draw.rows
         if len(rows) == n:

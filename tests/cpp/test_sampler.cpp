@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "sampler.hpp"
+#include "plain_sampler.hpp"
 #include "trees.hpp"
 
 using shac::Column;

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "decision.hpp"
+#include "plain_sampler.hpp"
 #include "random.hpp"
-#include "sampler.hpp"
 #include "tables.hpp"
 #include "trees.hpp"
 

@@ -1,0 +1,41 @@
+// Rejection sampling from the prior.
+//
+// A block of candidates goes through the sieve, which drops only what is proven to be rejected, and what is
+// left through the exact forests.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "sampler.hpp"
+#include "sieve.hpp"
+#include "stage.hpp"
+
+namespace shac {
+
+/// Immutable; any number of threads may draw.
+class PlainSampler {
+  public:
+    /// Without tables every candidate goes through the exact forests: the reference. Throws
+    /// std::invalid_argument when a stage is null or of another width.
+    PlainSampler(std::vector<std::shared_ptr<const Stage>> stages, std::size_t width, bool use_tables = true);
+    PlainSampler(const PlainSampler&) = delete;
+    PlainSampler& operator=(const PlainSampler&) = delete;
+
+    std::size_t width() const { return width_; }
+    const std::vector<std::shared_ptr<const Stage>>& stages() const { return stages_; }
+    const std::vector<std::size_t>& order() const { return sieve_.order(); }
+    double candidate_cost() const { return sieve_.candidate_cost(); }
+
+    Samples draw(const SampleRequest& request, const Workers& workers) const;
+
+  private:
+    std::vector<std::shared_ptr<const Stage>> stages_;
+    std::size_t width_;
+    bool use_tables_;
+    Sieve sieve_;
+};
+
+}  // namespace shac
