@@ -164,6 +164,27 @@ def test_a_finished_search_returns_at_once() -> None:
     assert recorder.events == []
 
 
+def test_a_finished_search_that_is_restored_returns_at_once() -> None:
+    searches.engine(total_budget=4, num_batches=2).fit()
+
+    def never(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+        raise AssertionError("evaluated again")
+
+    restored = searches.engine(never, total_budget=4, num_batches=2)
+    restored.restore_data()
+    assert restored.fit().epochs == []
+    assert len(restored.dataset) == 4
+
+
+def test_ties_with_the_median_are_the_bad_label() -> None:
+    scores = iter([1.0, 2.0, 2.0, 2.0, 3.0])
+    engine = searches.engine(lambda worker_id, parameters: next(scores), total_budget=5, num_batches=1)
+    engine.set_num_parallel_evaluators(1)
+    engine.fit()
+    assert engine.dataset.encode_dataset(objective="max")[1].tolist() == [0, 0, 0, 0, 1]
+    assert engine.dataset.encode_dataset(objective="min")[1].tolist() == [1, 0, 0, 0, 0]
+
+
 def test_one_batch_of_all_is_a_search_too() -> None:
     engine = searches.engine(total_budget=20, num_batches=1)
     engine.fit(skip_cv_checks=True)
