@@ -17,7 +17,7 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from shac.evaluation.slots import Slot
+from shac.evaluation.slots import Slot, timed_out
 from shac.evaluation.tasks import Reply
 from shac.evaluation.worker import BEGUN, READY, STOP, WorkerSetup, failure, pickler, serve
 
@@ -31,6 +31,7 @@ __all__ = ["PROCESS_BACKENDS", "ProcessSlot"]
 PROCESS_BACKENDS = ("loky", "multiprocessing")
 
 _REAP_SECONDS = 5.0
+_LONGEST_START_SECONDS = 60.0
 
 
 class ProcessSlot(Slot):
@@ -42,14 +43,20 @@ class ProcessSlot(Slot):
         ``"loky"``: a fresh interpreter that does not run the user's script again. ``"multiprocessing"``:
         the standard library's start method (``JOBLIB_START_METHOD`` selects another), which is fork on
         Linux up to Python 3.13.
+    worker_id : int
+        The evaluator's id.
     setup : WorkerSetup
         What the process is told when it starts.
+    timeout : float, optional
+        Seconds that an evaluation may last. The clock starts when the worker has loaded the evaluation function; a
+        start that takes a minute more than that is over as well.
     """
 
-    def __init__(self, backend: str, setup: WorkerSetup) -> None:
-        self.worker_id = setup.worker_id
+    def __init__(self, backend: str, worker_id: int, setup: WorkerSetup, timeout: float | None = None) -> None:
+        self.worker_id = worker_id
         self._backend = backend
         self._setup = setup
+        self._timeout = timeout
         self._process: Any = None
         self._connection: Any = None
         self._starting = threading.Lock()
@@ -60,12 +67,13 @@ class ProcessSlot(Slot):
         self._message = b""
         self._unsent: Reply | None = None
         self._submitted = 0.0
+        self._deadline: float | None = None
 
     def submit(self, task: EvaluationTask) -> None:
         self._submitted = time.time()
         self._resent = False
         try:
-            self._message = pickler().dumps(task)
+            self._message = pickler().dumps((self.worker_id, task))
         except Exception as error:  # noqa: BLE001 - pickling calls methods of the user's values
             self._unsent = failure(error, self._submitted)
             return
@@ -85,6 +93,8 @@ class ProcessSlot(Slot):
                     self._ready = True
                 elif message == BEGUN:
                     self._begun = True
+                    if self._timeout is not None:
+                        self._deadline = time.monotonic() + self._timeout
                 else:
                     return Reply(*message)
         except (EOFError, OSError):
@@ -93,6 +103,17 @@ class ProcessSlot(Slot):
 
     def waitables(self) -> Sequence[Any]:
         return [] if self._unsent is not None else [self._connection, self._process.sentinel]
+
+    def deadline(self) -> float | None:
+        return self._deadline
+
+    def abandon(self) -> Reply:
+        process, begun = self._process, self._begun
+        self._end_process_group()
+        process.join(_REAP_SECONDS)
+        self._forget()
+        where = "" if begun else " and a minute in which its worker started"
+        return timed_out(self._timeout, self._submitted, f"{where}; its worker process {process.pid} was killed")
 
     def stop(self) -> None:
         if self._process is not None:
@@ -118,6 +139,8 @@ class ProcessSlot(Slot):
 
     def _send(self) -> None:
         self._begun = False
+        if self._timeout is not None:
+            self._deadline = time.monotonic() + _LONGEST_START_SECONDS + self._timeout
         if self._process is None:
             self._start()
         # If the worker ends just now, the next poll finds out and says why

@@ -7,21 +7,24 @@ owns a process is in `processes`.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import math
 import multiprocessing
 import queue
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from shac.evaluation.tasks import Reply
 from shac.evaluation.worker import failure, pickler, run_evaluation, run_sent_evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shac.evaluation.tasks import EvaluationTask, Reply
+    from shac.evaluation.tasks import EvaluationTask
     from shac.evaluation.worker import EvaluationFunction
 
-__all__ = ["JoblibRunner", "Slot", "ThreadSlot"]
+__all__ = ["JoblibRunner", "Runner", "Slot", "ThreadRunner", "ThreadSlot", "timed_out"]
 
 
 class Slot(Protocol):
@@ -38,6 +41,12 @@ class Slot(Protocol):
     def waitables(self) -> Sequence[Any]:
         """List what `multiprocessing.connection.wait` can watch for an answer."""
 
+    def deadline(self) -> float | None:
+        """Give the moment, in seconds of `time.monotonic`, at which the evaluation has lasted too long, if any."""
+
+    def abandon(self) -> Reply:
+        """Give up the evaluation that has lasted too long, and be free."""
+
     def stop(self) -> None:
         """Ask for the end, after the evaluation that may be running."""
 
@@ -48,78 +57,159 @@ class Slot(Protocol):
         """Wait for the end, and force it after `timeout` seconds."""
 
 
+def timed_out(timeout: float | None, started: float, what_then: str) -> Reply:
+    """Put into words that an evaluation has lasted too long.
+
+    Examples
+    --------
+    >>> timed_out(2.0, 0.0, "; its worker process 7 was killed").error
+    'EvaluationTimeout: no result within 2 s; its worker process 7 was killed'
+    """
+    reason = f"EvaluationTimeout: no result within {timeout:g} s{what_then}"
+    return Reply(math.nan, reason, f"{reason}\n", started, time.time())
+
+
 class ThreadSlot(Slot):
     """A slot that owns a thread.
 
     The thread is a daemon, because a thread cannot be killed: after Ctrl-C the program ends without
-    waiting for the evaluation.
+    waiting for the evaluation, and an evaluation that has lasted too long gets an exception, which reaches it when
+    it next runs Python code, while another thread takes its place.
 
     Parameters
     ----------
     worker_id : int
         The evaluator's id.
-    run : callable
-        Gives the `Reply` of a task, and raises nothing.
-    finish : callable, optional
-        Called by the thread as its last act.
+    make_runner : callable
+        Makes what a thread runs: an object that gives the `Reply` of a task when it is called, and raises nothing,
+        and whose `close` is the thread's last act.
+    timeout : float, optional
+        Seconds that an evaluation may last.
     """
 
-    def __init__(
-        self,
-        worker_id: int,
-        run: Callable[[EvaluationTask], Reply],
-        finish: Callable[[], None] | None = None,
-    ) -> None:
+    def __init__(self, worker_id: int, make_runner: Callable[[], Runner], timeout: float | None = None) -> None:
         self.worker_id = worker_id
-        self._run = run
-        self._finish = finish
-        self._inbox: queue.SimpleQueue[EvaluationTask | None] = queue.SimpleQueue()
-        self._reply: Reply | None = None
-        self._bell: Any = None
-        self._thread: threading.Thread | None = None
+        self._make_runner = make_runner
+        self._timeout = timeout
+        self._thread: _SlotThread | None = None
+        self._submitted = 0.0
+        self._deadline: float | None = None
 
     def submit(self, task: EvaluationTask) -> None:
         if self._thread is None:
-            # A pipe, not an event: the pool waits for threads and processes in the same way
-            self._bell, bell_button = multiprocessing.Pipe(duplex=False)
-            name = f"shac-evaluator-{self.worker_id}"
-            self._thread = threading.Thread(target=self._serve, args=(bell_button,), name=name, daemon=True)
-            self._thread.start()
-        self._inbox.put(task)
+            self._thread = _SlotThread(f"shac-evaluator-{self.worker_id}", self._make_runner())
+        self._submitted = time.time()
+        if self._timeout is not None:
+            self._deadline = time.monotonic() + self._timeout
+        self._thread.inbox.put(task)
 
     def poll(self) -> Reply | None:
-        if not self._bell.poll():
+        assert self._thread is not None, "poll comes after submit"
+        return self._thread.take_reply()
+
+    def waitables(self) -> Sequence[Any]:
+        assert self._thread is not None, "waitables comes after submit"
+        return [self._thread.bell]
+
+    def deadline(self) -> float | None:
+        return self._deadline
+
+    def abandon(self) -> Reply:
+        thread, self._thread = self._thread, None
+        assert thread is not None, "abandon comes after submit"
+        thread.abandon()
+        return timed_out(self._timeout, self._submitted, "; its thread cannot be killed and is left behind")
+
+    def stop(self) -> None:
+        if self._thread is not None:
+            self._thread.inbox.put(None)
+
+    def kill(self) -> None:
+        self.stop()
+
+    def join(self, timeout: float) -> None:
+        if self._thread is not None:
+            self._thread.join(timeout)
+            self._thread.bell.close()
+            self._thread = None
+
+
+class Runner(Protocol):
+    """What a slot's thread runs."""
+
+    def __call__(self, task: EvaluationTask) -> Reply:
+        """Run one evaluation and wait for it; raises nothing."""
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+
+
+class _SlotThread(threading.Thread):
+    """A thread with its own way in and out, so that one left behind cannot disturb the one in its place."""
+
+    def __init__(self, name: str, runner: Runner) -> None:
+        super().__init__(name=name, daemon=True)
+        self._runner = runner
+        self._reply: Reply | None = None
+        self.inbox: queue.SimpleQueue[EvaluationTask | None] = queue.SimpleQueue()
+        # A pipe, not an event: the pool waits for threads and processes in the same way
+        self.bell, self._bell_button = multiprocessing.Pipe(duplex=False)
+        self.start()
+
+    def run(self) -> None:
+        # What `abandon` raises may come late, on the way out of the evaluation
+        with contextlib.suppress(_AbandonedError), self._bell_button:
+            while (task := self.inbox.get()) is not None:
+                self._reply = self._runner(task)
+                try:
+                    self._bell_button.send_bytes(b"!")
+                except OSError:
+                    break  # nobody waits any more
+        self._runner.close()
+
+    def take_reply(self) -> Reply | None:
+        if not self.bell.poll():
             return None
-        self._bell.recv_bytes()
+        self.bell.recv_bytes()
         reply, self._reply = self._reply, None
         return reply
 
-    def waitables(self) -> Sequence[Any]:
-        return [self._bell]
+    def abandon(self) -> None:
+        self.inbox.put(None)
+        self.bell.close()
+        if self.ident is not None:
+            # The only way into a running thread; without it an endless loop would keep a core for ever
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident), ctypes.py_object(_AbandonedError))
 
-    def stop(self) -> None:
-        self._inbox.put(None)
 
-    def kill(self) -> None:
-        self._inbox.put(None)
+class _AbandonedError(BaseException):
+    """Raised in an evaluation that nobody waits for any more."""
 
-    def join(self, timeout: float) -> None:
-        if self._thread is None:
-            return
-        self._thread.join(timeout)
-        self._thread = None
-        self._bell.close()
 
-    def _serve(self, bell_button: Any) -> None:
-        with bell_button:
-            while (task := self._inbox.get()) is not None:
-                self._reply = self._run(task)
-                try:
-                    bell_button.send_bytes(b"!")
-                except OSError:
-                    break  # nobody waits any more
-            if self._finish is not None:
-                self._finish()
+class ThreadRunner:
+    """Runs evaluations in the thread that calls it.
+
+    Parameters
+    ----------
+    worker_id : int
+        The evaluator's id.
+    function : callable
+        The evaluation function.
+    seed_torch : bool
+        Whether PyTorch is seeded before every evaluation.
+    """
+
+    def __init__(self, worker_id: int, function: EvaluationFunction, *, seed_torch: bool) -> None:
+        self._worker_id = worker_id
+        self._function = function
+        self._seed_torch = seed_torch
+
+    def __call__(self, task: EvaluationTask) -> Reply:
+        """Run one evaluation."""
+        return run_evaluation(self._function, self._worker_id, task, seed_torch=self._seed_torch)
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""
 
 
 class JoblibRunner:
@@ -164,8 +254,8 @@ class JoblibRunner:
             if self._payload is None:
                 job = joblib.delayed(run_evaluation)(self._function, self._worker_id, task, seed_torch=self._seed_torch)
             else:
-                message = pickler().dumps(task)
-                job = joblib.delayed(run_sent_evaluation)(self._payload, self._worker_id, message, self._seed_torch)
+                message = pickler().dumps((self._worker_id, task))
+                job = joblib.delayed(run_sent_evaluation)(self._payload, message, self._seed_torch)
             if self._parallel is None:
                 # Two jobs for one task: with one, joblib runs the task itself instead of on the back end
                 self._parallel = joblib.Parallel(n_jobs=2, backend=self._backend).__enter__()
