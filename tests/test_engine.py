@@ -10,7 +10,7 @@ import pytest
 import searches
 
 import shac
-from shac.engine.sources import EvaluatedSamples
+from shac.engine.samples import EvaluatedSamples
 from shac.evaluation import derive_seed
 
 
@@ -387,7 +387,7 @@ def test_parallelism_defaults_to_the_workers_and_the_cores(monkeypatch: pytest.M
 def test_generator_threads_double_from_round_10_on_within_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("joblib.cpu_count", lambda: 6)
     engine = searches.engine()
-    source = EvaluatedSamples(engine, None, relax_checks=False)  # type: ignore[arg-type]  # it evaluates nothing
+    source = EvaluatedSamples(engine, None, None, relax_checks=False)  # type: ignore[arg-type]  # it evaluates nothing
     engine.set_num_parallel_generators(2)
     assert [source._threads(n) for n in (1, 9, 10, 18)] == [2, 2, 4, 4]
     engine.set_num_parallel_generators(4)
