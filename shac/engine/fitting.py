@@ -35,6 +35,7 @@ def evaluate_rounds(
             engine.evaluation_function,
             num_evaluators=engine.num_parallel_evaluators,
             backend=engine.evaluator_backend,
+            cluster=engine.evaluator_cluster,
             threads_per_evaluator=engine.threads_per_evaluator,
             evaluation_timeout=engine.evaluation_timeout,
             max_retries=engine.max_retries,

@@ -83,7 +83,10 @@ class SHAC:
         Threads that draw samples; evaluations that run at once.
     generator_backend, evaluator_backend : str
         Samples come from threads of the compiled core whatever `generator_backend` says; evaluations run on
-        'loky', 'multiprocessing', 'threading' or any other back end that joblib knows.
+        'loky', 'multiprocessing', 'threading', 'dask', 'ray' or any other back end that joblib knows.
+    evaluator_cluster : distributed.Client, str or None
+        Where 'dask' or 'ray' is: a client, an address, or None for the cluster that this process is connected to, else
+        a local one. Set `set_num_parallel_evaluators` to the places that it has.
     threads_per_evaluator : int or None
         Threads of OpenMP, BLAS and PyTorch in a worker process; None divides the cores.
     limit_memory : bool
@@ -158,6 +161,7 @@ class SHAC:
 
         self.generator_backend = "threading"
         self.evaluator_backend = "loky"
+        self.evaluator_cluster: Any = None
         self.threads_per_evaluator: int | None = None
         self.limit_memory = False
         self.num_parallel_generators = min(self.num_workers, _num_cores())

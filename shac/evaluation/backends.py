@@ -5,22 +5,30 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
+from shac.evaluation.clusters import CLUSTER_BACKENDS, connect
 from shac.evaluation.cores import share_of_cores, thread_environment
 from shac.evaluation.devices import gpu_of_worker, visible_gpus
+from shac.evaluation.nodes import NodeJob, run_on_node
 from shac.evaluation.processes import PROCESS_BACKENDS, ProcessSlot
 from shac.evaluation.slots import JoblibRunner, ThreadRunner, ThreadSlot
-from shac.evaluation.worker import WorkerSetup, pickler
+from shac.evaluation.worker import WorkerSetup, pickler, run_evaluation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from shac.evaluation.slots import Slot
+    from shac.evaluation.tasks import EvaluationTask
     from shac.evaluation.worker import EvaluationFunction
 
-__all__ = ["SlotPlan", "at_least", "checked_timeout", "make_slots"]
+__all__ = ["SlotPlan", "Slots", "at_least", "checked_timeout", "make_slots"]
+
+
+def _nothing() -> None:
+    """Close nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +43,29 @@ class SlotPlan:
     seed_torch: bool
     pin_gpus: bool
     timeout: float | None
+    cluster: Any
 
 
-def make_slots(plan: SlotPlan) -> tuple[list[Slot], int | None]:
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """What a pool runs evaluations on.
+
+    Parameters
+    ----------
+    slots : list of Slot
+        One for each worker id.
+    threads : int or None
+        The limit of threads in use; None where threads are not limited.
+    close : callable
+        Lets go of what the slots share, after all of them have ended.
+    """
+
+    slots: list[Slot]
+    threads: int | None
+    close: Callable[[], object] = _nothing
+
+
+def make_slots(plan: SlotPlan) -> Slots:
     """Make a slot for each worker id; nothing starts yet.
 
     Parameters
@@ -47,9 +75,7 @@ def make_slots(plan: SlotPlan) -> tuple[list[Slot], int | None]:
 
     Returns
     -------
-    slots : list of Slot
-    threads : int or None
-        The limit of threads in use; None where threads are not limited.
+    Slots
 
     Raises
     ------
@@ -62,15 +88,20 @@ def make_slots(plan: SlotPlan) -> tuple[list[Slot], int | None]:
         raise ValueError(
             f"pin_gpus must be False unless backend is one of {PROCESS_BACKENDS}, got backend={plan.backend!r}"
         )
+    if plan.cluster is not None and plan.backend not in CLUSTER_BACKENDS:
+        raise ValueError(
+            f"cluster must be None unless backend is one of {CLUSTER_BACKENDS}, got backend={plan.backend!r}"
+        )
     limits: dict[str, str] = {}
     if is_local or plan.threads_per_evaluator is not None:
         limits = _thread_limits(plan)
     if is_local:
         return _process_slots(plan, limits)
     if plan.backend == "threading":
-        return [_thread_slot(worker_id, plan) for worker_id in range(plan.num_evaluators)], None
-    payload = None if getattr(factory, "supports_sharedmem", False) else _pickled(plan)
-    return [_joblib_slot(worker_id, plan, payload) for worker_id in range(plan.num_evaluators)], None
+        return Slots([_thread_slot(worker_id, plan) for worker_id in range(plan.num_evaluators)], None)
+    if getattr(factory, "supports_sharedmem", False):
+        return Slots([_shared_slot(worker_id, plan) for worker_id in range(plan.num_evaluators)], None)
+    return _node_slots(plan, limits)
 
 
 def at_least(name: str, value: SupportsIndex, lowest: int) -> int:
@@ -109,7 +140,7 @@ def checked_timeout(value: object) -> float:
     return seconds
 
 
-def _process_slots(plan: SlotPlan, limits: dict[str, str]) -> tuple[list[Slot], int | None]:
+def _process_slots(plan: SlotPlan, limits: dict[str, str]) -> Slots:
     # Some libraries heed the environment, others are told; both hear the same number
     threads = int(limits["OMP_NUM_THREADS"]) if limits else None
     gpus = visible_gpus() if plan.pin_gpus else []
@@ -118,7 +149,7 @@ def _process_slots(plan: SlotPlan, limits: dict[str, str]) -> tuple[list[Slot], 
     for worker_id in range(plan.num_evaluators):
         setup = WorkerSetup(payload, {**limits, **_pinned(worker_id, gpus)}, threads, plan.seed_torch)
         slots.append(ProcessSlot(plan.backend, worker_id, setup, plan.timeout))
-    return slots, threads
+    return Slots(slots, threads)
 
 
 def _thread_slot(worker_id: int, plan: SlotPlan) -> ThreadSlot:
@@ -127,25 +158,55 @@ def _thread_slot(worker_id: int, plan: SlotPlan) -> ThreadSlot:
     )
 
 
-def _joblib_slot(worker_id: int, plan: SlotPlan, payload: bytes | None) -> ThreadSlot:
-    return ThreadSlot(
-        worker_id,
-        lambda: JoblibRunner(worker_id, plan.backend, plan.function, payload, seed_torch=plan.seed_torch),
-        plan.timeout,
-    )
+def _shared_slot(worker_id: int, plan: SlotPlan) -> ThreadSlot:
+    """Make a slot on a back end of threads that is registered with joblib."""
+
+    def make_job(task: EvaluationTask) -> Any:
+        import joblib
+
+        return joblib.delayed(run_evaluation)(plan.function, worker_id, task, seed_torch=plan.seed_torch)
+
+    return ThreadSlot(worker_id, lambda: JoblibRunner(lambda: plan.backend, make_job), plan.timeout)
+
+
+def _node_slots(plan: SlotPlan, limits: dict[str, str]) -> Slots:
+    """Make slots on a cluster, or on processes of a back end that is registered with joblib.
+
+    They have no time limit of their own: a job may wait for a place. The clock runs next to the evaluation.
+    """
+    payload = _pickled(plan)
+    threads = int(limits["OMP_NUM_THREADS"]) if limits else None
+    cluster = connect(plan.backend, plan.cluster, plan.num_evaluators) if plan.backend in CLUSTER_BACKENDS else None
+    search = uuid.uuid4().hex if cluster is None else cluster.search
+
+    def make_slot(worker_id: int) -> ThreadSlot:
+        def make_job(task: EvaluationTask) -> Any:
+            import joblib
+
+            message = pickler().dumps((worker_id, task))
+            job = NodeJob(search, payload, message, limits, threads, plan.seed_torch, plan.timeout)
+            return joblib.delayed(run_on_node)(job)
+
+        def make_backend() -> Any:
+            return plan.backend if cluster is None else cluster.make_backend()
+
+        return ThreadSlot(worker_id, lambda: JoblibRunner(make_backend, make_job))
+
+    slots: list[Slot] = [make_slot(worker_id) for worker_id in range(plan.num_evaluators)]
+    return Slots(slots, threads, _nothing if cluster is None else cluster.close)
 
 
 def _registered_backend(name: str) -> Any:
     if not isinstance(name, str):
         raise TypeError(f"backend must be a string, got {type(name).__name__}")
-    if name in PROCESS_BACKENDS or name == "threading":
+    if name in PROCESS_BACKENDS or name in CLUSTER_BACKENDS or name == "threading":
         return None
     from joblib import parallel
 
     if name not in parallel.BACKENDS and name in getattr(parallel, "EXTERNAL_BACKENDS", {}):
         parallel.EXTERNAL_BACKENDS[name]()
     if name not in parallel.BACKENDS:
-        known = sorted({*PROCESS_BACKENDS, *parallel.BACKENDS})
+        known = sorted({*PROCESS_BACKENDS, *CLUSTER_BACKENDS, *parallel.BACKENDS})
         raise ValueError(f"backend must be a name that is registered with joblib, one of {known}, got {name!r}")
     return parallel.BACKENDS[name]
 

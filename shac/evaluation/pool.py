@@ -9,7 +9,7 @@ from collections import deque
 from contextlib import nullcontext
 from dataclasses import dataclass
 from multiprocessing import connection, util
-from typing import TYPE_CHECKING, Self, SupportsIndex
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 from shac.evaluation.backends import SlotPlan, at_least, checked_timeout, make_slots
 from shac.evaluation.tasks import EvaluationOutcome
@@ -70,8 +70,9 @@ class EvaluatorPool:
         ``'loky'``: processes that start afresh. ``'multiprocessing'``: processes of the standard
         library, forked on Linux up to Python 3.13; they must not use CUDA if this process does.
         ``'threading'``: threads of this process, which share its global random generators (see
-        `evaluation_seed`) and cannot be killed. Any other name that is registered with joblib: one job at
-        a time for each worker id on that back end.
+        `evaluation_seed`) and cannot be killed. ``'dask'`` and ``'ray'``: processes on the nodes of a
+        cluster. Any other name that is registered with joblib: one job at a time for each worker id on that
+        back end.
     limit_threads : bool, default True
         Whether worker processes limit the threads of OpenMP, BLAS and PyTorch. Threads and other joblib
         back ends are left alone.
@@ -82,6 +83,9 @@ class EvaluatorPool:
         Whether PyTorch is seeded, besides `random` and `numpy.random`, before each evaluation.
     pin_gpus : bool, default False
         Whether each worker process sees one GPU only, as ``cuda:0``; GPUs are dealt out in turn.
+    cluster : distributed.Client or str, optional
+        With ``'dask'`` a client or the scheduler's address, with ``'ray'`` an address. By default the cluster that
+        this process is connected to, else a local one. Where the cluster declares GPUs, each evaluation takes one.
     evaluation_timeout : float, optional
         Seconds that one evaluation may last, from the moment at which its worker has loaded the function. The process
         of one that lasts longer is killed, with all that it has started, and only that one. A thread cannot be
@@ -131,6 +135,7 @@ class EvaluatorPool:
         threads_per_evaluator: SupportsIndex | None = None,
         seed_torch: bool = False,
         pin_gpus: bool = False,
+        cluster: Any = None,
         evaluation_timeout: float | None = None,
         max_retries: SupportsIndex = 0,
         undisturbed: Callable[[], AbstractContextManager[object]] = nullcontext,
@@ -150,14 +155,19 @@ class EvaluatorPool:
             seed_torch=seed_torch,
             pin_gpus=pin_gpus,
             timeout=None if evaluation_timeout is None else checked_timeout(evaluation_timeout),
+            cluster=cluster,
         )
-        self._slots, self.threads_per_evaluator = make_slots(plan)
+        made = make_slots(plan)
+        self._slots, self.threads_per_evaluator = made.slots, made.threads
+        self._close_shared = made.close
         self._leases: list[_Lease] = []
         self._busy = threading.Lock()
         self._closed = False
         # A pool that nobody closes must not leave processes, nor make the interpreter wait for them when
         # it ends: this runs when the pool is collected, and before multiprocessing joins its children
-        self._finalizer = util.Finalize(self, _kill_slots, (self._slots,), exitpriority=_BEFORE_MULTIPROCESSING_JOINS)
+        self._finalizer = util.Finalize(
+            self, _kill_slots, (self._slots, made.close), exitpriority=_BEFORE_MULTIPROCESSING_JOINS
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -235,6 +245,7 @@ class EvaluatorPool:
             deadline = time.monotonic() + _CLOSE_SECONDS
             for slot in self._slots:
                 slot.join(max(0.0, deadline - time.monotonic()))
+            self._close_shared()
         except BaseException:
             self._kill()
             raise
@@ -323,9 +334,10 @@ class EvaluatorPool:
         thread.join()
 
 
-def _kill_slots(slots: Sequence[Slot]) -> None:
+def _kill_slots(slots: Sequence[Slot], close_shared: Callable[[], object]) -> None:
     for slot in slots:
         slot.kill()
+    close_shared()
     for slot in slots:
         slot.join(0.0)
 

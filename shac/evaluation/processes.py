@@ -22,7 +22,7 @@ from shac.evaluation.tasks import Reply
 from shac.evaluation.worker import BEGUN, READY, STOP, WorkerSetup, failure, pickler, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from shac.evaluation.tasks import EvaluationTask
 
@@ -32,6 +32,7 @@ PROCESS_BACKENDS = ("loky", "multiprocessing")
 
 _REAP_SECONDS = 5.0
 _LONGEST_START_SECONDS = 60.0
+_CONFIG_LOCK = threading.Lock()
 
 
 class ProcessSlot(Slot):
@@ -77,6 +78,13 @@ class ProcessSlot(Slot):
         except Exception as error:  # noqa: BLE001 - pickling calls methods of the user's values
             self._unsent = failure(error, self._submitted)
             return
+        self._send()
+
+    def send(self, message: bytes) -> None:
+        """Start an evaluation that is pickled already: a pair of a worker id and a task."""
+        self._submitted = time.time()
+        self._resent = False
+        self._message = message
         self._send()
 
     def poll(self) -> Reply | None:
@@ -161,6 +169,7 @@ class ProcessSlot(Slot):
             target=serve,
             args=(worker_end, self._setup),
             name=f"shac-evaluator-{self.worker_id}",
+            daemon=False,  # evaluations may start processes of their own: PyTorch's data loaders do
             **options,
         )
         self._ready = False
@@ -196,7 +205,8 @@ class ProcessSlot(Slot):
         with warnings.catch_warnings():
             # From Python 3.12 on a fork with threads around is a warning: the user has chosen fork
             warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
-            self._process.start()
+            with _children_allowed():
+                self._process.start()
 
     def _died(self) -> Reply | None:
         process = self._process
@@ -239,6 +249,22 @@ class ProcessSlot(Slot):
     def _forget(self) -> None:
         self._connection.close()
         self._connection = self._process = None
+
+
+@contextlib.contextmanager
+def _children_allowed() -> Iterator[None]:
+    """Let a daemonic process, as Dask's workers are, start one.
+
+    The standard library forbids it because such a child would outlive its parent, which an evaluator does not.
+    """
+    config: dict[str, Any] = getattr(multiprocessing.current_process(), "_config", {})
+    with _CONFIG_LOCK:
+        is_daemon = config.pop("daemon", None)
+        try:
+            yield
+        finally:
+            if is_daemon is not None:
+                config["daemon"] = is_daemon
 
 
 def _start_trackers() -> None:

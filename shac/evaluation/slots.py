@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shac.evaluation.tasks import Reply
-from shac.evaluation.worker import failure, pickler, run_evaluation, run_sent_evaluation
+from shac.evaluation.worker import failure, run_evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -213,36 +213,19 @@ class ThreadRunner:
 
 
 class JoblibRunner:
-    """Runs evaluations of one slot on a back end that is registered with joblib under a name.
+    """Runs evaluations of one slot on a back end of joblib.
 
     Parameters
     ----------
-    worker_id : int
-        The evaluator's id.
-    backend : str
-        The back end's name.
-    function : callable
-        The evaluation function.
-    payload : bytes or None
-        The function, pickled; None when the back end shares this process's memory.
-    seed_torch : bool
-        Whether PyTorch is seeded before every evaluation.
+    make_backend : callable
+        Gives what joblib takes as `backend`: a name, or an object.
+    make_job : callable
+        Gives what joblib runs for a task.
     """
 
-    def __init__(
-        self,
-        worker_id: int,
-        backend: str,
-        function: EvaluationFunction,
-        payload: bytes | None,
-        *,
-        seed_torch: bool,
-    ) -> None:
-        self._worker_id = worker_id
-        self._backend = backend
-        self._function = function
-        self._payload = payload
-        self._seed_torch = seed_torch
+    def __init__(self, make_backend: Callable[[], Any], make_job: Callable[[EvaluationTask], Any]) -> None:
+        self._make_backend = make_backend
+        self._make_job = make_job
         self._parallel: Any = None
 
     def __call__(self, task: EvaluationTask) -> Reply:
@@ -251,14 +234,10 @@ class JoblibRunner:
 
         started = time.time()
         try:
-            if self._payload is None:
-                job = joblib.delayed(run_evaluation)(self._function, self._worker_id, task, seed_torch=self._seed_torch)
-            else:
-                message = pickler().dumps((self._worker_id, task))
-                job = joblib.delayed(run_sent_evaluation)(self._payload, message, self._seed_torch)
+            job = self._make_job(task)
             if self._parallel is None:
                 # Two jobs for one task: with one, joblib runs the task itself instead of on the back end
-                self._parallel = joblib.Parallel(n_jobs=2, backend=self._backend).__enter__()
+                self._parallel = joblib.Parallel(n_jobs=2, backend=self._make_backend()).__enter__()
             [reply] = self._parallel([job])
         except BaseException as error:  # noqa: BLE001 - the back end lost the evaluation; the search goes on
             self.close()
