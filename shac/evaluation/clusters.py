@@ -76,6 +76,7 @@ class DaskCluster:
 
         self.search = uuid.uuid4().hex
         self._own: list[Callable[[], object]] = []
+        self._is_closed = False
         if isinstance(cluster, distributed.Client):
             self._client = cluster
         elif isinstance(cluster, str):
@@ -108,6 +109,8 @@ class DaskCluster:
                 # On a cluster of one thread joblib would run the task itself, in this process
                 return 2
 
+        if self._is_closed:
+            raise RuntimeError("the search has ended")
         if not self._client.ncores():
             _logger.info("waiting for the first worker of %s", self._client.scheduler.address)
             self._client.wait_for_workers(1)
@@ -123,6 +126,7 @@ class DaskCluster:
         return {}
 
     def close(self) -> None:
+        self._is_closed = True
         # In a thread: a cluster that does not answer must not keep Ctrl-C from ending the search
         thread = threading.Thread(target=self._say_goodbye, daemon=True)
         thread.start()
@@ -147,6 +151,7 @@ class RayCluster:
             raise TypeError(f"cluster must be an address or None with Ray, got {type(cluster).__name__}")
         self.search = uuid.uuid4().hex
         self._backends: list[Any] = []
+        self._is_closed = False
         self._is_own = not ray.is_initialized()
         if self._is_own:
             local: dict[str, Any] = {"num_cpus": num_evaluators} if cluster is None else {"address": cluster}
@@ -157,8 +162,9 @@ class RayCluster:
         from ray.util.joblib.ray_backend import RayBackend
         from ray.util.multiprocessing import Pool
 
-        # A node that is lost takes its actor with it: Ray starts it on another one, with what it was doing
-        takes: dict[str, Any] = {"max_restarts": -1, "max_task_retries": -1, "num_cpus": 1}
+        if self._is_closed:
+            raise RuntimeError("the search has ended")
+        takes: dict[str, Any] = {"num_cpus": 1}
         if ray.cluster_resources().get("GPU"):
             takes["num_gpus"] = 1
 
@@ -180,6 +186,7 @@ class RayCluster:
     def close(self) -> None:
         import ray
 
+        self._is_closed = True
         for backend in self._backends:
             with contextlib.suppress(Exception):  # an actor that is gone has ended
                 backend.terminate()

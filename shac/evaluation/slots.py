@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import math
 import multiprocessing
+import pickle
 import queue
 import threading
 import time
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from shac.evaluation.worker import EvaluationFunction
 
 __all__ = ["JoblibRunner", "Runner", "Slot", "ThreadRunner", "ThreadSlot", "timed_out"]
+
+
+_LOST_NODES = 3  # an evaluation that loses its node so often is the likely reason
 
 
 class Slot(Protocol):
@@ -213,7 +217,7 @@ class ThreadRunner:
 
 
 class JoblibRunner:
-    """Runs evaluations of one slot on a back end of joblib.
+    """Runs evaluations of one slot on a back end of joblib; one that a node takes with it when it is lost runs again.
 
     Parameters
     ----------
@@ -233,16 +237,26 @@ class JoblibRunner:
         import joblib
 
         started = time.time()
-        try:
-            job = self._make_job(task)
-            if self._parallel is None:
-                # Two jobs for one task: with one, joblib runs the task itself instead of on the back end
-                self._parallel = joblib.Parallel(n_jobs=2, backend=self._make_backend()).__enter__()
-            [reply] = self._parallel([job])
-        except BaseException as error:  # noqa: BLE001 - the back end lost the evaluation; the search goes on
-            self.close()
-            return failure(error, started)
-        return reply  # type: ignore[no-any-return]
+        error: BaseException = RuntimeError("the back end lost the evaluation")
+        for _ in range(_LOST_NODES):
+            try:
+                job = self._make_job(task)
+                if self._parallel is None:
+                    backend = self._make_backend()
+                    # Two jobs for one task: with one, joblib runs the task itself instead of on the back end
+                    self._parallel = joblib.Parallel(n_jobs=2, backend=backend).__enter__()
+            except BaseException as reason:  # noqa: BLE001 - pickling calls methods of the user's values
+                return failure(reason, started)
+            try:
+                [reply] = self._parallel([job])
+            except BaseException as reason:  # noqa: BLE001 - what goes wrong in the evaluation itself is a reply
+                error = reason
+                self.close()
+                if isinstance(error, pickle.PicklingError):
+                    break
+            else:
+                return reply  # type: ignore[no-any-return]
+        return failure(error, started)
 
     def close(self) -> None:
         """Let the back end release what it holds; it starts again with the next evaluation."""
