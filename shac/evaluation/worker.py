@@ -276,22 +276,23 @@ def serve(connection: Connection[Any, Any], setup: WorkerSetup) -> None:
     """
     os.environ.update(setup.environment)
     _become_independent()
-    connection.send(READY)
-    prepared = False
-    while True:
-        try:
-            if not connection.poll(setup.idle_seconds):
-                return
-            message = connection.recv_bytes()
-        except (EOFError, OSError):
-            return
+    # The parent may be gone at any moment; there is nobody left to tell then
+    with contextlib.suppress(EOFError, OSError):
+        connection.send(READY)
+        _evaluate_what_comes(connection, setup)
+
+
+def _evaluate_what_comes(connection: Connection[Any, Any], setup: WorkerSetup) -> None:
+    is_prepared = False
+    while connection.poll(setup.idle_seconds):
+        message = connection.recv_bytes()
         if message == STOP:
             return
         started = time.time()
         try:
-            if not prepared and setup.threads is not None:
+            if not is_prepared and setup.threads is not None:
                 limit_loaded_pools(setup.threads, torch=setup.seed_torch)
-            prepared = True
+            is_prepared = True
             _loaded(setup.payload)
         except BaseException as error:  # noqa: BLE001 - loading imports the user's modules, and PyTorch
             connection.send(BEGUN)
@@ -303,10 +304,7 @@ def serve(connection: Connection[Any, Any], setup: WorkerSetup) -> None:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()
-        try:
-            connection.send(reply)
-        except OSError:
-            return
+        connection.send(reply)
 
 
 def _become_independent() -> None:
