@@ -27,6 +27,7 @@ __all__ = ["LOCK_FILE", "FolderLock"]
 LOCK_FILE = ".lock"
 
 _LONGEST_TEXT = 500
+_PATIENCE_SECONDS = 1.0
 _LOCKED_BYTE = 1 << 30  # far behind the text, which others could not read on Windows otherwise
 _HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 _NO_LOCKS_HERE = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
@@ -88,7 +89,7 @@ class FolderLock:
 
     def _lock(self, descriptor: int) -> None:
         try:
-            _lock_now(descriptor)
+            self._lock_with_patience(descriptor)
         except OSError as error:
             if error.errno in _HELD:
                 text = os.read(descriptor, _LONGEST_TEXT).decode(errors="replace").strip()
@@ -103,6 +104,20 @@ class FolderLock:
                 "second search from writing there",
                 stacklevel=4,
             )
+
+    @staticmethod
+    def _lock_with_patience(descriptor: int) -> None:
+        # A holder that is killed in the moment of a fork leaves a child that has yet to let go
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                _lock_now(descriptor)
+            except OSError as error:
+                if error.errno not in _HELD or time.monotonic() > deadline:
+                    raise
+            else:
+                return
+            time.sleep(0.02)
 
     def forget_after_fork(self) -> None:
         """Close the copy that a forked process inherits: unlocking it would unlock that of the parent as well."""

@@ -5,8 +5,8 @@ workers share, so that a worker can be killed at any moment without harm to the 
 sits in `multiprocessing.connection.wait`, which Ctrl-C interrupts.
 
 loky and the standard library start the processes; their executors, and pebble's, are not used. loky's ends all its
-workers when one dies, which would disturb the other evaluations, and none of them gives one worker an environment of its
-own before its interpreter starts, which a GPU pinned to a worker id needs.
+workers when one dies, which would disturb the other evaluations, and none of them gives one worker an environment of
+its own before its interpreter starts, which a GPU pinned to a worker id needs.
 """
 
 from __future__ import annotations
