@@ -153,10 +153,12 @@ def test_an_exception_of_the_listener_ends_what_runs_on_the_nodes(
         time.sleep(0.1)
         raise OSError("disk full")
 
-    pool = EvaluatorPool(sleeps, num_evaluators=2, backend="dask", cluster=cluster.address)
-    with pytest.raises(OSError, match="disk full"):
-        pool.evaluate(tasks_of([0, 60]), on_finished=fails)
-    assert gone([int((tmp_path / "note").read_text())], 4)
+    # The client stays open: its end would drop the evaluation as well
+    with distributed.Client(cluster.address, set_as_default=False) as client:
+        pool = EvaluatorPool(sleeps, num_evaluators=2, backend="dask", cluster=client)
+        with pytest.raises(OSError, match="disk full"):
+            pool.evaluate(tasks_of([0, 60]), on_finished=fails)
+        assert gone([int((tmp_path / "note").read_text())], 4)
 
 
 def test_a_worker_that_is_killed_midway_costs_nothing() -> None:
