@@ -113,7 +113,7 @@ class Callback:
         evaluations : sequence of float
             The scores, in the order of the settings; NaN where an evaluation failed.
         logs : dict, optional
-            Quantities of this moment.
+            ``failures``: a mapping for each evaluation that failed, as `History.failures` keeps them.
         """
 
     def on_dataset_changed(self, dataset: Any, logs: Logs | None = None) -> None:
@@ -137,6 +137,9 @@ class History(Callback):
         The rounds, in the order in which they ended.
     history : dict
         For each key of the logs its values, one for each round that had the key.
+    failures : list of dict
+        The evaluations that failed, in the order of their numbers: ``index``, ``parameters``, ``error`` (the reason),
+        ``traceback``, ``worker_id``, ``attempt`` (how often it was made), ``seed``, ``started`` and ``ended``.
 
     Examples
     --------
@@ -152,11 +155,16 @@ class History(Callback):
         super().__init__()
         self.epochs: list[int] = []
         self.history: dict[str, list[Any]] = {}
+        self.failures: list[dict[str, Any]] = []
 
     def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: ARG002
         # New objects: whoever kept those of the last fit keeps their contents
         self.epochs = []
         self.history = {}
+        self.failures = []
+
+    def on_evaluation_ended(self, evaluations: Sequence[float], logs: Logs | None = None) -> None:  # noqa: ARG002
+        self.failures += (logs or {}).get("failures", [])
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epochs.append(epoch)

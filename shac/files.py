@@ -72,7 +72,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def dump_json(value: Any, what: str) -> str:
+def dump_json(value: Any, what: str, *, one_line: bool = False) -> str:
     """Write JSON, with tags for the floats and tuples that JSON does not have.
 
     Parameters
@@ -81,6 +81,8 @@ def dump_json(value: Any, what: str) -> str:
         Mappings, lists, tuples, strings, bools, numbers and None.
     what : str
         What it is, for the error message, which adds the way to the value.
+    one_line : bool, default False
+        Whether to write it without a line break.
 
     Returns
     -------
@@ -97,7 +99,10 @@ def dump_json(value: Any, what: str) -> str:
     [1, True, (None, inf)]
     """
     try:
-        return json.dumps(_to_plain(value, what), indent=2, allow_nan=False) + "\n"
+        plain = _to_plain(value, what)
+        if one_line:
+            return json.dumps(plain, separators=(",", ":"), allow_nan=False)
+        return json.dumps(plain, indent=2, allow_nan=False) + "\n"
     except RecursionError:
         raise ValueError(f"{what}: expected a value that does not hold itself, got one nested without end") from None
 

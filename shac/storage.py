@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from shac.dataset import DATASET_FILE, PARAMETERS_FILE, Dataset
 from shac.errors import DamagedFileError, SaveFolderError
 from shac.files import dump_json, parse_json, write_atomic
+from shac.journal import JOURNAL_FILE, has_scores
 from shac.space import HyperParameterList
 
 if TYPE_CHECKING:
@@ -25,7 +26,15 @@ if TYPE_CHECKING:
 
     import xgboost
 
-__all__ = ["SavedSearch", "check_save_folder", "holds_search", "load_search", "save_search"]
+__all__ = [
+    "SavedSearch",
+    "check_save_folder",
+    "holds_evaluations",
+    "holds_search",
+    "load_search",
+    "manifest_digest",
+    "save_search",
+]
 
 FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
@@ -69,6 +78,32 @@ def check_save_folder(folder: Path) -> None:
 def holds_search(folder: Path) -> bool:
     """Tell whether a search was saved in a folder."""
     return (folder / MANIFEST_FILE).exists()
+
+
+def holds_evaluations(folder: Path) -> bool:
+    """Tell whether a folder holds evaluations that somebody would miss.
+
+    Raises
+    ------
+    DamagedFileError
+        If its journal is damaged.
+    """
+    table = folder / DATASET_FILE
+    if holds_search(folder) and table.is_file():
+        with table.open("rb") as lines:
+            if sum(1 for _ in zip(lines, range(2), strict=False)) == 2:
+                return True
+    return has_scores(folder / JOURNAL_FILE)
+
+
+def manifest_digest(folder: Path) -> str | None:
+    """Give the SHA-256 of a folder's manifest; None if there is none."""
+    try:
+        return _sha256((folder / MANIFEST_FILE).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:  # a folder in its place, say: `load_search` has the right words for it
+        return ""
 
 
 def save_search(folder: Path, search: SavedSearch) -> None:

@@ -198,3 +198,17 @@ def test_a_workload_that_never_leaves_a_region_is_refused(
     flat = dataclasses.replace(small, function=lambda X: np.arange(len(X), dtype=np.float64), batch_size=4)
     with pytest.raises(RuntimeError, match=r"workload 'branin-20': expected a region of at least 1/16 of 2\*\*-1"):
         workloads.train_cascade(flat)
+
+
+@pytest.mark.slow
+def test_the_fault_run_at_reduced_size_finds_nothing_lost(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench_faults = importlib.import_module("bench_faults")
+    sizes = {"searches": 1, "failures": 20, "instant": 400, "overhead": 50}
+    monkeypatch.setattr(bench_faults, "QUICK", sizes)
+    monkeypatch.setattr(sys, "argv", ["bench_faults.py", "--quick"])
+    assert bench_faults.main() == 0, capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 16
+    assert all(line.startswith("ok ") for line in lines)

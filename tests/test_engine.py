@@ -10,7 +10,7 @@ import pytest
 import searches
 
 import shac
-from shac.engine.sources import EvaluatedSamples
+from shac.engine.samples import EvaluatedSamples
 from shac.evaluation import derive_seed
 
 
@@ -162,6 +162,27 @@ def test_a_finished_search_returns_at_once() -> None:
     recorder = Recorder()
     assert engine.fit(callbacks=[recorder]).epochs == []
     assert recorder.events == []
+
+
+def test_a_finished_search_that_is_restored_returns_at_once() -> None:
+    searches.engine(total_budget=4, num_batches=2).fit()
+
+    def never(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+        raise AssertionError("evaluated again")
+
+    restored = searches.engine(never, total_budget=4, num_batches=2)
+    restored.restore_data()
+    assert restored.fit().epochs == []
+    assert len(restored.dataset) == 4
+
+
+def test_ties_with_the_median_are_the_bad_label() -> None:
+    scores = iter([1.0, 2.0, 2.0, 2.0, 3.0])
+    engine = searches.engine(lambda worker_id, parameters: next(scores), total_budget=5, num_batches=1)
+    engine.set_num_parallel_evaluators(1)
+    engine.fit()
+    assert engine.dataset.encode_dataset(objective="max")[1].tolist() == [0, 0, 0, 0, 1]
+    assert engine.dataset.encode_dataset(objective="min")[1].tolist() == [1, 0, 0, 0, 0]
 
 
 def test_one_batch_of_all_is_a_search_too() -> None:
@@ -366,7 +387,7 @@ def test_parallelism_defaults_to_the_workers_and_the_cores(monkeypatch: pytest.M
 def test_generator_threads_double_from_round_10_on_within_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("joblib.cpu_count", lambda: 6)
     engine = searches.engine()
-    source = EvaluatedSamples(engine, None, relax_checks=False)  # type: ignore[arg-type]  # it evaluates nothing
+    source = EvaluatedSamples(engine, None, None, relax_checks=False)  # type: ignore[arg-type]  # it evaluates nothing
     engine.set_num_parallel_generators(2)
     assert [source._threads(n) for n in (1, 9, 10, 18)] == [2, 2, 4, 4]
     engine.set_num_parallel_generators(4)

@@ -39,8 +39,10 @@ def test_a_search_is_saved_after_every_round_in_the_documented_files() -> None:
         "manifest.json",
         "parameters.json",
         "dataset.csv",
+        "journal.jsonl",
         "classifiers/00.ubj",
         "classifiers/01.ubj",
+        ".lock",
     }
 
 

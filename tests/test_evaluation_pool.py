@@ -272,7 +272,7 @@ def test_a_back_end_of_processes_that_is_registered_with_joblib_runs_the_evaluat
     finally:
         loky.get_reusable_executor().shutdown(wait=True)
     assert [outcome.failed for outcome in outcomes] == [False, True, False]
-    assert "TerminatedWorkerError" in str(outcomes[1].error)
+    assert "exited with code 3" in str(outcomes[1].error)  # the process next to the back end's own, which lives on
     assert os.getpid() not in scores_of(outcomes)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import operator
 from typing import Any
 
-__all__ = ["checked_count", "checked_seed"]
+__all__ = ["checked_count", "checked_seconds", "checked_seed"]
 
 
 def checked_count(name: str, value: Any, *, lowest: int = 1) -> int:
@@ -33,3 +35,18 @@ def checked_seed(value: Any) -> int:
     if seed >= 2**64:
         raise ValueError(f"seed: expected an integer below 2**64, got {value!r}")
     return seed
+
+
+def checked_seconds(name: str, value: Any) -> float | None:
+    """Return a number of seconds above 0, or None for no limit.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < float(value) < math.inf:
+        raise ValueError(f"{name}: expected a finite number of seconds above 0, or None, got {value!r}")
+    return float(value)

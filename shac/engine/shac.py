@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from shac.callbacks import CallbackList
 from shac.dataset import Dataset, check_objective
-from shac.engine.arguments import checked_count, checked_seed
+from shac.engine.arguments import checked_count, checked_seconds, checked_seed
+from shac.engine.fitting import evaluate_rounds
+from shac.engine.folder import FolderOwnership
 from shac.engine.loop import run_rounds
 from shac.engine.saving import Progress, read_engine, write_engine
-from shac.engine.sources import EvaluatedSamples, EvaluatedTable, read_table
-from shac.errors import SaveFolderError
-from shac.evaluation import EvaluatorPool, derive_seed
+from shac.engine.tables import EvaluatedTable, read_table
+from shac.evaluation import derive_seed
 from shac.sampling import Cascade, draw_all, draw_relaxing
-from shac.storage import check_save_folder, holds_search
+from shac.storage import check_save_folder, holds_search, manifest_digest
 
 if TYPE_CHECKING:
     import os
@@ -66,6 +67,11 @@ class SHAC:
     seed : int, optional
         In [0, 2**64). The same seed gives the same search, for any number of evaluators. By default a fresh one,
         unless every parameter has a seed of its own.
+    evaluation_timeout : float, optional
+        Seconds that one evaluation may last. The process of one that lasts longer is killed, and only that one: the
+        evaluation has failed. By default there is no limit.
+    max_retries : int
+        How often an evaluation that failed, for whatever reason, is made again with the same seed.
 
     Attributes
     ----------
@@ -77,7 +83,10 @@ class SHAC:
         Threads that draw samples; evaluations that run at once.
     generator_backend, evaluator_backend : str
         Samples come from threads of the compiled core whatever `generator_backend` says; evaluations run on
-        'loky', 'multiprocessing', 'threading' or any other back end that joblib knows.
+        'loky', 'multiprocessing', 'threading', 'dask', 'ray' or any other back end that joblib knows.
+    evaluator_cluster : distributed.Client, str or None
+        Where 'dask' or 'ray' is: a client, an address, or None for the cluster that this process is connected to, else
+        a local one. Set `set_num_parallel_evaluators` to the places that it has.
     threads_per_evaluator : int or None
         Threads of OpenMP, BLAS and PyTorch in a worker process; None divides the cores.
     limit_memory : bool
@@ -121,6 +130,8 @@ class SHAC:
         *,
         save_dir: str | os.PathLike[str] = "shac_run",
         seed: int | None = None,
+        evaluation_timeout: float | None = None,
+        max_retries: int = 0,
     ) -> None:
         if not callable(evaluation_function):
             raise ValueError(f"evaluation_function: expected a callable, got {evaluation_function!r}")
@@ -145,16 +156,19 @@ class SHAC:
         self.classifiers: list[xgboost.XGBClassifier] = []
         self.progress = Progress()
         self.set_seed(seed)
+        self.evaluation_timeout = checked_seconds("evaluation_timeout", evaluation_timeout)
+        self.max_retries = checked_count("max_retries", max_retries, lowest=0)
 
         self.generator_backend = "threading"
         self.evaluator_backend = "loky"
+        self.evaluator_cluster: Any = None
         self.threads_per_evaluator: int | None = None
         self.limit_memory = False
         self.num_parallel_generators = min(self.num_workers, _num_cores())
         self.num_parallel_evaluators = min(self.num_workers, _num_cores())
         self._cascade: Cascade | None = None
         self._compiled: list[xgboost.XGBClassifier] = []
-        self._owns_folder = False
+        self.ownership = FolderOwnership()
 
     @property
     def parameters(self) -> HyperParameterList | None:
@@ -254,6 +268,9 @@ class SHAC:
     ) -> History:
         """Run the search, or what is left of it; a finished one returns at once.
 
+        Every evaluation is in ``journal.jsonl`` as soon as it ends. A search that was stopped, or killed, goes on
+        within its batch: what has ended is not run again, and the rest has the same settings and seeds.
+
         Parameters
         ----------
         skip_cv_checks : bool
@@ -275,26 +292,30 @@ class SHAC:
         EvaluationError
             If every evaluation of a batch fails. Earlier batches are saved.
         SaveFolderError
-            If `save_dir` holds another search.
+            If `save_dir` holds another search, or another process runs one there.
+        DamagedFileError
+            If the journal in `save_dir` is damaged.
+        KeyboardInterrupt
+            After Ctrl-C: workers are gone, what has ended is saved, and the message says how to go on. After SIGTERM
+            the process ends in the same way, with exit code 143.
         ValueError
             If the engine has no search space.
         TypeError
             If `evaluation_function` cannot be sent to worker processes.
         """
-        self._check_ready()
+        space = self._check_ready()
         callback_list = CallbackList(callbacks)
         if len(self.dataset) >= self.total_budget:
             _logger.info("the search is finished: all %d evaluations are there", self.total_budget)
             return callback_list.history
-        with EvaluatorPool(
-            self.evaluation_function,
-            num_evaluators=self.num_parallel_evaluators,
-            backend=self.evaluator_backend,
-            threads_per_evaluator=self.threads_per_evaluator,
-            **self._evaluator_settings(),
-        ) as pool:
-            source = EvaluatedSamples(self, pool, relax_checks=relax_checks)
-            run_rounds(self, source, skip_cv_checks=skip_cv_checks, early_stop=early_stop, callbacks=callback_list)
+        evaluate_rounds(
+            self,
+            space,
+            skip_cv_checks=skip_cv_checks,
+            early_stop=early_stop,
+            relax_checks=relax_checks,
+            callbacks=callback_list,
+        )
         return callback_list.history
 
     def fit_dataset(
@@ -338,13 +359,14 @@ class SHAC:
             Path(dataset_path), space, num_rows=self.total_budget, presort=presort, objective=self.objective
         )
         callback_list = CallbackList(callbacks)
-        run_rounds(
-            self,
-            EvaluatedTable(rows, scores, self.num_workers),
-            skip_cv_checks=skip_cv_checks,
-            early_stop=early_stop,
-            callbacks=callback_list,
-        )
+        with self.ownership.owned(self.save_dir):
+            run_rounds(
+                self,
+                EvaluatedTable(rows, scores, self.num_workers),
+                skip_cv_checks=skip_cv_checks,
+                early_stop=early_stop,
+                callbacks=callback_list,
+            )
         return callback_list.history
 
     def predict(
@@ -440,15 +462,17 @@ class SHAC:
         Raises
         ------
         SaveFolderError
-            If the folder holds a search that this engine neither restored nor wrote, or is a Python package.
+            If the folder holds a search that this engine neither restored nor wrote, another process runs one there,
+            or it is a Python package.
         ValueError
             If the search space is missing or cannot be saved.
         OSError
             If the folder cannot be written.
         """
         self._check_ready()
-        write_engine(self)
-        self._owns_folder = True
+        with self.ownership.owned(self.save_dir):
+            write_engine(self)
+            self.ownership.learn(self.save_dir)
 
     def restore_data(self) -> None:
         """Take up the search in `save_dir`; warns and changes nothing when there is none.
@@ -466,15 +490,16 @@ class SHAC:
         if not holds_search(self.save_dir):
             warnings.warn(f"save_dir: {self.save_dir} holds no search; nothing is restored", stacklevel=2)
             return
+        known = manifest_digest(self.save_dir)  # before the rest: what another process writes later is not known
         restored = read_engine(self)
         self.dataset = restored.dataset
         self.classifiers = restored.classifiers
         self.progress = restored.progress
         self._seed = self._seed if self._seed_is_given else restored.seed
         self._num_predictions = 0
-        self._owns_folder = True
+        self.ownership.known = known
 
-    def _evaluator_settings(self) -> dict[str, Any]:
+    def evaluator_settings(self) -> dict[str, Any]:
         """Arguments of the pool that a kind of engine adds."""
         return {}
 
@@ -484,16 +509,8 @@ class SHAC:
         return self.parameters
 
     def _check_ready(self) -> HyperParameterList:
-        self._check_folder()
+        self.ownership.check(self.save_dir)
         return self._space()
-
-    def _check_folder(self) -> None:
-        check_save_folder(self.save_dir)
-        if not self._owns_folder and holds_search(self.save_dir):
-            raise SaveFolderError(
-                f"save_dir: {self.save_dir} holds a search already: call restore_data() to go on with it, "
-                "or choose another folder"
-            )
 
     def _parallelism(self, name: str, n: int | None) -> int:
         if n is not None:

@@ -27,7 +27,9 @@ class TorchSHAC(SHAC):
 
     Parameters
     ----------
-    evaluation_function, hyperparameter_list, total_budget, num_batches, objective, max_classifiers, save_dir, seed
+    evaluation_function, hyperparameter_list, total_budget, num_batches, objective, max_classifiers
+        As of `SHAC`.
+    save_dir, seed, evaluation_timeout, max_retries
         As of `SHAC`.
     max_gpu_evaluators : int
         Above 0: evaluations that run at once, on GPU slots; may exceed the number of GPUs, which then are shared.
@@ -69,6 +71,8 @@ class TorchSHAC(SHAC):
         *,
         save_dir: str | os.PathLike[str] = "shac_run",
         seed: int | None = None,
+        evaluation_timeout: float | None = None,
+        max_retries: int = 0,
         pin_gpus: bool = False,
     ) -> None:
         super().__init__(
@@ -80,6 +84,8 @@ class TorchSHAC(SHAC):
             max_classifiers,
             save_dir=save_dir,
             seed=seed,
+            evaluation_timeout=evaluation_timeout,
+            max_retries=max_retries,
         )
         num_gpu_evaluators = checked_count("max_gpu_evaluators", max_gpu_evaluators, lowest=0)
         num_cpu_evaluators = _checked_cpu_evaluators(max_cpu_evaluators)
@@ -89,7 +95,7 @@ class TorchSHAC(SHAC):
         self.limit_memory = num_gpu_evaluators > 0
         self.pin_gpus = bool(pin_gpus)
 
-    def _evaluator_settings(self) -> dict[str, Any]:
+    def evaluator_settings(self) -> dict[str, Any]:
         return {"seed_torch": True, "pin_gpus": self.pin_gpus}
 
 

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import logging
-import operator
 import threading
 import time
 from collections import deque
+from contextlib import nullcontext
 from dataclasses import dataclass
 from multiprocessing import connection, util
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
-from shac.evaluation.cores import share_of_cores, thread_environment
-from shac.evaluation.devices import gpu_of_worker, visible_gpus
-from shac.evaluation.processes import PROCESS_BACKENDS, ProcessSlot
-from shac.evaluation.slots import JoblibRunner, ThreadSlot
+from shac.evaluation.backends import SlotPlan, at_least, checked_timeout, make_slots
 from shac.evaluation.tasks import EvaluationOutcome
-from shac.evaluation.worker import WorkerSetup, pickler, run_evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from shac.evaluation.slots import Slot
     from shac.evaluation.tasks import EvaluationTask, Reply
     from shac.evaluation.worker import EvaluationFunction
+
+    _Listeners = tuple[Callable[[EvaluationOutcome], object], Callable[[EvaluationOutcome], object]]
 
 __all__ = ["EvaluatorPool"]
 
@@ -37,9 +36,15 @@ _BEFORE_MULTIPROCESSING_JOINS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class _Lease:
+class _Job:
     position: int
     task: EvaluationTask
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Lease:
+    job: _Job
     slot: Slot
 
 
@@ -50,8 +55,8 @@ class EvaluatorPool:
     evaluation, however long the others last, so that no two evaluations that run at the same time have
     the same worker id. Workers start with their first evaluation and live until `close`.
 
-    An evaluation that fails is an outcome like any other: an exception, a result that is not one finite
-    real number, and on processes also the death of the worker, which is then replaced.
+    An evaluation that fails is an outcome like any other: an exception, a result that is not one finite real number,
+    one that lasts too long, and on processes also the death of the worker, which is then replaced.
 
     Parameters
     ----------
@@ -65,8 +70,9 @@ class EvaluatorPool:
         ``'loky'``: processes that start afresh. ``'multiprocessing'``: processes of the standard
         library, forked on Linux up to Python 3.13; they must not use CUDA if this process does.
         ``'threading'``: threads of this process, which share its global random generators (see
-        `evaluation_seed`) and cannot be killed. Any other name that is registered with joblib: one job at
-        a time for each worker id on that back end.
+        `evaluation_seed`) and cannot be killed. ``'dask'`` and ``'ray'``: processes on the nodes of a
+        cluster. Any other name that is registered with joblib: one job at a time for each worker id on that
+        back end.
     limit_threads : bool, default True
         Whether worker processes limit the threads of OpenMP, BLAS and PyTorch. Threads and other joblib
         back ends are left alone.
@@ -77,6 +83,18 @@ class EvaluatorPool:
         Whether PyTorch is seeded, besides `random` and `numpy.random`, before each evaluation.
     pin_gpus : bool, default False
         Whether each worker process sees one GPU only, as ``cuda:0``; GPUs are dealt out in turn.
+    cluster : distributed.Client or str, optional
+        With ``'dask'`` a client or the scheduler's address, with ``'ray'`` an address. By default the cluster that
+        this process is connected to, else a local one. Where the cluster declares GPUs, each evaluation takes one.
+    evaluation_timeout : float, optional
+        Seconds that one evaluation may last, from the moment at which its worker has loaded the function. The process
+        of one that lasts longer is killed, with all that it has started, and only that one. A thread cannot be
+        killed: it is left behind, gets an exception when it next runs Python code, and another one takes its id.
+    max_retries : int, default 0
+        How often an evaluation that failed is made again, with the same seed; whatever the reason.
+    undisturbed : callable, optional
+        Gives a context manager; what is done with an evaluation that has ended is done within it. See
+        `StopSignals.held`.
 
     Attributes
     ----------
@@ -91,7 +109,7 @@ class EvaluatorPool:
         If `function` is not callable or cannot be pickled for a back end of processes, `backend` is not a
         string, or a number is not an integer.
     ValueError
-        If a number is less than 1, `backend` is unknown, `threads_per_evaluator` comes with
+        If a number is out of its range, `backend` is unknown, `threads_per_evaluator` comes with
         ``limit_threads=False``, or `pin_gpus` with a back end other than ``'loky'`` and
         ``'multiprocessing'``.
     ImportError
@@ -117,46 +135,39 @@ class EvaluatorPool:
         threads_per_evaluator: SupportsIndex | None = None,
         seed_torch: bool = False,
         pin_gpus: bool = False,
+        cluster: Any = None,
+        evaluation_timeout: float | None = None,
+        max_retries: SupportsIndex = 0,
+        undisturbed: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         if not callable(function):
             raise TypeError(f"function must be callable, got {type(function).__name__}")
-        self.num_evaluators = _positive("num_evaluators", num_evaluators)
+        self.num_evaluators = at_least("num_evaluators", num_evaluators, 1)
         self.backend = backend
-        factory = _registered_backend(backend)
-        if pin_gpus and backend not in PROCESS_BACKENDS:
-            raise ValueError(
-                f"pin_gpus must be False unless backend is one of {PROCESS_BACKENDS}, got backend={backend!r}"
-            )
-        limits: dict[str, str] = {}
-        if backend in PROCESS_BACKENDS or threads_per_evaluator is not None:
-            limits = _thread_limits(self.num_evaluators, limit_threads, threads_per_evaluator)
-        worker_ids = range(self.num_evaluators)
-        self.threads_per_evaluator: int | None = None
-        self._slots: list[Slot]
-        if backend in PROCESS_BACKENDS:
-            # Some libraries heed the environment, others are told; both hear the same number
-            self.threads_per_evaluator = threads = int(limits["OMP_NUM_THREADS"]) if limits else None
-            gpus = visible_gpus() if pin_gpus else []
-            payload = _pickled(function, backend)
-            setups = [
-                WorkerSetup(worker_id, payload, {**limits, **_pinned(worker_id, gpus)}, threads, seed_torch)
-                for worker_id in worker_ids
-            ]
-            self._slots = [ProcessSlot(backend, setup) for setup in setups]
-        elif backend == "threading":
-            self._slots = [_thread_slot(worker_id, function, seed_torch) for worker_id in worker_ids]
-        else:
-            shared = bool(getattr(factory, "supports_sharedmem", False))
-            shared_payload = None if shared else _pickled(function, backend)
-            self._slots = [
-                _joblib_slot(worker_id, backend, function, shared_payload, seed_torch) for worker_id in worker_ids
-            ]
+        self._max_retries = at_least("max_retries", max_retries, 0)
+        self._undisturbed = undisturbed
+        plan = SlotPlan(
+            function=function,
+            num_evaluators=self.num_evaluators,
+            backend=backend,
+            limit_threads=limit_threads,
+            threads_per_evaluator=threads_per_evaluator,
+            seed_torch=seed_torch,
+            pin_gpus=pin_gpus,
+            timeout=None if evaluation_timeout is None else checked_timeout(evaluation_timeout),
+            cluster=cluster,
+        )
+        made = make_slots(plan)
+        self._slots, self.threads_per_evaluator = made.slots, made.threads
+        self._close_shared = made.close
         self._leases: list[_Lease] = []
         self._busy = threading.Lock()
         self._closed = False
         # A pool that nobody closes must not leave processes, nor make the interpreter wait for them when
         # it ends: this runs when the pool is collected, and before multiprocessing joins its children
-        self._finalizer = util.Finalize(self, _kill_slots, (self._slots,), exitpriority=_BEFORE_MULTIPROCESSING_JOINS)
+        self._finalizer = util.Finalize(
+            self, _kill_slots, (self._slots, made.close), exitpriority=_BEFORE_MULTIPROCESSING_JOINS
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -168,11 +179,13 @@ class EvaluatorPool:
         self,
         tasks: Iterable[EvaluationTask],
         on_finished: Callable[[EvaluationOutcome], object] | None = None,
+        on_retry: Callable[[EvaluationOutcome], object] | None = None,
     ) -> list[EvaluationOutcome]:
         """Run evaluations and wait for all of them.
 
-        After an exception in here, Ctrl-C included, all workers are dead and the pool is closed. Only
-        evaluations on threads, which cannot be killed, go on to their end, and nobody hears of them.
+        After an exception in here, Ctrl-C included, all workers are dead and the pool is closed; those that had ended
+        before have been announced. Only evaluations on threads, which cannot be killed, go on to their end, and
+        nobody hears of them.
 
         Parameters
         ----------
@@ -180,6 +193,8 @@ class EvaluatorPool:
             What to evaluate; taken in this order.
         on_finished : callable, optional
             Called in this thread with each outcome as soon as it is there.
+        on_retry : callable, optional
+            The same for a failed attempt that is made again.
 
         Returns
         -------
@@ -193,17 +208,20 @@ class EvaluatorPool:
         OSError
             If the system cannot start a worker process.
         """
-        queue = deque(enumerate(tasks))
+        queue = deque(_Job(position, task) for position, task in enumerate(tasks))
         if not self._busy.acquire(blocking=False):
             raise RuntimeError("evaluate must not be called while it runs")
         try:
             if self._closed:
                 raise RuntimeError("evaluate must not be called after close")
+            outcomes: dict[int, EvaluationOutcome] = {}
+            listeners = (on_finished or _ignore, on_retry or _ignore)
             try:
-                return self._run(queue, on_finished)
+                self._run(queue, outcomes, listeners)
             except BaseException:
                 self._kill()
                 raise
+            return [outcomes[position] for position in range(len(outcomes))]
         finally:
             self._busy.release()
 
@@ -227,52 +245,86 @@ class EvaluatorPool:
             deadline = time.monotonic() + _CLOSE_SECONDS
             for slot in self._slots:
                 slot.join(max(0.0, deadline - time.monotonic()))
+            self._close_shared()
         except BaseException:
             self._kill()
             raise
         self._finalizer.cancel()
 
-    def _run(
-        self,
-        queue: deque[tuple[int, EvaluationTask]],
-        on_finished: Callable[[EvaluationOutcome], object] | None,
-    ) -> list[EvaluationOutcome]:
-        outcomes: dict[int, EvaluationOutcome] = {}
+    def _run(self, queue: deque[_Job], outcomes: dict[int, EvaluationOutcome], listeners: _Listeners) -> None:
         self._fill_slots(queue)
         while self._leases:
-            ended = self._collect()
-            # Before anybody hears of the outcome: a callback may take long, an idle GPU costs money
-            self._fill_slots(queue)
-            for lease, reply in ended:
-                outcome = _outcome(lease, reply)
-                outcomes[lease.position] = outcome
-                if on_finished is not None:
-                    on_finished(outcome)
-        return [outcomes[position] for position in range(len(outcomes))]
+            try:
+                self._wait()
+            except (KeyboardInterrupt, SystemExit):
+                # What has ended meanwhile is not to be lost
+                with self._undisturbed():
+                    self._take_ended(None, outcomes, listeners)
+                raise
+            with self._undisturbed():
+                self._take_ended(queue, outcomes, listeners)
 
-    def _fill_slots(self, queue: deque[tuple[int, EvaluationTask]]) -> None:
+    def _fill_slots(self, queue: deque[_Job]) -> None:
+        if not queue:
+            return
         leased = {lease.slot.worker_id for lease in self._leases}
         for slot in self._slots:
             if not queue:
                 return
             if slot.worker_id not in leased:
-                position, task = queue.popleft()
-                self._leases.append(_Lease(position, task, slot))
-                slot.submit(task)
+                job = queue.popleft()
+                self._leases.append(_Lease(job, slot))
+                slot.submit(job.task)
 
-    def _collect(self) -> list[tuple[_Lease, Reply]]:
+    def _wait(self) -> None:
         watched = [lease.slot.waitables() for lease in self._leases]
         # A slot with nothing to watch has its answer already
         timeout = _WAKE_SECONDS if all(watched) else 0.0
+        deadlines = [moment for lease in self._leases if (moment := lease.slot.deadline()) is not None]
+        if deadlines:
+            timeout = max(0.0, min(timeout, min(deadlines) - time.monotonic()))
         connection.wait([waitable for waitables in watched for waitable in waitables], timeout)
+
+    def _take_ended(
+        self, queue: deque[_Job] | None, outcomes: dict[int, EvaluationOutcome], listeners: _Listeners
+    ) -> None:
+        ended = self._collect()
+        if queue is not None:
+            retried = [lease.job for lease, reply in ended if self._is_retried(lease, reply)]
+            queue.extendleft(_Job(job.position, job.task, job.attempt + 1) for job in reversed(retried))
+            # Before anybody hears of the outcome: a callback may take long, an idle GPU costs money
+            self._fill_slots(queue)
+        on_finished, on_retry = listeners
+        for lease, reply in ended:
+            outcome = _outcome(lease, reply)
+            is_retried = self._is_retried(lease, reply)
+            if outcome.failed:
+                _log_failure(outcome, self._max_retries + 1, is_retried=is_retried)
+            if is_retried:
+                on_retry(outcome)
+            else:
+                outcomes[lease.job.position] = outcome
+                on_finished(outcome)
+
+    def _collect(self) -> list[tuple[_Lease, Reply]]:
         ended: list[tuple[_Lease, Reply]] = []
+        running: list[_Lease] = []
         for lease in self._leases:
             reply = lease.slot.poll()
-            if reply is not None:
+            if reply is None:
+                # Asked after the answer: one that is there in time counts, however late it is looked for
+                deadline = lease.slot.deadline()
+                if deadline is not None and time.monotonic() >= deadline:
+                    reply = lease.slot.abandon()
+            if reply is None:
+                running.append(lease)
+            else:
                 ended.append((lease, reply))
-        free = {lease.slot.worker_id for lease, _ in ended}
-        self._leases = [lease for lease in self._leases if lease.slot.worker_id not in free]
+        self._leases = running
         return ended
+
+    def _is_retried(self, lease: _Lease, reply: Reply) -> bool:
+        return reply.error is not None and lease.job.attempt <= self._max_retries
 
     def _kill(self) -> None:
         self._closed = True
@@ -282,16 +334,21 @@ class EvaluatorPool:
         thread.join()
 
 
-def _kill_slots(slots: Sequence[Slot]) -> None:
+def _kill_slots(slots: Sequence[Slot], close_shared: Callable[[], object]) -> None:
     for slot in slots:
         slot.kill()
+    close_shared()
     for slot in slots:
         slot.join(0.0)
 
 
+def _ignore(outcome: EvaluationOutcome) -> None:
+    """Listen to nothing."""
+
+
 def _outcome(lease: _Lease, reply: Reply) -> EvaluationOutcome:
-    task = lease.task
-    outcome = EvaluationOutcome(
+    task = lease.job.task
+    return EvaluationOutcome(
         index=task.index,
         parameters=task.parameters,
         worker_id=lease.slot.worker_id,
@@ -301,75 +358,18 @@ def _outcome(lease: _Lease, reply: Reply) -> EvaluationOutcome:
         traceback=reply.traceback,
         started=reply.started,
         ended=reply.ended,
+        attempt=lease.job.attempt,
     )
-    if outcome.failed:
-        _LOGGER.warning(
-            "evaluation %s failed on evaluator %s: %s\n%s",
-            outcome.index,
-            outcome.worker_id,
-            outcome.error,
-            outcome.traceback,
-        )
-    return outcome
 
 
-def _positive(name: str, value: SupportsIndex) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be an integer of 1 or more, got {value!r} of type {type(value).__name__}")
-    number = operator.index(value)
-    if number < 1:
-        raise ValueError(f"{name} must be 1 or more, got {number}")
-    return number
-
-
-def _registered_backend(name: str) -> Any:
-    if not isinstance(name, str):
-        raise TypeError(f"backend must be a string, got {type(name).__name__}")
-    if name in PROCESS_BACKENDS or name == "threading":
-        return None
-    from joblib import parallel
-
-    if name not in parallel.BACKENDS and name in getattr(parallel, "EXTERNAL_BACKENDS", {}):
-        parallel.EXTERNAL_BACKENDS[name]()
-    if name not in parallel.BACKENDS:
-        known = sorted({*PROCESS_BACKENDS, *parallel.BACKENDS})
-        raise ValueError(f"backend must be a name that is registered with joblib, one of {known}, got {name!r}")
-    return parallel.BACKENDS[name]
-
-
-def _pickled(function: EvaluationFunction, backend: str) -> bytes:
-    try:
-        return bytes(pickler().dumps(function))
-    except Exception as error:
-        raise TypeError(
-            f"function must be one that cloudpickle can send to the {backend!r} back end, got "
-            f"{type(error).__name__}: {error}; the 'threading' back end needs no pickling"
-        ) from error
-
-
-def _thread_limits(
-    num_evaluators: int, limit_threads: bool, threads_per_evaluator: SupportsIndex | None
-) -> dict[str, str]:
-    if threads_per_evaluator is not None:
-        if not limit_threads:
-            raise ValueError(
-                f"threads_per_evaluator must be None with limit_threads=False, got {threads_per_evaluator!r}"
-            )
-        return thread_environment(_positive("threads_per_evaluator", threads_per_evaluator), explicit=True)
-    return thread_environment(share_of_cores(num_evaluators), explicit=False) if limit_threads else {}
-
-
-def _pinned(worker_id: int, gpus: Sequence[str]) -> dict[str, str]:
-    gpu = gpu_of_worker(worker_id, gpus)
-    return {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
-
-
-def _thread_slot(worker_id: int, function: EvaluationFunction, seed_torch: bool) -> ThreadSlot:
-    return ThreadSlot(worker_id, lambda task: run_evaluation(function, worker_id, task, seed_torch=seed_torch))
-
-
-def _joblib_slot(
-    worker_id: int, backend: str, function: EvaluationFunction, payload: bytes | None, seed_torch: bool
-) -> ThreadSlot:
-    runner = JoblibRunner(worker_id, backend, function, payload, seed_torch=seed_torch)
-    return ThreadSlot(worker_id, runner, finish=runner.close)
+def _log_failure(outcome: EvaluationOutcome, max_attempts: int, *, is_retried: bool) -> None:
+    _LOGGER.warning(
+        "evaluation %s failed on evaluator %s%s: %s\n%s",
+        outcome.index,
+        outcome.worker_id,
+        f" (attempt {outcome.attempt} of {max_attempts}{', runs again' if is_retried else ''})"
+        if max_attempts > 1
+        else "",
+        outcome.error,
+        outcome.traceback,
+    )

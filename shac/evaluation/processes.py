@@ -3,6 +3,10 @@
 The slot talks to its one process through a pipe of its own. There is no queue, lock or thread that two
 workers share, so that a worker can be killed at any moment without harm to the others; and whoever waits
 sits in `multiprocessing.connection.wait`, which Ctrl-C interrupts.
+
+loky and the standard library start the processes; their executors, and pebble's, are not used. loky's ends all its
+workers when one dies, which would disturb the other evaluations, and none of them gives one worker an environment of
+its own before its interpreter starts, which a GPU pinned to a worker id needs.
 """
 
 from __future__ import annotations
@@ -17,12 +21,12 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from shac.evaluation.slots import Slot
+from shac.evaluation.slots import Slot, timed_out
 from shac.evaluation.tasks import Reply
 from shac.evaluation.worker import BEGUN, READY, STOP, WorkerSetup, failure, pickler, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from shac.evaluation.tasks import EvaluationTask
 
@@ -31,6 +35,8 @@ __all__ = ["PROCESS_BACKENDS", "ProcessSlot"]
 PROCESS_BACKENDS = ("loky", "multiprocessing")
 
 _REAP_SECONDS = 5.0
+_LONGEST_START_SECONDS = 60.0
+_CONFIG_LOCK = threading.Lock()
 
 
 class ProcessSlot(Slot):
@@ -42,14 +48,20 @@ class ProcessSlot(Slot):
         ``"loky"``: a fresh interpreter that does not run the user's script again. ``"multiprocessing"``:
         the standard library's start method (``JOBLIB_START_METHOD`` selects another), which is fork on
         Linux up to Python 3.13.
+    worker_id : int
+        The evaluator's id.
     setup : WorkerSetup
         What the process is told when it starts.
+    timeout : float, optional
+        Seconds that an evaluation may last. The clock starts when the worker has loaded the evaluation function; a
+        start that takes a minute more than that is over as well.
     """
 
-    def __init__(self, backend: str, setup: WorkerSetup) -> None:
-        self.worker_id = setup.worker_id
+    def __init__(self, backend: str, worker_id: int, setup: WorkerSetup, timeout: float | None = None) -> None:
+        self.worker_id = worker_id
         self._backend = backend
         self._setup = setup
+        self._timeout = timeout
         self._process: Any = None
         self._connection: Any = None
         self._starting = threading.Lock()
@@ -60,15 +72,23 @@ class ProcessSlot(Slot):
         self._message = b""
         self._unsent: Reply | None = None
         self._submitted = 0.0
+        self._deadline: float | None = None
 
     def submit(self, task: EvaluationTask) -> None:
         self._submitted = time.time()
         self._resent = False
         try:
-            self._message = pickler().dumps(task)
+            self._message = pickler().dumps((self.worker_id, task))
         except Exception as error:  # noqa: BLE001 - pickling calls methods of the user's values
             self._unsent = failure(error, self._submitted)
             return
+        self._send()
+
+    def send(self, message: bytes) -> None:
+        """Start an evaluation that is pickled already: a pair of a worker id and a task."""
+        self._submitted = time.time()
+        self._resent = False
+        self._message = message
         self._send()
 
     def poll(self) -> Reply | None:
@@ -85,6 +105,8 @@ class ProcessSlot(Slot):
                     self._ready = True
                 elif message == BEGUN:
                     self._begun = True
+                    if self._timeout is not None:
+                        self._deadline = time.monotonic() + self._timeout
                 else:
                     return Reply(*message)
         except (EOFError, OSError):
@@ -93,6 +115,17 @@ class ProcessSlot(Slot):
 
     def waitables(self) -> Sequence[Any]:
         return [] if self._unsent is not None else [self._connection, self._process.sentinel]
+
+    def deadline(self) -> float | None:
+        return self._deadline
+
+    def abandon(self) -> Reply:
+        process, begun = self._process, self._begun
+        self._end_process_group()
+        process.join(_REAP_SECONDS)
+        self._forget()
+        where = "" if begun else " and a minute in which its worker started"
+        return timed_out(self._timeout, self._submitted, f"{where}; its worker process {process.pid} was killed")
 
     def stop(self) -> None:
         if self._process is not None:
@@ -118,6 +151,8 @@ class ProcessSlot(Slot):
 
     def _send(self) -> None:
         self._begun = False
+        if self._timeout is not None:
+            self._deadline = time.monotonic() + _LONGEST_START_SECONDS + self._timeout
         if self._process is None:
             self._start()
         # If the worker ends just now, the next poll finds out and says why
@@ -138,6 +173,7 @@ class ProcessSlot(Slot):
             target=serve,
             args=(worker_end, self._setup),
             name=f"shac-evaluator-{self.worker_id}",
+            daemon=False,  # evaluations may start processes of their own: PyTorch's data loaders do
             **options,
         )
         self._ready = False
@@ -173,7 +209,8 @@ class ProcessSlot(Slot):
         with warnings.catch_warnings():
             # From Python 3.12 on a fork with threads around is a warning: the user has chosen fork
             warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
-            self._process.start()
+            with _children_allowed():
+                self._process.start()
 
     def _died(self) -> Reply | None:
         process = self._process
@@ -216,6 +253,22 @@ class ProcessSlot(Slot):
     def _forget(self) -> None:
         self._connection.close()
         self._connection = self._process = None
+
+
+@contextlib.contextmanager
+def _children_allowed() -> Iterator[None]:
+    """Let a daemonic process, as Dask's workers are, start one.
+
+    The standard library forbids it because such a child would outlive its parent, which an evaluator does not.
+    """
+    config: dict[str, Any] = getattr(multiprocessing.current_process(), "_config", {})
+    with _CONFIG_LOCK:
+        is_daemon = config.pop("daemon", None)
+        try:
+            yield
+        finally:
+            if is_daemon is not None:
+                config["daemon"] = is_daemon
 
 
 def _start_trackers() -> None:

@@ -7,21 +7,28 @@ owns a process is in `processes`.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import math
 import multiprocessing
+import pickle
 import queue
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shac.evaluation.worker import failure, pickler, run_evaluation, run_sent_evaluation
+from shac.evaluation.tasks import Reply
+from shac.evaluation.worker import failure, run_evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shac.evaluation.tasks import EvaluationTask, Reply
+    from shac.evaluation.tasks import EvaluationTask
     from shac.evaluation.worker import EvaluationFunction
 
-__all__ = ["JoblibRunner", "Slot", "ThreadSlot"]
+__all__ = ["JoblibRunner", "Runner", "Slot", "ThreadRunner", "ThreadSlot", "timed_out"]
+
+
+_LOST_NODES = 3  # an evaluation that loses its node so often is the likely reason
 
 
 class Slot(Protocol):
@@ -38,6 +45,12 @@ class Slot(Protocol):
     def waitables(self) -> Sequence[Any]:
         """List what `multiprocessing.connection.wait` can watch for an answer."""
 
+    def deadline(self) -> float | None:
+        """Give the moment, in seconds of `time.monotonic`, at which the evaluation has lasted too long, if any."""
+
+    def abandon(self) -> Reply:
+        """Give up the evaluation that has lasted too long, and be free."""
+
     def stop(self) -> None:
         """Ask for the end, after the evaluation that may be running."""
 
@@ -48,111 +61,175 @@ class Slot(Protocol):
         """Wait for the end, and force it after `timeout` seconds."""
 
 
+def timed_out(timeout: float | None, started: float, what_then: str) -> Reply:
+    """Put into words that an evaluation has lasted too long.
+
+    Examples
+    --------
+    >>> timed_out(2.0, 0.0, "; its worker process 7 was killed").error
+    'EvaluationTimeout: no result within 2 s; its worker process 7 was killed'
+    """
+    reason = f"EvaluationTimeout: no result within {timeout:g} s{what_then}"
+    return Reply(math.nan, reason, f"{reason}\n", started, time.time())
+
+
 class ThreadSlot(Slot):
     """A slot that owns a thread.
 
     The thread is a daemon, because a thread cannot be killed: after Ctrl-C the program ends without
-    waiting for the evaluation.
+    waiting for the evaluation, and an evaluation that has lasted too long gets an exception, which reaches it when
+    it next runs Python code, while another thread takes its place.
 
     Parameters
     ----------
     worker_id : int
         The evaluator's id.
-    run : callable
-        Gives the `Reply` of a task, and raises nothing.
-    finish : callable, optional
-        Called by the thread as its last act.
+    make_runner : callable
+        Makes what a thread runs: an object that gives the `Reply` of a task when it is called, and raises nothing,
+        and whose `close` is the thread's last act.
+    timeout : float, optional
+        Seconds that an evaluation may last.
     """
 
-    def __init__(
-        self,
-        worker_id: int,
-        run: Callable[[EvaluationTask], Reply],
-        finish: Callable[[], None] | None = None,
-    ) -> None:
+    def __init__(self, worker_id: int, make_runner: Callable[[], Runner], timeout: float | None = None) -> None:
         self.worker_id = worker_id
-        self._run = run
-        self._finish = finish
-        self._inbox: queue.SimpleQueue[EvaluationTask | None] = queue.SimpleQueue()
-        self._reply: Reply | None = None
-        self._bell: Any = None
-        self._thread: threading.Thread | None = None
+        self._make_runner = make_runner
+        self._timeout = timeout
+        self._thread: _SlotThread | None = None
+        self._submitted = 0.0
+        self._deadline: float | None = None
 
     def submit(self, task: EvaluationTask) -> None:
         if self._thread is None:
-            # A pipe, not an event: the pool waits for threads and processes in the same way
-            self._bell, bell_button = multiprocessing.Pipe(duplex=False)
-            name = f"shac-evaluator-{self.worker_id}"
-            self._thread = threading.Thread(target=self._serve, args=(bell_button,), name=name, daemon=True)
-            self._thread.start()
-        self._inbox.put(task)
+            self._thread = _SlotThread(f"shac-evaluator-{self.worker_id}", self._make_runner())
+        self._submitted = time.time()
+        if self._timeout is not None:
+            self._deadline = time.monotonic() + self._timeout
+        self._thread.inbox.put(task)
 
     def poll(self) -> Reply | None:
-        if not self._bell.poll():
+        assert self._thread is not None, "poll comes after submit"
+        return self._thread.take_reply()
+
+    def waitables(self) -> Sequence[Any]:
+        assert self._thread is not None, "waitables comes after submit"
+        return [self._thread.bell]
+
+    def deadline(self) -> float | None:
+        return self._deadline
+
+    def abandon(self) -> Reply:
+        thread, self._thread = self._thread, None
+        assert thread is not None, "abandon comes after submit"
+        thread.abandon()
+        return timed_out(self._timeout, self._submitted, "; its thread cannot be killed and is left behind")
+
+    def stop(self) -> None:
+        if self._thread is not None:
+            self._thread.inbox.put(None)
+
+    def kill(self) -> None:
+        self.stop()
+
+    def join(self, timeout: float) -> None:
+        if self._thread is not None:
+            self._thread.join(timeout)
+            self._thread.bell.close()
+            self._thread = None
+
+
+class Runner(Protocol):
+    """What a slot's thread runs."""
+
+    def __call__(self, task: EvaluationTask) -> Reply:
+        """Run one evaluation and wait for it; raises nothing."""
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+
+
+class _SlotThread(threading.Thread):
+    """A thread with its own way in and out, so that one left behind cannot disturb the one in its place."""
+
+    def __init__(self, name: str, runner: Runner) -> None:
+        super().__init__(name=name, daemon=True)
+        self._runner = runner
+        self._reply: Reply | None = None
+        self.inbox: queue.SimpleQueue[EvaluationTask | None] = queue.SimpleQueue()
+        # A pipe, not an event: the pool waits for threads and processes in the same way
+        self.bell, self._bell_button = multiprocessing.Pipe(duplex=False)
+        self.start()
+
+    def run(self) -> None:
+        # What `abandon` raises may come late, on the way out of the evaluation
+        with contextlib.suppress(_AbandonedError), self._bell_button:
+            while (task := self.inbox.get()) is not None:
+                self._reply = self._runner(task)
+                try:
+                    self._bell_button.send_bytes(b"!")
+                except OSError:
+                    break  # nobody waits any more
+        self._runner.close()
+
+    def take_reply(self) -> Reply | None:
+        if not self.bell.poll():
             return None
-        self._bell.recv_bytes()
+        self.bell.recv_bytes()
         reply, self._reply = self._reply, None
         return reply
 
-    def waitables(self) -> Sequence[Any]:
-        return [self._bell]
-
-    def stop(self) -> None:
-        self._inbox.put(None)
-
-    def kill(self) -> None:
-        self._inbox.put(None)
-
-    def join(self, timeout: float) -> None:
-        if self._thread is None:
-            return
-        self._thread.join(timeout)
-        self._thread = None
-        self._bell.close()
-
-    def _serve(self, bell_button: Any) -> None:
-        with bell_button:
-            while (task := self._inbox.get()) is not None:
-                self._reply = self._run(task)
-                try:
-                    bell_button.send_bytes(b"!")
-                except OSError:
-                    break  # nobody waits any more
-            if self._finish is not None:
-                self._finish()
+    def abandon(self) -> None:
+        self.inbox.put(None)
+        self.bell.close()
+        if self.ident is not None:
+            # The only way into a running thread; without it an endless loop would keep a core for ever
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident), ctypes.py_object(_AbandonedError))
 
 
-class JoblibRunner:
-    """Runs evaluations of one slot on a back end that is registered with joblib under a name.
+class _AbandonedError(BaseException):
+    """Raised in an evaluation that nobody waits for any more."""
+
+
+class ThreadRunner:
+    """Runs evaluations in the thread that calls it.
 
     Parameters
     ----------
     worker_id : int
         The evaluator's id.
-    backend : str
-        The back end's name.
     function : callable
         The evaluation function.
-    payload : bytes or None
-        The function, pickled; None when the back end shares this process's memory.
     seed_torch : bool
         Whether PyTorch is seeded before every evaluation.
     """
 
-    def __init__(
-        self,
-        worker_id: int,
-        backend: str,
-        function: EvaluationFunction,
-        payload: bytes | None,
-        *,
-        seed_torch: bool,
-    ) -> None:
+    def __init__(self, worker_id: int, function: EvaluationFunction, *, seed_torch: bool) -> None:
         self._worker_id = worker_id
-        self._backend = backend
         self._function = function
-        self._payload = payload
         self._seed_torch = seed_torch
+
+    def __call__(self, task: EvaluationTask) -> Reply:
+        """Run one evaluation."""
+        return run_evaluation(self._function, self._worker_id, task, seed_torch=self._seed_torch)
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""
+
+
+class JoblibRunner:
+    """Runs evaluations of one slot on a back end of joblib; one that a node takes with it when it is lost runs again.
+
+    Parameters
+    ----------
+    make_backend : callable
+        Gives what joblib takes as `backend`: a name, or an object.
+    make_job : callable
+        Gives what joblib runs for a task.
+    """
+
+    def __init__(self, make_backend: Callable[[], Any], make_job: Callable[[EvaluationTask], Any]) -> None:
+        self._make_backend = make_backend
+        self._make_job = make_job
         self._parallel: Any = None
 
     def __call__(self, task: EvaluationTask) -> Reply:
@@ -160,20 +237,26 @@ class JoblibRunner:
         import joblib
 
         started = time.time()
-        try:
-            if self._payload is None:
-                job = joblib.delayed(run_evaluation)(self._function, self._worker_id, task, seed_torch=self._seed_torch)
+        error: BaseException = RuntimeError("the back end lost the evaluation")
+        for _ in range(_LOST_NODES):
+            try:
+                job = self._make_job(task)
+                if self._parallel is None:
+                    backend = self._make_backend()
+                    # Two jobs for one task: with one, joblib runs the task itself instead of on the back end
+                    self._parallel = joblib.Parallel(n_jobs=2, backend=backend).__enter__()
+            except BaseException as reason:  # noqa: BLE001 - pickling calls methods of the user's values
+                return failure(reason, started)
+            try:
+                [reply] = self._parallel([job])
+            except BaseException as reason:  # noqa: BLE001 - what goes wrong in the evaluation itself is a reply
+                error = reason
+                self.close()
+                if isinstance(error, pickle.PicklingError):
+                    break
             else:
-                message = pickler().dumps(task)
-                job = joblib.delayed(run_sent_evaluation)(self._payload, self._worker_id, message, self._seed_torch)
-            if self._parallel is None:
-                # Two jobs for one task: with one, joblib runs the task itself instead of on the back end
-                self._parallel = joblib.Parallel(n_jobs=2, backend=self._backend).__enter__()
-            [reply] = self._parallel([job])
-        except BaseException as error:  # noqa: BLE001 - the back end lost the evaluation; the search goes on
-            self.close()
-            return failure(error, started)
-        return reply  # type: ignore[no-any-return]
+                return reply  # type: ignore[no-any-return]
+        return failure(error, started)
 
     def close(self) -> None:
         """Let the back end release what it holds; it starts again with the next evaluation."""

@@ -48,6 +48,8 @@ class EvaluationOutcome:
         The text to show somebody who looks for the reason when it failed, else None.
     started, ended : float
         Seconds since the epoch.
+    attempt : int
+        1, and one more for each failed attempt before this one.
     """
 
     index: int
@@ -59,6 +61,7 @@ class EvaluationOutcome:
     traceback: str | None
     started: float
     ended: float
+    attempt: int = 1
 
     @property
     def failed(self) -> bool:

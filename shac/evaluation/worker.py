@@ -9,6 +9,7 @@ import contextlib
 import math
 import numbers
 import os
+import select
 import signal
 import sys
 import threading
@@ -212,15 +213,15 @@ def _loaded(payload: bytes) -> Any:
     return pickler().loads(payload)
 
 
-def run_sent_evaluation(payload: bytes, worker_id: int, task: bytes, seed_torch: bool) -> Reply:
+def run_sent_evaluation(payload: bytes, message: bytes, seed_torch: bool) -> Reply:
     """Run one evaluation whose function and task come as bytes; the function is loaded once a process.
 
     Parameters
     ----------
-    payload, task : bytes
-        The pickled evaluation function and `EvaluationTask`.
-    worker_id : int
-        The function's first argument.
+    payload : bytes
+        The pickled evaluation function.
+    message : bytes
+        Its first argument, the worker id, and the `EvaluationTask`, pickled.
     seed_torch : bool
         Whether PyTorch is seeded too.
 
@@ -231,10 +232,10 @@ def run_sent_evaluation(payload: bytes, worker_id: int, task: bytes, seed_torch:
     """
     started = time.time()
     try:
-        function, loaded_task = _loaded(payload), pickler().loads(task)
+        function, (worker_id, task) = _loaded(payload), pickler().loads(message)
     except BaseException as error:  # noqa: BLE001 - loading imports the user's modules
         return failure(error, started, frames_to_hide=1)
-    return run_evaluation(function, worker_id, loaded_task, seed_torch=seed_torch)
+    return run_evaluation(function, worker_id, task, seed_torch=seed_torch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +244,6 @@ class WorkerSetup:
 
     Parameters
     ----------
-    worker_id : int
-        The evaluator's id.
     payload : bytes
         The pickled evaluation function.
     environment : dict
@@ -253,13 +252,15 @@ class WorkerSetup:
         Limit for thread pools that are loaded already; None leaves them alone.
     seed_torch : bool
         Whether PyTorch is seeded before every evaluation.
+    idle_seconds : float, optional
+        How long the worker waits for an evaluation before it ends itself; for ever by default.
     """
 
-    worker_id: int
     payload: bytes
     environment: dict[str, str]
     threads: int | None
     seed_torch: bool
+    idle_seconds: float | None = None
 
 
 def serve(connection: Connection[Any, Any], setup: WorkerSetup) -> None:
@@ -268,40 +269,42 @@ def serve(connection: Connection[Any, Any], setup: WorkerSetup) -> None:
     Parameters
     ----------
     connection : Connection
-        The worker's end of the pipe. Receives pickled tasks or `STOP`; sends `READY` once, then for each
-        task `BEGUN` and a `Reply`.
+        The worker's end of the pipe. Receives pairs of a worker id and a task, pickled, or `STOP`; sends
+        `READY` once, then for each task `BEGUN`, when all that is loaded once is loaded, and a `Reply`.
     setup : WorkerSetup
         See there.
     """
     os.environ.update(setup.environment)
     _become_independent()
-    connection.send(READY)
-    prepared = False
-    while True:
-        try:
-            message = connection.recv_bytes()
-        except (EOFError, OSError):
-            return
+    # The parent may be gone at any moment; there is nobody left to tell then
+    with contextlib.suppress(EOFError, OSError):
+        connection.send(READY)
+        _evaluate_what_comes(connection, setup)
+
+
+def _evaluate_what_comes(connection: Connection[Any, Any], setup: WorkerSetup) -> None:
+    is_prepared = False
+    while connection.poll(setup.idle_seconds):
+        message = connection.recv_bytes()
         if message == STOP:
             return
-        connection.send(BEGUN)
         started = time.time()
         try:
-            if not prepared and setup.threads is not None:
+            if not is_prepared and setup.threads is not None:
                 limit_loaded_pools(setup.threads, torch=setup.seed_torch)
-            prepared = True
-        except Exception as error:  # noqa: BLE001 - a PyTorch that cannot be imported fails the evaluation
+            is_prepared = True
+            _loaded(setup.payload)
+        except BaseException as error:  # noqa: BLE001 - loading imports the user's modules, and PyTorch
+            connection.send(BEGUN)
             reply = failure(error, started, frames_to_hide=1)
         else:
-            reply = run_sent_evaluation(setup.payload, setup.worker_id, message, setup.seed_torch)
+            connection.send(BEGUN)
+            reply = run_sent_evaluation(setup.payload, message, setup.seed_torch)
         # What the evaluation printed would be lost if the worker were killed later
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()
-        try:
-            connection.send(reply)
-        except OSError:
-            return
+        connection.send(reply)
 
 
 def _become_independent() -> None:
@@ -319,8 +322,25 @@ def _become_independent() -> None:
 
 def _end_with_parent(parent: int) -> None:
     # A parent that is killed cannot tell its workers: an evaluation would hold its GPU until it ends
+    _wait_for_end(parent)
     while os.getppid() == parent:
         time.sleep(_PARENT_CHECK_SECONDS)
     if os.getpgid(0) == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
+
+
+def _wait_for_end(parent: int) -> None:
+    """Wait for the end of a process where the system announces it: Linux does, without being asked again and again."""
+    if not hasattr(os, "pidfd_open"):
+        return
+    try:
+        descriptor = os.pidfd_open(parent)
+    except OSError:  # an old kernel, a sandbox, or the parent is gone
+        return
+    try:
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        poller.poll()
+    finally:
+        os.close(descriptor)

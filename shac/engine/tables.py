@@ -1,93 +1,23 @@
-"""Where the batches of a search come from: the cascade's samples, evaluated, or a table of evaluated settings."""
+"""Batches of settings that somebody evaluated before, and the tables that hold them."""
 
 from __future__ import annotations
 
 import csv
-import logging
 import math
-import time
 from typing import TYPE_CHECKING, Any
 
 from shac.engine.loop import Batch
-from shac.errors import DamagedFileError, EvaluationError
-from shac.evaluation import EvaluationTask, derive_seed
+from shac.errors import DamagedFileError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from shac.callbacks import CallbackList
-    from shac.engine.shac import SHAC
-    from shac.evaluation import EvaluatorPool
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
-__all__ = ["EvaluatedSamples", "EvaluatedTable", "read_table"]
-
-_logger = logging.getLogger("shac")
-
-_FIRST_DOUBLED_ROUND = 10
-
-
-class EvaluatedSamples:
-    """Samples of the engine's cascade, evaluated in its pool.
-
-    Parameters
-    ----------
-    engine : SHAC
-        Whose cascade is sampled.
-    pool : EvaluatorPool
-        Runs the evaluations.
-    relax_checks : bool
-        As of `SHAC.fit`.
-    """
-
-    def __init__(self, engine: SHAC, pool: EvaluatorPool, *, relax_checks: bool) -> None:
-        self._engine = engine
-        self._pool = pool
-        self._relax_checks = relax_checks
-
-    def next_batch(self, round_index: int, size: int, callbacks: CallbackList) -> Batch:
-        """Draw and evaluate the batch of a round.
-
-        Raises
-        ------
-        EvaluationError
-            If every evaluation fails; the engine's dataset is as before the round.
-        """
-        engine = self._engine
-        first = len(engine.dataset)
-        started = time.perf_counter()
-        rows = engine.draw_rows(
-            size,
-            seed=derive_seed(engine.seed, first, purpose="batch"),
-            threads=self._threads(round_index + 1),
-            relax_checks=self._relax_checks,
-        )
-        settings = [engine.dataset.prepare_parameter(row) for row in rows]
-        drawn = time.perf_counter()
-        callbacks.on_evaluation_begin(settings)
-        outcomes = self._pool.evaluate(
-            EvaluationTask(index, setting, derive_seed(engine.seed, index))
-            for index, setting in enumerate(settings, start=first)
-        )
-        scores = [outcome.score for outcome in outcomes]
-        callbacks.on_evaluation_ended(scores)
-        if all(outcome.failed for outcome in outcomes):
-            raise EvaluationError(
-                f"evaluation_function: all {size} evaluations of round {round_index + 1} failed; the {first} before "
-                f"them are saved in {engine.save_dir}. The first failure:\n{outcomes[0].traceback}"
-            )
-        return Batch(rows, scores, {"sampling": drawn - started, "evaluating": time.perf_counter() - drawn})
-
-    def _threads(self, round_number: int) -> int:
-        """Later rounds reject far more candidates, and get twice the threads where there are cores for them."""
-        import joblib
-
-        threads = self._engine.num_parallel_generators
-        if round_number < _FIRST_DOUBLED_ROUND or self._engine.limit_memory:
-            return threads
-        return max(threads, min(2 * threads, int(joblib.cpu_count())))
+__all__ = ["EvaluatedTable", "read_table"]
 
 
 class EvaluatedTable:

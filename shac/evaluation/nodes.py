@@ -1,0 +1,162 @@
+"""What runs on the nodes of a cluster: each evaluation in a process of its own next to the cluster's worker.
+
+The process is that of `ProcessSlot`, and with it the rules for failures: an evaluation that crashes or lasts too long
+costs that process, never the cluster's worker, and the reason comes back. It is kept for the next evaluation and ends
+itself when none comes, or with the worker that started it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from multiprocessing import connection, util
+from typing import TYPE_CHECKING
+
+from shac.evaluation.processes import ProcessSlot
+from shac.evaluation.tasks import Reply
+from shac.evaluation.worker import WorkerSetup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["NodeJob", "forget_search", "run_on_node"]
+
+_LOOK_SECONDS = 0.2
+_IDLE_SECONDS = 60.0
+_KILL_BEFORE_MULTIPROCESSING_JOINS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class NodeJob:
+    """One evaluation, as it is sent to a node.
+
+    Parameters
+    ----------
+    search : str
+        Names the pool that sent it.
+    payload : bytes
+        The pickled evaluation function.
+    message : bytes
+        The worker id and the `EvaluationTask`, pickled.
+    environment : dict
+        Limits of threads; empty for what the node has.
+    threads : int or None
+        The same limit for pools that are loaded already.
+    seed_torch : bool
+        Whether PyTorch is seeded before the evaluation.
+    timeout : float or None
+        Seconds that the evaluation may last.
+    """
+
+    search: str
+    payload: bytes
+    message: bytes
+    environment: dict[str, str]
+    threads: int | None
+    seed_torch: bool
+    timeout: float | None
+
+
+_lock = threading.Lock()
+_idle: dict[str, list[ProcessSlot]] = {}
+_running: dict[str, set[ProcessSlot]] = {}
+_forgotten: set[str] = set()
+
+
+def run_on_node(job: NodeJob) -> Reply:
+    """Run one evaluation and wait for it.
+
+    Parameters
+    ----------
+    job : NodeJob
+        What to run.
+
+    Returns
+    -------
+    Reply
+        A failed one also when the process dies, lasts too long, or the search is gone.
+    """
+    key = f"{job.search} {hashlib.sha256(job.payload).hexdigest()}"
+    with _lock:
+        idle = _idle.get(key)
+        slot = idle.pop() if idle else None
+    if slot is None:
+        _kill_at_exit()
+        setup = WorkerSetup(job.payload, job.environment, job.threads, job.seed_torch, idle_seconds=_IDLE_SECONDS)
+        slot = ProcessSlot("loky", -1, setup, job.timeout)
+    started = time.time()
+    reply: Reply | None = None
+    with _lock:
+        _running.setdefault(job.search, set()).add(slot)
+    try:
+        slot.send(job.message)
+        while (reply := slot.poll()) is None:
+            deadline = slot.deadline()
+            if deadline is not None and time.monotonic() >= deadline:
+                reply = slot.abandon()
+                break
+            if job.search in _forgotten or _is_cancelled():
+                break
+            connection.wait(slot.waitables(), _LOOK_SECONDS)
+    finally:
+        with _lock:
+            _running[job.search].discard(slot)
+            is_kept = reply is not None and job.search not in _forgotten
+            if is_kept:
+                _idle.setdefault(key, []).append(slot)
+        if not is_kept:
+            slot.kill()
+            slot.join(0.0)
+    if reply is not None:
+        return reply
+    reason = "SearchEnded: the search that asked for this evaluation has ended"
+    return Reply(math.nan, reason, f"{reason}\n", started, time.time())
+
+
+def forget_search(search: str) -> None:
+    """End what this node runs and keeps for a search, within a second.
+
+    Parameters
+    ----------
+    search : str
+        As of `NodeJob`.
+    """
+    with _lock:
+        _forgotten.add(search)
+        kept = [slot for key in list(_idle) if key.startswith(f"{search} ") for slot in _idle.pop(key)]
+    for slot in kept:
+        slot.kill()
+        slot.join(0.0)
+
+
+def _is_cancelled() -> bool:
+    """Tell whether Dask has dropped the task that runs in this thread: its client is gone, killed perhaps."""
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return False
+    try:
+        worker = distributed.get_worker()
+        task = worker.state.tasks.get(worker.get_current_task())
+    except (ValueError, AttributeError):  # not in a task of Dask
+        return False
+    return task is None or task.state in ("cancelled", "released", "forgotten")
+
+
+def _all_slots() -> Iterator[ProcessSlot]:
+    for slots in [*_idle.values(), *_running.values()]:
+        yield from list(slots)
+
+
+@functools.cache
+def _kill_at_exit() -> None:
+    util.Finalize(None, _kill_all, exitpriority=_KILL_BEFORE_MULTIPROCESSING_JOINS)
+
+
+def _kill_all() -> None:
+    for slot in _all_slots():
+        slot.kill()

@@ -1,0 +1,87 @@
+"""The gate that a batch's classifier must pass."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn.model_selection
+from numpy.typing import NDArray
+
+from shac.training import train_classifier
+
+
+def line(n: int) -> NDArray[np.float32]:
+    return np.linspace(0, 1, n, dtype=np.float32)[:, None]
+
+
+class CountedFolds(sklearn.model_selection.StratifiedKFold):  # type: ignore[misc]  # scikit-learn has no types
+    """The real one, which writes down how often it is used and with how many folds."""
+
+    counts: list[int] = []  # noqa: RUF012 - shared on purpose
+
+    def split(self, *arguments: Any) -> Any:
+        self.counts.append(self.n_splits)
+        return super().split(*arguments)
+
+
+@pytest.fixture
+def folds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    CountedFolds.counts = []
+    monkeypatch.setattr(sklearn.model_selection, "StratifiedKFold", CountedFolds)
+    return CountedFolds.counts
+
+
+def test_the_gate_has_five_stratified_folds(folds: list[int]) -> None:
+    trained = train_classifier(line(40), (line(40)[:, 0] > 0.5).astype(float), seed=0)
+    assert folds == [5]
+    assert trained.model is not None
+    assert 0.8 < trained.accuracy <= 1.0
+
+
+def test_a_class_of_fewer_than_five_points_gets_as_many_folds(folds: list[int]) -> None:
+    train_classifier(line(40), (line(40)[:, 0] > 0.93).astype(float), seed=0)
+    assert folds == [3]
+
+
+def test_skip_cv_checks_skips_the_folds_and_nothing_else(folds: list[int]) -> None:
+    trained = train_classifier(line(40), (line(40)[:, 0] > 0.5).astype(float), seed=0, skip_cv_checks=True)
+    assert folds == []
+    assert trained.model is not None
+    assert np.isnan(trained.accuracy)
+    alike = train_classifier(np.zeros((40, 1), np.float32), np.arange(40) % 4 == 0, seed=0, skip_cv_checks=True)
+    assert alike.model is None
+    assert alike.reason == "it predicts 0 for every point of its batch"
+
+
+@pytest.mark.parametrize(("accuracy", "passes"), [(0.5, True), (0.4999, False)])
+def test_the_gate_opens_at_a_mean_accuracy_of_one_half(
+    accuracy: float, passes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shac.training._cross_validate", lambda *arguments: accuracy)
+    trained = train_classifier(line(40), (line(40)[:, 0] > 0.5).astype(float), seed=0)
+    assert (trained.model is not None) == passes
+    assert trained.accuracy == accuracy
+
+
+def test_labels_that_cannot_be_learnt_give_no_classifier() -> None:
+    labels = np.arange(40) % 2  # neighbours always differ: what is learnt from four folds is wrong in the fifth
+    trained = train_classifier(line(40), labels.astype(float), seed=0)
+    assert trained.model is None
+    assert trained.accuracy < 0.5
+    assert "below 0.5" in trained.reason
+
+
+def test_predictions_that_are_all_alike_give_no_classifier() -> None:
+    # Three in four are 0 and nothing tells them apart: right in 75 % of the folds, and of no use
+    trained = train_classifier(np.zeros((40, 1), np.float32), (np.arange(40) % 4 == 0).astype(float), seed=0)
+    assert trained.accuracy == 0.75
+    assert trained.model is None
+
+
+def test_the_same_seed_trains_the_same_classifier() -> None:
+    X = np.random.default_rng(0).random((60, 3), dtype=np.float32)
+    y = (X.sum(axis=1) > 1.5).astype(float)
+    models = [train_classifier(X, y, seed=5).model for _ in range(2)]
+    assert models[0] is not None
+    assert models[1] is not None
+    assert models[0].get_booster().save_raw() == models[1].get_booster().save_raw()
