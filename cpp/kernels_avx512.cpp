@@ -20,72 +20,68 @@ SHAC_AVX512 inline void store(void* to, __m512i value) {
     _mm512_storeu_si512(to, value);
 }
 
-/// Upper 32 bits of the products with a constant; `low` gets the lower ones.
-SHAC_AVX512 inline __m512i multiply(__m512i words, __m512i multiplier, __m512i& low) {
-    const __m512i even = _mm512_mul_epu32(words, multiplier);
-    const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(words, 32), multiplier);
-    low = _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
-    return _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
-}
-
+/// Philox blocks of 32 rows. A word stands in the lower half of 64 bits, where a product leaves both of its
+/// halves without shuffling; what an upper half holds is never read.
 struct Words {
-    __m512i word[4];
+    __m512i word[4][4];  // by word, then 8 rows each
 };
 
-SHAC_AVX512 inline Words philox(__m512i low, __m512i high, std::uint32_t group, std::uint64_t seed) {
-    const __m512i multiplier0 = _mm512_set1_epi32(static_cast<int>(kPhiloxMultiplier0));
-    const __m512i multiplier1 = _mm512_set1_epi32(static_cast<int>(kPhiloxMultiplier1));
-    Words state{{low, high, _mm512_set1_epi32(static_cast<int>(group)), _mm512_setzero_si512()}};
-    auto key0 = static_cast<std::uint32_t>(seed);
-    auto key1 = static_cast<std::uint32_t>(seed >> 32);
+SHAC_AVX512 inline void philox_at(const DrawRequest& request, std::size_t row, Words& state) {
+    const __m512i first = _mm512_set1_epi64(static_cast<long long>(request.first));
+    for (std::size_t part = 0; part < 4; ++part) {
+        const auto* const offsets = reinterpret_cast<const __m128i*>(request.offsets + row + 8 * part);
+        const __m512i candidate = _mm512_add_epi64(first, _mm512_cvtepu16_epi64(_mm_loadu_si128(offsets)));
+        state.word[0][part] = candidate;
+        state.word[1][part] = _mm512_srli_epi64(candidate, 32);
+        state.word[2][part] = _mm512_set1_epi64(request.group);
+        state.word[3][part] = _mm512_setzero_si512();
+    }
+    const __m512i multiplier0 = _mm512_set1_epi64(kPhiloxMultiplier0);
+    const __m512i multiplier1 = _mm512_set1_epi64(kPhiloxMultiplier1);
+    auto key0 = static_cast<std::uint32_t>(request.seed);
+    auto key1 = static_cast<std::uint32_t>(request.seed >> 32);
+    constexpr int kXor3 = 0x96;
     for (int round = 0; round < kPhiloxRounds; ++round) {
-        __m512i low0;
-        __m512i low1;
-        const __m512i high0 = multiply(state.word[0], multiplier0, low0);
-        const __m512i high1 = multiply(state.word[2], multiplier1, low1);
-        constexpr int kXor3 = 0x96;
-        state = {{_mm512_ternarylogic_epi32(high1, state.word[1], _mm512_set1_epi32(static_cast<int>(key0)),
-                                            kXor3),
-                  low1,
-                  _mm512_ternarylogic_epi32(high0, state.word[3], _mm512_set1_epi32(static_cast<int>(key1)),
-                                            kXor3),
-                  low0}};
+        const __m512i keys0 = _mm512_set1_epi64(key0);
+        const __m512i keys1 = _mm512_set1_epi64(key1);
+        for (std::size_t part = 0; part < 4; ++part) {
+            const __m512i product0 = _mm512_mul_epu32(state.word[0][part], multiplier0);
+            const __m512i product1 = _mm512_mul_epu32(state.word[2][part], multiplier1);
+            state.word[0][part] =
+                _mm512_ternarylogic_epi64(_mm512_srli_epi64(product1, 32), state.word[1][part], keys0, kXor3);
+            state.word[1][part] = product1;
+            state.word[2][part] =
+                _mm512_ternarylogic_epi64(_mm512_srli_epi64(product0, 32), state.word[3][part], keys1, kXor3);
+            state.word[3][part] = product0;
+        }
         key0 += kPhiloxWeyl0;
         key1 += kPhiloxWeyl1;
     }
-    return state;
 }
 
-SHAC_AVX512 inline Words philox_at(const DrawRequest& request, std::size_t row) {
-    const __m512i first_low = _mm512_set1_epi32(static_cast<int>(static_cast<std::uint32_t>(request.first)));
-    const __m512i first_high =
-        _mm512_set1_epi32(static_cast<int>(static_cast<std::uint32_t>(request.first >> 32)));
-    const __m512i offsets =
-        _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(request.offsets + row)));
-    const __m512i low = _mm512_add_epi32(first_low, offsets);
-    const __mmask16 carry = _mm512_cmplt_epu32_mask(low, first_low);
-    const __m512i high = _mm512_mask_add_epi32(first_high, carry, first_high, _mm512_set1_epi32(1));
-    return philox(low, high, request.group, request.seed);
+/// The halves of 32 words that stand at 16-bit places 4 i + k; `places` holds them for 16 rows.
+SHAC_AVX512 inline __m512i halves(const __m512i (&word)[4], __m512i places) {
+    const __m512i first = _mm512_permutex2var_epi16(word[0], places, word[1]);
+    const __m512i second = _mm512_permutex2var_epi16(word[2], places, word[3]);
+    return _mm512_inserti64x4(first, _mm512_castsi512_si256(second), 1);
 }
 
 SHAC_AVX512 void draw(const DrawRequest& request, const std::array<std::uint16_t*, 8>& columns) {
-    alignas(64) std::uint16_t lower_halves[32];
-    for (std::uint16_t i = 0; i < 32; ++i) {
-        lower_halves[i] = static_cast<std::uint16_t>(2 * i);
+    alignas(64) std::uint16_t lower_halves[32] = {};
+    for (std::uint16_t i = 0; i < 16; ++i) {
+        lower_halves[i] = static_cast<std::uint16_t>(4 * i);
     }
     const __m512i even = load(lower_halves);
     const __m512i odd = _mm512_add_epi16(even, _mm512_set1_epi16(1));
+    Words words;
     for (std::size_t row = 0; row < request.rows; row += 32) {
-        const Words first = philox_at(request, row);
-        const Words second = philox_at(request, row + 16);
+        philox_at(request, row, words);
         for (std::size_t pair = 0; pair < 4; ++pair) {
             if (columns[2 * pair] != nullptr) {
-                store(columns[2 * pair] + row,
-                      _mm512_permutex2var_epi16(first.word[pair], even, second.word[pair]));
+                store(columns[2 * pair] + row, halves(words.word[pair], even));
             }
             if (columns[2 * pair + 1] != nullptr) {
-                store(columns[2 * pair + 1] + row,
-                      _mm512_permutex2var_epi16(first.word[pair], odd, second.word[pair]));
+                store(columns[2 * pair + 1] + row, halves(words.word[pair], odd));
             }
         }
     }
