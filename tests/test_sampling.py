@@ -377,3 +377,17 @@ def test_a_cascade_of_eighteen_stages_in_sixty_columns_compiles_to_a_few_megabyt
     models = [cascades.train_stage(part, (np.abs(part - 0.4) * weights).sum(axis=1)) for part in np.split(X, 18)]
     stages = shac.Cascade(models, space).compiled_stages
     assert sum(stage.num_bytes for stage in stages) < 20e6
+
+
+def test_a_cap_on_tables_is_respected_and_changes_no_sample(models: list[xgboost.XGBClassifier]) -> None:
+    space = cascades.unit_space(3)
+    free, capped = shac.Cascade(models, space), shac.Cascade(models, space, max_table_bytes=0)
+    assert np.array_equal(free.sample(100, seed=2, method="plain")[0], capped.sample(100, seed=2, method="plain")[0])
+    wide = cascades.train_cascade(cascades.bowl, 2, 1, 1000)
+    size_of = [
+        shac.Cascade(wide, cascades.unit_space(2), max_table_bytes=limit).compiled_stages[0].num_bytes
+        for limit in (0, core.MAX_TABLE_BYTES)
+    ]
+    assert size_of[0] != size_of[1]
+    with pytest.raises(ValueError, match="max_table_bytes: expected an integer from 0"):
+        shac.Cascade(models, space, max_table_bytes=-1)

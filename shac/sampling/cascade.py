@@ -52,6 +52,9 @@ class Cascade:
         used.
     space : HyperParameterList
         The search space; each of its columns is a feature of the models.
+    max_table_bytes : int, optional
+        Largest lookup table that a stage may be compiled to, in bytes; smaller ones save memory and cost time. Does
+        not change what is accepted.
 
     Raises
     ------
@@ -76,8 +79,11 @@ class Cascade:
     ((1000, 2), True, False)
     """
 
-    def __init__(self, models: Sequence[Model], space: HyperParameterList) -> None:
+    def __init__(
+        self, models: Sequence[Model], space: HyperParameterList, *, max_table_bytes: int = core.MAX_TABLE_BYTES
+    ) -> None:
         self._space = space
+        self._max_table_bytes = _integer("max_table_bytes", max_table_bytes, 0, core.MAX_TABLE_BYTES)
         self._forests: tuple[core.Forest, ...] = ()
         self._bins: dict[int, ThresholdBins] = {}
         self._stages: tuple[core.Stage, ...] = ()
@@ -473,6 +479,7 @@ class Cascade:
     def _with_stages(self, forests: tuple[core.Forest, ...]) -> Self:
         other = object.__new__(type(self))
         other._space = self._space
+        other._max_table_bytes = self._max_table_bytes
         other._bins = self._bins
         other._stages = self._stages[: len(forests)]
         other._sampler = None
@@ -495,7 +502,7 @@ class Cascade:
     def compiled_stages(self) -> tuple[core.Stage, ...]:
         """The stages compiled for the space; compiled when first asked for, and shared by longer cascades."""
         missing = self._forests[len(self._stages) :]
-        self._stages += tuple(core.Stage(forest, self._columns_of(forest)) for forest in missing)
+        self._stages += tuple(core.Stage(forest, self._columns_of(forest), self._max_table_bytes) for forest in missing)
         return self._stages
 
     def _plain_sampler(self) -> core.PlainSampler:
