@@ -29,12 +29,21 @@ LAYERS = {
     "training": set(),
     "sampling": {"errors", "export", "_core"},
     "storage": {"errors", "files", "dataset", "space", "export"},
-    "engine": {"errors", "sampling", "training", "evaluation", "dataset", "storage", "callbacks", "space"},
+    "progress": {"callbacks", "sampling"},
+    "engine": {"errors", "sampling", "training", "evaluation", "dataset", "storage", "callbacks", "space", "progress"},
+    "insight": {"errors", "sampling", "dataset", "storage", "space", "parameters"},
+    "plots": {"insight", "dataset"},
+    "report": {"errors", "insight", "files"},
+    "integrations": {"engine", "errors", "dataset", "storage", "space", "parameters", "files", "sampling", "training"},
     "demo": {"engine", "callbacks", "space", "parameters", "evaluation"},
-    "cli": {"", "demo", "errors"},
+    "bench": {"sampling", "space", "parameters"},
+    "cli": {"", "demo", "errors", "insight", "report", "integrations", "bench", "progress", "sampling"},
     "__main__": {"cli"},
 }
-HEAVY = {"torch", "matplotlib", "plotly", "dask", "ray", "optuna", "xgboost", "sklearn", "scipy", "joblib", "loky"}
+HEAVY = {
+    *("torch", "matplotlib", "plotly", "dask", "ray", "optuna", "xgboost", "sklearn", "scipy", "joblib", "loky"),
+    *("pandas", "rich", "IPython"),
+}
 
 
 def modules() -> list[str]:

@@ -68,8 +68,11 @@ class EvaluatedSamples:
         drawn = time.perf_counter()
         callbacks.on_evaluation_begin(settings)
         outcomes = self._pool.evaluate(
-            EvaluationTask(index, setting, derive_seed(engine.seed, index))
-            for index, setting in enumerate(settings, start=first)
+            (
+                EvaluationTask(index, setting, derive_seed(engine.seed, index))
+                for index, setting in enumerate(settings, start=first)
+            ),
+            callbacks.on_outcome,
         )
         scores = [outcome.score for outcome in outcomes]
         callbacks.on_evaluation_ended(scores)
