@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["Marginals", "stage_marginals"]
 
 
+_LEAST_SHARE = 0.05
+_FEWEST_SAMPLES = 40  # a handful would show single samples where a range is asked for
+
+
 @dataclass(frozen=True, slots=True)
 class Marginals:
     """How the accepted mass of one column is spread after each stage.
@@ -25,11 +29,16 @@ class Marginals:
     scale : ColumnScale
         Its bins.
     masses : ndarray of float64, shape (num_stages + 1, num_bins)
-        Share of the accepted mass in each bin; a row adds up to 1, or is NaN where the region could not be sampled.
+        Share of the accepted mass in each bin; a row adds up to 1, or is NaN where too few samples were found.
     """
 
     scale: ColumnScale
     masses: NDArray[np.float64]
+
+    @property
+    def num_known(self) -> int:
+        """Stages up to the last one whose region is known."""
+        return int(np.flatnonzero(np.isfinite(self.masses[:, 0]))[-1])
 
     @property
     def densities(self) -> NDArray[np.float64]:
@@ -44,6 +53,16 @@ class Marginals:
         tail = (1 - mass) / 2
         low, high = np.interp([tail, 1 - tail], cumulated, self.scale.edges)
         return float(low), float(high)
+
+    def survivors(self) -> str:
+        """Write what survives the stages that are known: the likeliest values, or the range of the middle 90 %."""
+        masses = self.masses[self.num_known]
+        if self.scale.has_atoms:
+            labels = self.scale.bin_labels()
+            likely = [labels[i] for i in np.argsort(-masses, kind="stable") if masses[i] >= _LEAST_SHARE]
+            return ", ".join(likely[:4]) + (", ..." if len(likely) > 4 else "")
+        low, high = self.interval(self.num_known)
+        return f"{self.scale.text_at(low)} to {self.scale.text_at(high)}"
 
 
 def stage_marginals(view: SearchView) -> list[Marginals]:
@@ -67,5 +86,6 @@ def stage_marginals(view: SearchView) -> list[Marginals]:
 
 
 def _histogram(scale: ColumnScale, encoded: NDArray[np.float32]) -> NDArray[np.float64]:
-    counts = np.bincount(scale.bins(encoded), minlength=scale.num_bins).astype(np.float64)
-    return counts / counts.sum() if counts.sum() else np.full(scale.num_bins, np.nan)
+    if len(encoded) < _FEWEST_SAMPLES:
+        return np.full(scale.num_bins, np.nan)
+    return np.bincount(scale.bins(encoded), minlength=scale.num_bins) / len(encoded)

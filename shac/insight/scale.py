@@ -104,7 +104,10 @@ class ColumnScale:
         return self._column.decode(float(self._grid[place]))
 
     def text_at(self, position: float) -> str:
-        """Write the value at a position."""
+        """Write the value at a position; at the ends, the bounds where there are any."""
+        bound = {0.0: "min_value", 1.0: "max_value"}.get(position)
+        if bound is not None and hasattr(self._column, bound):
+            return value_text(getattr(self._column, bound))
         return value_text(self.value_at(position))
 
     def bin_labels(self) -> list[str]:
