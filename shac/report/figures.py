@@ -63,7 +63,8 @@ def _layout(height: int, **more: Any) -> dict[str, Any]:
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "hoverlabel": {"bgcolor": "white", "bordercolor": FAINT, "font": {"color": INK}},
-        "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
+        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#b6bec9", "activecolor": ACCENT, "orientation": "h"},
         **more,
         "xaxis": {**axis, **more.get("xaxis", {})},
         "yaxis": {**axis, **more.get("yaxis", {})},
@@ -285,7 +286,7 @@ def _parallel(view: SearchView) -> Figure:
         annotations=annotations,
         shapes=posts,
         margin={"l": 24, "r": 24, "t": 24, "b": 48},
-        legend={"title": {"text": "score"}, "traceorder": "reversed", "x": 1.01, "y": 1},
+        legend={"title": {"text": "score"}, "traceorder": "reversed", "x": 1.01, "y": 0.5, "yanchor": "middle"},
     )  # fmt: skip
     return {"data": traces, "layout": layout}
 
