@@ -600,6 +600,10 @@ class SHAC:
             warnings.warn(f"{name}: {self.num_workers} workers share {cores} cores", stacklevel=3)
         return min(self.num_workers, cores)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the compiled cascade, which is made again when it is needed."""
+        return {**self.__dict__, "_cascade": None, "_compiled": [], "_shown": None}
+
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}({len(self.dataset)} of {self.total_budget} evaluations, "

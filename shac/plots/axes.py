@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from shac.insight.colours import FAINT, INK, MUTED
 
@@ -37,11 +37,10 @@ def new_axes(ax: Axes | None, width: float = 8.0, height: float = 4.5) -> Axes:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError("pictures need matplotlib: pip install 'shac[plot]'") from error
-    _, made = plt.subplots(figsize=(width, height), layout="constrained")
-    return made
+    return plt.figure(figsize=(width, height), layout="constrained").subplots()
 
 
-def style_axes(ax: Axes, *, title: str, x: str = "", y: str = "", grid: str | None = "y") -> None:
+def style_axes(ax: Axes, *, title: str, x: str = "", y: str = "", grid: Literal["x", "y", "both"] | None = "y") -> None:
     """Give axes their title and labels, and take away what only frames them.
 
     Parameters

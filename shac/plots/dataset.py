@@ -81,7 +81,7 @@ def plot_dataset(
     style_axes(ax, title=title or "", x="evaluation", y=eval_label or "")
     ax.legend(frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)
     if to_file is not None:
-        figure = ax.get_figure()
+        figure = ax.get_figure(root=True)
         assert figure is not None
         figure.savefig(to_file, dpi=150)
     return ax

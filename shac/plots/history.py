@@ -52,7 +52,7 @@ def plot_history(search: Any, *, ax: Axes | None = None, eval_label: str = "scor
     finite = np.isfinite(view.scores)
     ax.plot(numbers[finite], view.scores[finite], ".", color=ACCENT, alpha=0.55, markersize=7, label="evaluation")
     for entry in rounds:
-        label = "median of the round" if entry is rounds[0] else None
+        label = "median of the round" if entry is rounds[0] else ""
         ax.hlines(entry.median, entry.begin - 0.4, entry.end - 0.6, color=INK, linewidth=2, label=label)
     best = best_so_far(view.scores, view.objective)
     ax.step(numbers, best, where="post", color=SECOND, linewidth=2, label="best so far")

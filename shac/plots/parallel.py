@@ -61,12 +61,12 @@ def plot_parallel(search: Any, *, max_lines: int = 500, ax: Axes | None = None) 
     ax.add_collection(
         LineCollection(lines, colors=colours(ranks[::-1]), alpha=0.75, linewidths=0.6 + 1.8 * ranks[::-1] ** 4)
     )
-    for place, scale in zip(places, view.scales, strict=True):
+    for place, scale in enumerate(view.scales):
         ax.axvline(place, color=MUTED, linewidth=0.8, zorder=3)
         if scale.has_atoms and scale.num_bins <= 8:
-            marks = zip((scale.edges[:-1] + scale.edges[1:]) / 2, scale.bin_labels(), strict=True)
+            marks = list(zip((scale.edges[:-1] + scale.edges[1:]) / 2, scale.bin_labels(), strict=True))
         else:
-            marks = ((p, scale.text_at(p)) for p in (0.0, 0.25, 0.5, 0.75, 1.0))
+            marks = [(p, scale.text_at(p)) for p in (0.0, 0.25, 0.5, 0.75, 1.0)]
         for position, text in marks:
             ax.annotate(
                 text,
