@@ -363,12 +363,12 @@ def test_damaged_parameters_are_named_with_their_file(text: str) -> None:
 def test_a_data_frame_has_values_of_their_types() -> None:
     pandas = pytest.importorskip("pandas")
     space = [
-        shac.UniformHP("x", 0.0, 1.0),
-        shac.IntegerHP("n", 1, 9),
-        shac.DiscreteHP("kind", [None, 3, "a", True]),
-        shac.MultiUniformHP("many", 0.0, 1.0, sample_count=2),
+        UniformHP("x", 0.0, 1.0),
+        IntegerHP("n", 1, 9),
+        DiscreteHP("kind", [None, 3, "a", True]),
+        MultiDiscreteHP("many", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], sample_count=2),
     ]
-    dataset = shac.Dataset(space)
+    dataset = Dataset(space)
     rows = [[0.5, 3, None, 0.1, 0.2], [0.25, 4, 3, 0.3, 0.4], [0.75, 5, True, 0.5, 0.6]]
     dataset.set_dataset(rows, [1.0, float("nan"), 3.0])
     frame = dataset.to_pandas()
@@ -378,4 +378,4 @@ def test_a_data_frame_has_values_of_their_types() -> None:
     assert pandas.api.types.is_integer_dtype(frame["n"])
     assert frame.drop(columns="scores").to_numpy().tolist() == rows
     assert frame["scores"].isna().tolist() == [False, True, False]
-    assert shac.Dataset(space).to_pandas().empty
+    assert Dataset(space).to_pandas().empty

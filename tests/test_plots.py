@@ -52,7 +52,9 @@ def test_pictures_draw_an_engine_or_its_folder_and_return_axes(plot: Any, search
     for source in (search, search.save_dir):
         axes = plot(source)
         assert isinstance(axes, mpl.axes.Axes)
-        axes.get_figure(root=True).savefig("picture.png")
+        figure = axes.get_figure(root=True)
+        assert figure is not None
+        figure.savefig("picture.png")
         assert Path("picture.png").stat().st_size > 5000
 
 

@@ -37,7 +37,8 @@ def new_axes(ax: Axes | None, width: float = 8.0, height: float = 4.5) -> Axes:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError("pictures need matplotlib: pip install 'shac[plot]'") from error
-    return plt.figure(figsize=(width, height), layout="constrained").subplots()
+    made: Axes = plt.figure(figsize=(width, height), layout="constrained").subplots()
+    return made
 
 
 def style_axes(ax: Axes, *, title: str, x: str = "", y: str = "", grid: Literal["x", "y", "both"] | None = "y") -> None:
