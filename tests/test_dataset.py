@@ -369,7 +369,7 @@ def test_a_data_frame_has_values_of_their_types() -> None:
         MultiDiscreteHP("many", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], sample_count=2),
     ]
     dataset = Dataset(space)
-    rows = [[0.5, 3, None, 0.1, 0.2], [0.25, 4, 3, 0.3, 0.4], [0.75, 5, True, 0.5, 0.6]]
+    rows: list[list[Any]] = [[0.5, 3, None, 0.1, 0.2], [0.25, 4, 3, 0.3, 0.4], [0.75, 5, True, 0.5, 0.6]]
     dataset.set_dataset(rows, [1.0, float("nan"), 3.0])
     frame = dataset.to_pandas()
     assert frame.columns.tolist() == ["x", "n", "kind", "many_1", "many_2", "scores"]
