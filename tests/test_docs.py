@@ -40,7 +40,17 @@ def test_every_code_block_runs(page: str) -> None:
 
 def test_the_guide_builds_strictly() -> None:
     pytest.importorskip("material")
-    command: list[str | Path] = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-f", ROOT / "mkdocs.yml", "-d"]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--quiet",
+        "-f",
+        ROOT / "mkdocs.yml",
+        "-d",
+    ]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"}
     finished = subprocess.run(
         [*command, Path("site").absolute()], capture_output=True, text=True, check=False, env=environment
