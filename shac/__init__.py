@@ -49,6 +49,9 @@ _NAMES_BY_MODULE = {
         "get_parameter",
         "set_custom_parameter_class",
     ),
+    "plots": ("plot_dataset", "plot_history", "plot_importance", "plot_parallel", "plot_region", "plot_volume"),
+    "progress": ("SearchProgress",),
+    "report": ("write_report",),
     "sampling": ("Cascade", "SampleReport"),
     "space": ("HyperParameterList", "flatten_parameters"),
 }

@@ -112,6 +112,30 @@ from shac.parameters import (
 from shac.parameters import (
     set_custom_parameter_class as set_custom_parameter_class,
 )
+from shac.plots import (
+    plot_dataset as plot_dataset,
+)
+from shac.plots import (
+    plot_history as plot_history,
+)
+from shac.plots import (
+    plot_importance as plot_importance,
+)
+from shac.plots import (
+    plot_parallel as plot_parallel,
+)
+from shac.plots import (
+    plot_region as plot_region,
+)
+from shac.plots import (
+    plot_volume as plot_volume,
+)
+from shac.progress import (
+    SearchProgress as SearchProgress,
+)
+from shac.report import (
+    write_report as write_report,
+)
 from shac.sampling import (
     Cascade as Cascade,
 )

@@ -116,6 +116,17 @@ class Callback:
             ``failures``: a mapping for each evaluation that failed, as `History.failures` keeps them.
         """
 
+    def on_outcome(self, outcome: Any, logs: Logs | None = None) -> None:
+        """Announce one evaluation of a batch that has ended, as soon as it has.
+
+        Parameters
+        ----------
+        outcome : EvaluationOutcome
+            Its index, parameters, score and, where it failed, the reason.
+        logs : dict, optional
+            Quantities of this moment.
+        """
+
     def on_dataset_changed(self, dataset: Any, logs: Logs | None = None) -> None:
         """Announce evaluated settings that the dataset has gained.
 
@@ -260,6 +271,9 @@ class CallbackList(Callback):
 
     def on_evaluation_ended(self, evaluations: Sequence[float], logs: Logs | None = None) -> None:
         self._tell("on_evaluation_ended", evaluations, logs=logs)
+
+    def on_outcome(self, outcome: Any, logs: Logs | None = None) -> None:
+        self._tell("on_outcome", outcome, logs=logs)
 
     def on_dataset_changed(self, dataset: Any, logs: Logs | None = None) -> None:
         self._tell("on_dataset_changed", dataset, logs=logs)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import os
     from collections import OrderedDict
 
+    import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
     from shac.parameters import AbstractHyperParameter
@@ -193,6 +194,33 @@ class Dataset:
     def get_dataset(self) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """Return the settings, object array of shape (n, num_columns), and the scores, float64 of shape (n,)."""
         return _object_array(self.X, self._space.num_columns), np.array(self.Y, dtype=np.float64)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a data frame: a column for each of the space, with values as they are, and ``scores``.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        ValueError
+            If no space is set.
+
+        Examples
+        --------
+        >>> from shac import UniformHP
+        >>> dataset = Dataset([UniformHP("x", 0.0, 1.0)])
+        >>> dataset.add_sample([0.5], 2.0)
+        >>> dataset.to_pandas().to_dict("records")
+        [{'x': 0.5, 'scores': 2.0}]
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError("data frames need pandas: pip install 'shac[pandas]'") from error
+        names = self._space.get_parameter_names()
+        columns = {name: [row[c] for row in self.X] for c, name in enumerate(names)}
+        frame = pd.DataFrame({name: pd.Series(values, dtype=_dtype(values)) for name, values in columns.items()})
+        return frame.assign(scores=np.array(self.Y, dtype=np.float64))
 
     def set_dataset(self, X: Iterable[Sequence[Any]], Y: Iterable[float]) -> None:
         """Replace all settings and scores.
@@ -427,6 +455,12 @@ def _read(from_text: Callable[[str], Any], to_text: Callable[[Any], str], field:
     if written != field:
         raise DamagedFileError(f"{place}: expected {written!r}, which stands for {value!r}, got {field!r}")
     return value
+
+
+def _dtype(values: Sequence[Any]) -> Any:
+    """Numbers and bools as such where all are of one kind; everything else stays the Python object that it is."""
+    kinds = {type(value) for value in values}
+    return kinds.pop() if len(kinds) == 1 and kinds <= {bool, int, float} else object
 
 
 def _object_array(rows: Sequence[Sequence[Any]], width: int) -> NDArray[Any]:

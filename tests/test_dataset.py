@@ -358,3 +358,24 @@ def test_damaged_parameters_are_named_with_their_file(text: str) -> None:
     Path("shac_run/parameters.json").write_text(text)
     with pytest.raises(DamagedFileError, match=r"shac_run.parameters\.json"):
         Dataset.load_from_directory()
+
+
+def test_a_data_frame_has_values_of_their_types() -> None:
+    pandas = pytest.importorskip("pandas")
+    space = [
+        UniformHP("x", 0.0, 1.0),
+        IntegerHP("n", 1, 9),
+        DiscreteHP("kind", [None, 3, "a", True]),
+        MultiDiscreteHP("many", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], sample_count=2),
+    ]
+    dataset = Dataset(space)
+    rows: list[list[Any]] = [[0.5, 3, None, 0.1, 0.2], [0.25, 4, 3, 0.3, 0.4], [0.75, 5, True, 0.5, 0.6]]
+    dataset.set_dataset(rows, [1.0, float("nan"), 3.0])
+    frame = dataset.to_pandas()
+    assert frame.columns.tolist() == ["x", "n", "kind", "many_1", "many_2", "scores"]
+    assert frame["kind"].tolist() == [None, 3, True]
+    assert [type(value) for value in frame["kind"]] == [type(None), int, bool]
+    assert pandas.api.types.is_integer_dtype(frame["n"])
+    assert frame.drop(columns="scores").to_numpy().tolist() == rows
+    assert frame["scores"].isna().tolist() == [False, True, False]
+    assert Dataset(space).to_pandas().empty

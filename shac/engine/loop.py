@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shac.callbacks import CallbackList
     from shac.engine.shac import SHAC
 
-__all__ = ["Batch", "BatchSource", "run_rounds"]
+__all__ = ["Batch", "BatchSource", "complete_round", "run_rounds"]
 
 _logger = logging.getLogger("shac")
 
@@ -73,19 +73,43 @@ def run_rounds(
             callbacks.on_epoch_begin(round_index + 1)
             size = min(engine.num_workers, engine.total_budget - len(engine.dataset))
             batch = source.next_batch(round_index, size, callbacks)
-            for row, score in zip(batch.rows, batch.scores, strict=True):
-                engine.dataset.add_sample(row, score)
-            callbacks.on_dataset_changed(engine.dataset)
-            started = time.perf_counter()
-            failed_training = _train_when_due(engine, skip_cv_checks=skip_cv_checks)
-            seconds = {**batch.seconds, "training": time.perf_counter() - started}
-            engine.save_data()
-            callbacks.on_epoch_end(round_index + 1, _logs(engine, batch, seconds))
+            failed_training = complete_round(engine, batch, skip_cv_checks=skip_cv_checks, callbacks=callbacks)
             if early_stop and failed_training:
                 _logger.info("early_stop: round %d gave no classifier; the search is saved", round_index + 1)
                 return
     finally:
         callbacks.on_train_end()
+
+
+def complete_round(engine: SHAC, batch: Batch, *, skip_cv_checks: bool, callbacks: CallbackList) -> bool:
+    """Take in a round's batch, train when it is time, and save.
+
+    Parameters
+    ----------
+    engine : SHAC
+        Its dataset, classifiers and progress grow.
+    batch : Batch
+        The round's settings and scores.
+    skip_cv_checks : bool
+        As of `SHAC.fit`.
+    callbacks : CallbackList
+        Told of the new points and of the end of the round.
+
+    Returns
+    -------
+    bool
+        Whether a classifier was due and none came of it.
+    """
+    round_index = len(engine.dataset) // engine.num_workers
+    for row, score in zip(batch.rows, batch.scores, strict=True):
+        engine.dataset.add_sample(row, score)
+    callbacks.on_dataset_changed(engine.dataset)
+    started = time.perf_counter()
+    failed_training = _train_when_due(engine, skip_cv_checks=skip_cv_checks)
+    seconds = {**batch.seconds, "training": time.perf_counter() - started}
+    engine.save_data()
+    callbacks.on_epoch_end(round_index + 1, _logs(engine, batch, seconds))
+    return failed_training
 
 
 def _train_when_due(engine: SHAC, *, skip_cv_checks: bool) -> bool:

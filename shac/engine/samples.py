@@ -79,7 +79,7 @@ class EvaluatedSamples:
         settings = [engine.dataset.prepare_parameter(row) for row in plan.rows]
         drawn = time.perf_counter()
         callbacks.on_evaluation_begin(settings)
-        self._evaluate(first, plan, settings)
+        self._evaluate(first, plan, settings, callbacks)
         entries = [plan.entries[index] for index in range(first, first + len(settings))]
         scores = [math.nan if entry.score is None else entry.score for entry in entries]
         failures = [asdict(entry) for entry in entries if entry.score is None]
@@ -137,7 +137,7 @@ class EvaluatedSamples:
         texts = [[column.to_text(value) for column, value in zip(columns, row, strict=True)] for row in rows]
         self._journal.begin_batch(first, texts, seeds)
 
-    def _evaluate(self, first: int, plan: _Plan, settings: list[Any]) -> None:
+    def _evaluate(self, first: int, plan: _Plan, settings: list[Any], callbacks: CallbackList) -> None:
         self.num_recorded = len(plan.entries)
 
         def entry_of(outcome: EvaluationOutcome) -> JournalEntry:
@@ -148,6 +148,7 @@ class EvaluatedSamples:
             self._journal.record(entry)
             plan.entries[outcome.index] = entry
             self.num_recorded += 1
+            callbacks.on_outcome(outcome)
 
         self._pool.evaluate(
             [

@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING, Any, Self
 from shac.callbacks import CallbackList
 from shac.dataset import Dataset, check_objective
 from shac.engine.arguments import checked_count, checked_seconds, checked_seed
+from shac.engine.ask_tell import AskTell
 from shac.engine.fitting import evaluate_rounds
 from shac.engine.folder import FolderOwnership
 from shac.engine.loop import run_rounds
 from shac.engine.saving import Progress, read_engine, write_engine
 from shac.engine.tables import EvaluatedTable, read_table
 from shac.evaluation import derive_seed
+from shac.progress import SearchProgress, progress_is_wanted, sampling_progress
 from shac.sampling import Cascade, draw_all, draw_relaxing
 from shac.storage import check_save_folder, holds_search, manifest_digest
 
 if TYPE_CHECKING:
     import os
     from collections import OrderedDict
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import xgboost
 
@@ -51,7 +53,8 @@ class SHAC:
     ----------
     evaluation_function : callable
         ``evaluation_function(worker_id: int, parameters: OrderedDict) -> float``. Runs in worker processes. An
-        exception or a result that is not finite is a failed evaluation: it counts as worse than the median.
+        exception or a result that is not finite is a failed evaluation: it counts as worse than the median. None
+        where settings are asked for and their scores told.
     hyperparameter_list : list of parameters, HyperParameterList or None
         The search space; None if it comes from disk with `restore_data`.
     total_budget : int
@@ -121,7 +124,7 @@ class SHAC:
 
     def __init__(
         self,
-        evaluation_function: EvaluationFunction,
+        evaluation_function: EvaluationFunction | None,
         hyperparameter_list: HyperParameterList | Iterable[AbstractHyperParameter] | None,
         total_budget: int,
         num_batches: int,
@@ -133,8 +136,8 @@ class SHAC:
         evaluation_timeout: float | None = None,
         max_retries: int = 0,
     ) -> None:
-        if not callable(evaluation_function):
-            raise ValueError(f"evaluation_function: expected a callable, got {evaluation_function!r}")
+        if evaluation_function is not None and not callable(evaluation_function):
+            raise ValueError(f"evaluation_function: expected a callable or None, got {evaluation_function!r}")
         check_objective(objective)
         self.evaluation_function = evaluation_function
         self.total_budget = checked_count("total_budget", total_budget)
@@ -169,6 +172,8 @@ class SHAC:
         self._cascade: Cascade | None = None
         self._compiled: list[xgboost.XGBClassifier] = []
         self.ownership = FolderOwnership()
+        self._ask_tell = AskTell(self)
+        self._shown: SearchProgress | None = None
 
     @property
     def parameters(self) -> HyperParameterList | None:
@@ -265,6 +270,7 @@ class SHAC:
         relax_checks: bool = False,
         *,
         callbacks: Iterable[Callback] | None = None,
+        progress: bool | None = None,
     ) -> History:
         """Run the search, or what is left of it; a finished one returns at once.
 
@@ -281,6 +287,9 @@ class SHAC:
             Whether samples may fail one more classifier whenever 2**k candidates in a row (k classifiers) give none.
         callbacks : iterable of Callback, optional
             Told of every step.
+        progress : bool, optional
+            Whether to show progress on standard error. By default the environment variable ``SHAC_PROGRESS`` (0 or 1)
+            decides, and without it whether standard error is a terminal, or this is a notebook.
 
         Returns
         -------
@@ -299,23 +308,27 @@ class SHAC:
             After Ctrl-C: workers are gone, what has ended is saved, and the message says how to go on. After SIGTERM
             the process ends in the same way, with exit code 143.
         ValueError
-            If the engine has no search space.
+            If the engine has no search space or no `evaluation_function`, or a round of `ask` and `tell` is under way.
         TypeError
             If `evaluation_function` cannot be sent to worker processes.
         """
         space = self._check_ready()
+        self._ask_tell.check_idle()
+        if self.evaluation_function is None:
+            raise ValueError("evaluation_function: expected a callable to fit with, got None")
         callback_list = CallbackList(callbacks)
         if len(self.dataset) >= self.total_budget:
             _logger.info("the search is finished: all %d evaluations are there", self.total_budget)
             return callback_list.history
-        evaluate_rounds(
-            self,
-            space,
-            skip_cv_checks=skip_cv_checks,
-            early_stop=early_stop,
-            relax_checks=relax_checks,
-            callbacks=callback_list,
-        )
+        with self._showing(callback_list, progress):
+            evaluate_rounds(
+                self,
+                space,
+                skip_cv_checks=skip_cv_checks,
+                early_stop=early_stop,
+                relax_checks=relax_checks,
+                callbacks=callback_list,
+            )
         return callback_list.history
 
     def fit_dataset(
@@ -326,6 +339,7 @@ class SHAC:
         *,
         presort: bool = True,
         callbacks: Iterable[Callback] | None = None,
+        progress: bool | None = None,
     ) -> History:
         """Train the classifiers on evaluations that come from elsewhere.
 
@@ -334,7 +348,7 @@ class SHAC:
         dataset_path : path-like
             A CSV file with the space's columns and ``scores``, or a folder with such a ``dataset.csv``. It needs at
             least `total_budget` rows.
-        skip_cv_checks, early_stop, callbacks
+        skip_cv_checks, early_stop, callbacks, progress
             As of `fit`.
         presort : bool
             Whether to order the rows from the worst to the best, so that each batch is better than the one before.
@@ -355,11 +369,12 @@ class SHAC:
             If the table has too few rows, or the engine no search space.
         """
         space = self._check_ready()
+        self._ask_tell.check_idle()
         rows, scores = read_table(
             Path(dataset_path), space, num_rows=self.total_budget, presort=presort, objective=self.objective
         )
         callback_list = CallbackList(callbacks)
-        with self.ownership.owned(self.save_dir):
+        with self.ownership.owned(self.save_dir), self._showing(callback_list, progress):
             run_rounds(
                 self,
                 EvaluatedTable(rows, scores, self.num_workers),
@@ -379,6 +394,7 @@ class SHAC:
         max_classifiers: int | None = None,
         num_samples: int | None = None,
         seed: int | None = None,
+        progress: bool | None = None,
     ) -> list[OrderedDict[str, Any]]:
         """Draw settings that pass the classifiers; from the prior when none is trained.
 
@@ -396,6 +412,8 @@ class SHAC:
             Exactly so many settings, instead of batches.
         seed : int, optional
             In [0, 2**64). By default each call goes on in the engine's own stream.
+        progress : bool, optional
+            As of `fit`; shown only when it takes long.
 
         Returns
         -------
@@ -431,17 +449,94 @@ class SHAC:
         if seed is None:
             seed = derive_seed(self._seed, self._num_predictions, purpose="predict")
             self._num_predictions += 1
-        rows = self.draw_rows(
-            count, seed=checked_seed(seed), threads=threads, relax_checks=relax_checks, num_stages=num_stages
-        )
+        draw = draw_relaxing if relax_checks else draw_all
+        with sampling_progress(self.cascade.prefix(num_stages), count, progress) as cascade:
+            rows = draw(cascade, count, seed=checked_seed(seed), threads=threads)
         return [space.to_parameters(row) for row in rows]
 
-    def draw_rows(
-        self, n: int, *, seed: int, threads: int, relax_checks: bool, num_stages: int | None = None
-    ) -> list[list[Any]]:
-        """Draw flat rows from the first `num_stages` classifiers, all by default; see `predict`."""
-        cascade = self.cascade.prefix(len(self.classifiers) if num_stages is None else num_stages)
+    def ask(self, n: int = 1, *, relax_checks: bool = False) -> list[OrderedDict[str, Any]]:
+        """Give settings to evaluate outside of the engine; their scores come back through `tell`.
+
+        The settings are those that `fit` would evaluate: when all of a round are told, in whatever order, the search
+        stands where `fit` would stand. Asked for more than are left of a round, it goes on in the round's stream, so
+        that nobody waits for the slowest evaluation.
+
+        Parameters
+        ----------
+        n : int
+            Settings wanted.
+        relax_checks : bool
+            As of `fit`.
+
+        Returns
+        -------
+        list of OrderedDict
+            Fewer than `n` where the budget ends; empty when all of it is told or handed out.
+
+        Raises
+        ------
+        SaveFolderError
+            If `save_dir` holds another search.
+        ValueError
+            If `n` is below 1, or the engine has no search space.
+
+        Examples
+        --------
+        >>> import shac, tempfile
+        >>> space = [shac.UniformHP("x", 0.0, 1.0)]
+        >>> engine = shac.SHAC(None, space, total_budget=40, num_batches=4, save_dir=tempfile.mkdtemp(), seed=1)
+        >>> while settings := engine.ask(5):
+        ...     for setting in settings:
+        ...         engine.tell(setting, score=setting["x"])
+        >>> len(engine.dataset), len(engine.classifiers) > 0
+        (40, True)
+        """
+        self._check_ready()
+        return self._ask_tell.ask(checked_count("n", n), relax_checks=relax_checks)
+
+    def tell(
+        self, parameters: Mapping[str, Any] | Sequence[Any], score: float, *, skip_cv_checks: bool = False
+    ) -> None:
+        """Take the score of a setting that `ask` gave; the last one of a round trains the classifier and saves.
+
+        Parameters
+        ----------
+        parameters : mapping or sequence
+            The setting, in any order of tellings. After a restart, settings of the round that was under way are
+            known as well.
+        score : float
+            Its score; NaN for a failed evaluation.
+        skip_cv_checks : bool
+            As of `fit`.
+
+        Raises
+        ------
+        EvaluationError
+            If this was the last evaluation of a round and all of them failed; the round's settings can be asked for
+            again.
+        ValueError
+            If the setting is none that `ask` gave, or `score` is no number.
+        """
+        self._check_ready()
+        self._ask_tell.tell(parameters, score, skip_cv_checks=skip_cv_checks)
+
+    def draw_rows(self, n: int, *, seed: int, threads: int, relax_checks: bool) -> list[list[Any]]:
+        """Draw flat rows that pass all classifiers, and show it where the search's progress is shown."""
+        cascade = self.cascade if self._shown is None else self._shown.watch_sampling(self.cascade, n)
         return (draw_relaxing if relax_checks else draw_all)(cascade, n, seed=seed, threads=threads)
+
+    @contextmanager
+    def _showing(self, callbacks: CallbackList, progress: bool | None) -> Iterator[None]:
+        """Show the search's progress meanwhile, where it is wanted and no callback does it."""
+        shown = next((callback for callback in callbacks if isinstance(callback, SearchProgress)), None)
+        if shown is None and progress_is_wanted(progress):
+            shown = SearchProgress()
+            callbacks.append(shown)
+        self._shown = shown
+        try:
+            yield
+        finally:
+            self._shown = None
 
     @property
     def cascade(self) -> Cascade:
@@ -498,6 +593,7 @@ class SHAC:
         self._seed = self._seed if self._seed_is_given else restored.seed
         self._num_predictions = 0
         self.ownership.known = known
+        self._ask_tell = AskTell(self)
 
     def evaluator_settings(self) -> dict[str, Any]:
         """Arguments of the pool that a kind of engine adds."""
@@ -519,6 +615,10 @@ class SHAC:
         if self.num_workers > cores:
             warnings.warn(f"{name}: {self.num_workers} workers share {cores} cores", stacklevel=3)
         return min(self.num_workers, cores)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the compiled cascade, which is made again when it is needed."""
+        return {**self.__dict__, "_cascade": None, "_compiled": [], "_shown": None}
 
     def __repr__(self) -> str:
         return (

@@ -60,7 +60,7 @@ class TorchSHAC(SHAC):
 
     def __init__(
         self,
-        evaluation_function: EvaluationFunction,
+        evaluation_function: EvaluationFunction | None,
         hyperparameter_list: HyperParameterList | Iterable[AbstractHyperParameter] | None,
         total_budget: int,
         num_batches: int,

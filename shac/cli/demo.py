@@ -1,29 +1,23 @@
-"""The command line."""
+"""``shac demo``."""
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import click
 
-import shac
+from shac.cli.errors import needs
+from shac.errors import SaveFolderError
 
 if TYPE_CHECKING:
     from shac.demo import DemoResult
 
-__all__ = ["main"]
+__all__ = ["demo"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(shac.__version__, prog_name="shac")
-def main() -> None:
-    """Hyper-parameter search by Successive Halving and Classification."""
-
-
-@main.command()
+@click.command()
 @click.option("--total-budget", type=click.IntRange(min=1), default=200, show_default=True, help="Evaluations.")
 @click.option("--num-batches", type=click.IntRange(min=1), default=20, show_default=True, help="Rounds.")
 @click.option("--samples", type=click.IntRange(min=1), default=20, show_default=True, help="Settings to predict.")
@@ -40,8 +34,7 @@ def demo(total_budget: int, num_batches: int, samples: int, seed: int, save_dir:
 
     Progress goes to standard error, the result to standard output.
     """
-    if importlib.util.find_spec("torch") is None:
-        raise click.UsageError("the demo trains PyTorch models: pip install 'shac[torch]'")
+    needs("torch", "torch", "the demo trains PyTorch models")
     from shac.demo import run_demo
 
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -54,13 +47,13 @@ def demo(total_budget: int, num_batches: int, samples: int, seed: int, save_dir:
             seed=seed,
             write=lambda line: click.echo(line, err=True),
         )
-    except (shac.SaveFolderError, ValueError) as error:
-        hint = "; --save-dir names another folder" if isinstance(error, shac.SaveFolderError) else ""
+    except (SaveFolderError, ValueError) as error:
+        hint = "; --save-dir names another folder" if isinstance(error, SaveFolderError) else ""
         raise click.UsageError(f"{error}{hint}") from error
     except OSError as error:
         raise click.UsageError(f"--save-dir: {error}") from error
     click.echo(_table(result))
-    click.echo(f"\nThe search is in {save_dir}; its best setting:")
+    click.echo(f"\nThe search is in {save_dir} (shac show, shac report); its best setting:")
     for name, value in result.best_parameters.items():
         click.echo(f"  {name:14} {value:.6g}" if isinstance(value, float) else f"  {name:14} {value}")
 

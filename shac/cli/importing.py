@@ -1,0 +1,59 @@
+"""``shac import``."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from shac.cli.errors import explains_errors
+
+__all__ = ["import_folder"]
+
+
+@click.command("import")
+@click.argument("old", metavar="OLD", type=click.Path(path_type=Path))
+@click.argument("new", metavar="NEW", type=click.Path(path_type=Path))
+@click.option(
+    "--objective", type=click.Choice(["max", "min"]), default="max", show_default=True, help="What is better."
+)
+@click.option(
+    "--num-batches",
+    type=click.IntRange(min=1),
+    help="Rounds of the old search.  [default: at most 20, leaving out the fewest rows]",
+)
+@click.option("--max-classifiers", type=click.IntRange(min=1), default=18, show_default=True, help="Most to train.")
+@click.option("--skip-cv-checks", is_flag=True, help="Train without the cross-validation gate.")
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Seed of the training.")
+@explains_errors
+def import_folder(
+    old: Path,
+    new: Path,
+    objective: str,
+    num_batches: int | None,
+    max_classifiers: int,
+    skip_cv_checks: bool,
+    seed: int,
+) -> None:
+    """Take over a search of the ancestor.
+
+    OLD is its save folder, with dataset.csv and parameters.json (or datasets/ with them). Its pickled classifiers are
+    never read: they are trained again from the table, and the search is saved in NEW.
+    """
+    from shac.integrations.ancestor import import_ancestor
+
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    search = import_ancestor(
+        old,
+        new,
+        objective=objective,
+        num_batches=num_batches,
+        max_classifiers=max_classifiers,
+        skip_cv_checks=skip_cv_checks,
+        seed=seed,
+    )
+    click.echo(
+        f"{new}: {len(search.dataset)} evaluations in {search.num_batches} rounds, "
+        f"{len(search.classifiers)} of {search.total_classifiers} classifiers trained"
+    )

@@ -1,0 +1,96 @@
+"""``shac predict``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import math
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shac.cli.errors import explains_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from shac.space import HyperParameterList
+
+__all__ = ["predict"]
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("-n", "--samples", type=click.IntRange(min=0), default=10, show_default=True, help="Settings to draw.")
+@click.option(
+    "--classifiers", type=click.IntRange(min=0), help="Use the first so many classifiers.  [default: all of them]"
+)
+@click.option("--relax", is_flag=True, help="Let samples fail a classifier where 2^k candidates in a row find none.")
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Same seed, same settings.  [default: a fresh one]")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="json gives one object a line.",
+)
+@explains_errors
+def predict(folder: Path, samples: int, classifiers: int | None, relax: bool, seed: int | None, format_: str) -> None:
+    """Draw settings that pass the classifiers of the search in DIR.
+
+    Settings go to standard output and nothing else does, so that they can be piped.
+    """
+    from shac.insight import view_of
+    from shac.progress import sampling_progress
+    from shac.sampling import draw_all, draw_relaxing
+
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    view = view_of(folder)
+    num_stages = view.cascade.num_stages if classifiers is None else classifiers
+    if num_stages > view.cascade.num_stages:
+        raise click.BadParameter(
+            f"expected at most {view.cascade.num_stages}, the classifiers trained, got {num_stages}",
+            param_hint="--classifiers",
+        )
+    seed = secrets.randbits(63) if seed is None else seed
+    click.echo(f"{samples} settings that pass {num_stages} classifiers of {folder}, seed {seed}", err=True)
+    with sampling_progress(view.cascade.prefix(num_stages), samples) as cascade:
+        rows = (draw_relaxing if relax else draw_all)(cascade, samples, seed=seed)
+    click.echo(_written(rows, view.space, format_), nl=False)
+
+
+def _written(rows: Sequence[Sequence[Any]], space: HyperParameterList, format_: str) -> str:
+    if format_ == "json":
+        return "".join(json.dumps(_plain(space.to_parameters(row))) + "\n" for row in rows)
+    texts = [[column.to_text(value) for column, value in zip(space.columns, row, strict=True)] for row in rows]
+    names = space.get_parameter_names()
+    return _csv([names, *texts]) if format_ == "csv" else _table([names, *texts])
+
+
+def _plain(value: Any) -> Any:
+    """Only what JSON has: its numbers are finite, and other objects are written as text."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def _csv(lines: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()
+
+
+def _table(lines: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they need: whatever reads a pipe has no width."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = ("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in lines)
+    return "".join(line.rstrip() + "\n" for line in padded)

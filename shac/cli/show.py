@@ -1,0 +1,116 @@
+"""``shac show``."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from shac.cli.errors import explains_errors
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from shac.insight import SearchView
+
+__all__ = ["show"]
+
+_WIDTH_OF_PIPES = 120
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--best", type=click.IntRange(min=1), default=5, show_default=True, help="Best settings to list.")
+@explains_errors
+def show(folder: Path, best: int) -> None:
+    """Show the search in DIR: settings, progress, best parameters, stages, failures."""
+    from rich.console import Console
+
+    from shac.insight import view_of
+
+    view = view_of(folder)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_WIDTH_OF_PIPES)
+    console.print(_settings(view))
+    if view.best_indices(1):
+        console.print(_best(view, best))
+    if view.classifiers:
+        with console.status("measuring the region after each stage"):
+            stages = _stages(view)
+        console.print(stages)
+    _print_failures(console, view)
+
+
+def _new_table(title: str, *columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, header_style="dim")
+    for name in columns:
+        table.add_column(name, justify="left" if name in ("parameter", "setting") else "right")
+    return table
+
+
+def _settings(view: SearchView) -> Table:
+    from rich.table import Table
+
+    done = len(view.dataset)
+    best = view.best_indices(1)
+    lines = {
+        "search": f"{view.engine} in {view.folder}",
+        "objective": f"{view.objective}imise, over {len(view.space)} parameters ({view.space.num_columns} columns)",
+        "evaluations": f"{done} of {view.total_budget}, in {view.num_batches} rounds of {view.num_workers}"
+        + (f"; {len(view.failures)} failed" if view.failures else ""),
+        "classifiers": f"{len(view.classifiers)} of {view.total_classifiers}",
+        "seed": str(view.seed),
+        "best score": f"{view.scores[best[0]]:.6g} (evaluation {best[0]})" if best else "none yet",
+    }
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", justify="right")
+    table.add_column()
+    for name, text in lines.items():
+        table.add_row(name, text)
+    return table
+
+
+def _best(view: SearchView, count: int) -> Table:
+    from shac.insight import value_text
+
+    chosen = view.best_indices(count)
+    heads = [f"{view.scores[i]:.5g}" for i in chosen]
+    table = _new_table("\nBest settings, by score", "parameter", *heads)
+    for c, name in enumerate(view.space.get_parameter_names()):
+        table.add_row(name, *(value_text(view.dataset.X[i][c]) for i in chosen))
+    return table
+
+
+def _stages(view: SearchView) -> Table:
+    from shac.insight import stage_volumes
+
+    table = _new_table("\nStages", "stage", "cv accuracy", "prior mass left", "bounds", "2^-stage")
+    volumes = stage_volumes(view.stage_draws)
+    for stage, volume in enumerate(volumes[1:], start=1):
+        accuracy = view.accuracies[stage - 1] if stage <= len(view.accuracies) else math.nan
+        table.add_row(
+            str(stage),
+            f"{accuracy:.3f}" if math.isfinite(accuracy) else "-",
+            f"{volume.estimate:.2e}",
+            f"{volume.lower:.1e} to {volume.upper:.1e}",
+            f"{2.0**-stage:.2e}",
+        )
+    return table
+
+
+def _print_failures(console: Console, view: SearchView) -> None:
+    if not view.failures:
+        return
+    table = _new_table("\nFailed evaluations", "evaluation", "setting")
+    table.add_column("reason")
+    for failure in view.failures:
+        setting = ", ".join(f"{name}={value!r}" for name, value in failure.parameters.items())
+        table.add_row(str(failure.index), setting, failure.reason)
+    console.print(table)

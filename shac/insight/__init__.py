@@ -1,0 +1,25 @@
+"""What a search says about itself: numbers behind the pictures, the report and ``shac show``."""
+
+from shac.insight.failures import Failure
+from shac.insight.history import Round, best_so_far, list_rounds
+from shac.insight.importance import gain_shares
+from shac.insight.region import Marginals, stage_marginals
+from shac.insight.scale import ColumnScale, value_text
+from shac.insight.view import SearchView, view_of
+from shac.insight.volume import StageVolume, stage_volumes
+
+__all__ = [
+    "ColumnScale",
+    "Failure",
+    "Marginals",
+    "Round",
+    "SearchView",
+    "StageVolume",
+    "best_so_far",
+    "gain_shares",
+    "list_rounds",
+    "stage_marginals",
+    "stage_volumes",
+    "value_text",
+    "view_of",
+]

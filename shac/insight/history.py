@@ -1,0 +1,73 @@
+"""Scores of a search by round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from shac.insight.view import SearchView
+
+__all__ = ["Round", "best_so_far", "list_rounds"]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One batch.
+
+    Parameters
+    ----------
+    number : int
+        From 1.
+    begin, end : int
+        Its evaluations are those from `begin` up to `end`, which is not one of them.
+    median, best : float
+        Of the finite scores; NaN where there is none.
+    """
+
+    number: int
+    begin: int
+    end: int
+    median: float
+    best: float
+
+
+def list_rounds(view: SearchView) -> list[Round]:
+    """Divide the evaluations of a search into its rounds."""
+    scores = view.scores
+    rounds = []
+    for number, begin in enumerate(range(0, len(scores), view.num_workers), start=1):
+        end = min(begin + view.num_workers, len(scores))
+        finite = scores[begin:end][np.isfinite(scores[begin:end])]
+        best = finite.max if view.objective == "max" else finite.min
+        median, best_score = (float(np.median(finite)), float(best())) if finite.size else (np.nan, np.nan)
+        rounds.append(Round(number, begin, end, median, best_score))
+    return rounds
+
+
+def best_so_far(scores: ArrayLike, objective: str) -> NDArray[np.float64]:
+    """Give, after each evaluation, the best finite score up to then.
+
+    Parameters
+    ----------
+    scores : array_like of float, shape (n,)
+    objective : {'max', 'min'}
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        NaN before the first finite score.
+
+    Examples
+    --------
+    >>> best_so_far([float("nan"), 2.0, 1.0, 3.0], "max").tolist()
+    [nan, 2.0, 2.0, 3.0]
+    """
+    sign = 1.0 if objective == "max" else -1.0
+    values = np.asarray(scores, dtype=np.float64)
+    best: NDArray[np.float64] = np.maximum.accumulate(np.where(np.isfinite(values), sign * values, -np.inf))
+    return np.where(np.isfinite(best), sign * best, np.nan)

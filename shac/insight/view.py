@@ -1,0 +1,187 @@
+"""One look at a search, whether it runs in this process or lies in its folder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shac.errors import DamagedFileError
+from shac.insight.failures import Failure, list_failures
+from shac.insight.scale import ColumnScale
+from shac.insight.volume import StageDraws
+from shac.sampling import Cascade
+from shac.storage import SavedSearch, holds_search, load_search
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xgboost
+    from numpy.typing import NDArray
+
+    from shac.dataset import Dataset
+    from shac.space import HyperParameterList
+
+__all__ = ["SearchView", "view_of"]
+
+
+@dataclass(frozen=True)
+class SearchView:
+    """What there is to know of a search at one moment.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Settings and scores.
+    classifiers : sequence of xgboost.XGBClassifier
+        In the order of their training.
+    accuracies : sequence of float
+        Cross-validation accuracy of each; NaN where it was skipped.
+    engine : str
+        Name of the engine's class.
+    objective : {'max', 'min'}
+    total_budget, num_batches, total_classifiers, seed : int
+        As of the engine.
+    folder : Path
+        Where its files are.
+    """
+
+    dataset: Dataset
+    classifiers: Sequence[xgboost.XGBClassifier]
+    accuracies: Sequence[float]
+    engine: str
+    objective: str
+    total_budget: int
+    num_batches: int
+    total_classifiers: int
+    seed: int
+    folder: Path
+
+    @property
+    def space(self) -> HyperParameterList:
+        """The search space."""
+        assert self.dataset.parameters is not None
+        return self.dataset.parameters
+
+    @property
+    def num_workers(self) -> int:
+        """Evaluations of a round."""
+        return self.total_budget // self.num_batches
+
+    @cached_property
+    def scores(self) -> NDArray[np.float64]:
+        """Scores of all evaluations."""
+        return np.array(self.dataset.Y, dtype=np.float64)
+
+    @cached_property
+    def encoded(self) -> NDArray[np.float32]:
+        """Settings of all evaluations, as the classifiers see them."""
+        return self.space.encode_rows(self.dataset.X)
+
+    @cached_property
+    def cascade(self) -> Cascade:
+        """The classifiers, compiled."""
+        return Cascade(self.classifiers, self.space)
+
+    @cached_property
+    def scales(self) -> list[ColumnScale]:
+        """A scale for each column."""
+        names = self.space.get_parameter_names()
+        return [ColumnScale(name, column) for name, column in zip(names, self.space.columns, strict=True)]
+
+    @cached_property
+    def stage_draws(self) -> StageDraws:
+        """Samples of the region after each stage."""
+        return StageDraws(self.cascade)
+
+    @cached_property
+    def failures(self) -> list[Failure]:
+        """Evaluations without a usable score."""
+        return list_failures(self.dataset, self.folder)
+
+    def best_indices(self, count: int) -> list[int]:
+        """Give the numbers of the evaluations with the best scores, the best one first."""
+        signed = self.scores if self.objective == "max" else -self.scores
+        order = np.argsort(-signed, kind="stable")
+        return [int(i) for i in order if np.isfinite(self.scores[i])][:count]
+
+
+def view_of(source: Any) -> SearchView:
+    """Look at a search.
+
+    Parameters
+    ----------
+    source : SHAC, path-like or SearchView
+        An engine, or the save folder of a search.
+
+    Returns
+    -------
+    SearchView
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no search.
+    DamagedFileError
+        If a file of the folder is damaged.
+    ValueError
+        If `source` is something else, or an engine without a search space.
+    """
+    if isinstance(source, SearchView):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        return _view_of_folder(Path(source))
+    if not all(hasattr(source, part) for part in ("dataset", "classifiers", "progress", "objective")):
+        raise ValueError(f"search: expected an engine or the folder of a search, got {source!r}")
+    if source.parameters is None:
+        raise ValueError("search: expected an engine with a search space, got one without; call restore_data() first")
+    return SearchView(
+        dataset=source.dataset,
+        classifiers=tuple(source.classifiers),
+        accuracies=tuple(source.progress.accuracies),
+        engine=type(source).__name__,
+        objective=source.objective,
+        total_budget=source.total_budget,
+        num_batches=source.num_batches,
+        total_classifiers=source.total_classifiers,
+        seed=source.seed,
+        folder=source.save_dir,
+    )
+
+
+def _view_of_folder(folder: Path) -> SearchView:
+    if not holds_search(folder):
+        what = "has no manifest.json" if folder.is_dir() else "is no folder"
+        raise FileNotFoundError(f"{folder}: expected the folder of a search, but it {what}")
+    saved = load_search(folder)
+    match saved:
+        case SavedSearch(
+            settings={
+                "engine": str(engine),
+                "objective": "max" | "min" as objective,
+                "total_budget": int(total_budget),
+                "num_batches": int(num_batches),
+                "total_classifiers": int(total_classifiers),
+                "seed": int(seed),
+            },
+            progress={"accuracies": list(accuracies)},
+        ) if total_budget >= num_batches >= 1:
+            pass
+        case _:
+            raise DamagedFileError(f"{folder}: expected the settings of an engine, got {saved.settings}")
+    return SearchView(
+        dataset=saved.dataset,
+        classifiers=tuple(saved.classifiers),
+        accuracies=tuple(accuracies),
+        engine=engine,
+        objective=objective,
+        total_budget=total_budget,
+        num_batches=num_batches,
+        total_classifiers=total_classifiers,
+        seed=seed,
+        folder=folder,
+    )

@@ -1,0 +1,7 @@
+"""Progress for those who wait: a search's rounds and evaluations, and the candidates of a long draw."""
+
+from shac.progress.display import progress_is_wanted
+from shac.progress.sampling import SamplingState, sampling_progress, watch
+from shac.progress.search import SearchProgress
+
+__all__ = ["SamplingState", "SearchProgress", "progress_is_wanted", "sampling_progress", "watch"]

@@ -1,0 +1,127 @@
+"""Where progress is drawn: the terminal behind standard error, or a notebook's cell."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+__all__ = ["Display", "open_display", "progress_is_wanted"]
+
+VARIABLE = "SHAC_PROGRESS"
+_OFF = ("0", "off", "no", "false")
+_ON = ("1", "on", "yes", "true")
+_SECONDS_BETWEEN_UPDATES = 0.2
+
+
+def progress_is_wanted(progress: bool | None = None) -> bool:
+    """Decide whether to show progress.
+
+    Parameters
+    ----------
+    progress : bool, optional
+        What the caller asks for. By default the environment variable ``SHAC_PROGRESS`` decides (0 or 1), and without
+        it whether standard error is a terminal, or this is a notebook.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> progress_is_wanted(True), progress_is_wanted(False)
+    (True, False)
+    """
+    if progress is not None:
+        return bool(progress)
+    setting = os.environ.get(VARIABLE, "").strip().lower()
+    if setting in _OFF or setting in _ON:
+        return setting in _ON
+    return in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
+
+
+def in_notebook() -> bool:
+    """Tell whether a notebook's kernel runs this code."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+class Display(Protocol):
+    """Something that shows what `render` gives, now and again until it is closed."""
+
+    def update(self) -> None:
+        """Say that there is something new."""
+
+    def close(self) -> None:
+        """Show the last state and end."""
+
+
+class _TerminalDisplay:
+    """Redraws in place from a thread of its own, so that the clock goes on while nothing happens."""
+
+    def __init__(self, render: Callable[[], Any], console: Console | None) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        # Only lines that go to standard error are held back while the display is drawn: results may be piped.
+        self._live = Live(
+            get_renderable=render,
+            console=Console(stderr=True) if console is None else console,
+            refresh_per_second=5,
+            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
+        )
+        self._live.start()
+
+    def update(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self._live.stop()
+
+
+class _NotebookDisplay:
+    """One output of the cell, replaced a few times a second; needs no widgets."""
+
+    def __init__(self, render: Callable[[], Any]) -> None:
+        import IPython.display
+
+        self._render = render
+        self._last = time.monotonic()
+        self._handle: Any = IPython.display.display(render(), display_id=True)
+
+    def update(self) -> None:
+        if time.monotonic() - self._last >= _SECONDS_BETWEEN_UPDATES:
+            self._show()
+
+    def close(self) -> None:
+        self._show()
+
+    def _show(self) -> None:
+        self._last = time.monotonic()
+        self._handle.update(self._render())
+
+
+def open_display(render: Callable[[], Any], console: Console | None = None) -> Display:
+    """Start to show progress.
+
+    Parameters
+    ----------
+    render : callable
+        Gives a rich renderable of the present state; may be called from another thread.
+    console : rich.console.Console, optional
+        Where to; standard error by default, or the cell of a notebook.
+
+    Returns
+    -------
+    Display
+    """
+    if console is None and in_notebook():
+        return _NotebookDisplay(render)
+    return _TerminalDisplay(render, console)

@@ -1,0 +1,176 @@
+"""Progress of a search: rounds, evaluations that run and are done, the best score, and the sampling between them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shac.callbacks import Callback
+from shac.progress.display import open_display
+from shac.progress.sampling import SamplingState, watch
+from shac.progress.text import duration_text, new_grid, progress_bar
+
+if TYPE_CHECKING:
+    from collections import OrderedDict
+    from collections.abc import Sequence
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from shac.callbacks import Logs
+    from shac.progress.display import Display
+    from shac.sampling import Cascade
+
+__all__ = ["SearchProgress"]
+
+
+class SearchProgress(Callback):
+    """Shows a search while it runs; `fit` has one of its own where progress is wanted.
+
+    Parameters
+    ----------
+    console : rich.console.Console, optional
+        Where to; standard error by default, or the cell of a notebook.
+
+    Examples
+    --------
+    >>> import shac, tempfile
+    >>> engine = shac.SHAC(
+    ...     lambda worker_id, parameters: parameters["x"],
+    ...     [shac.UniformHP("x", 0.0, 1.0)],
+    ...     total_budget=4,
+    ...     num_batches=2,
+    ...     save_dir=tempfile.mkdtemp(),
+    ... )
+    >>> engine.concurrent_evaluators()
+    >>> history = engine.fit(progress=False)  # with True, it is a SearchProgress that shows how far it is
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        super().__init__()
+        self._console = console
+        self._display: Display | None = None
+        self._started = 0.0
+        self._evaluated_before = 0
+        self._round = 0
+        self._batch: list[float] = []
+        self._batch_size = 0
+        self._best = np.nan
+        self._sampling: SamplingState | None = None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: ARG002
+        self._started = time.monotonic()
+        self._evaluated_before = len(self.engine.dataset)
+        self._note_scores(self.engine.dataset.Y)
+        self._display = open_display(self.render, self._console)
+
+    def on_train_end(self, logs: Logs | None = None) -> None:  # noqa: ARG002
+        self._batch, self._batch_size, self._sampling = [], 0, None
+        if self._display is not None:
+            self._display.close()
+            self._display = None
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
+        self._round = epoch
+        self._update()
+
+    def on_evaluation_begin(self, params: Sequence[OrderedDict[str, Any]], logs: Logs | None = None) -> None:  # noqa: ARG002
+        self._sampling = None
+        self._batch, self._batch_size = [], len(params)
+        self._update()
+
+    def on_outcome(self, outcome: Any, logs: Logs | None = None) -> None:  # noqa: ARG002
+        self._batch.append(outcome.score)
+        self._note_scores([outcome.score])
+        self._update()
+
+    def on_evaluation_ended(self, evaluations: Sequence[float], logs: Logs | None = None) -> None:  # noqa: ARG002
+        self._batch = list(evaluations)
+        self._note_scores(evaluations)
+        self._update()
+
+    def on_dataset_changed(self, dataset: Any, logs: Logs | None = None) -> None:  # noqa: ARG002
+        self._batch, self._batch_size = [], 0
+        self._note_scores(dataset.Y)
+        self._update()
+
+    def watch_sampling(self, cascade: Cascade, n: int) -> Cascade:
+        """Give a cascade whose draws are shown.
+
+        Parameters
+        ----------
+        cascade : Cascade
+            What is drawn from.
+        n : int
+            Samples that will be drawn.
+
+        Returns
+        -------
+        Cascade
+        """
+        state = self._sampling = SamplingState(n, cascade.num_stages)
+
+        def on_piece(samples: int, candidates: int) -> None:
+            state.add(samples, candidates)
+            self._update()
+
+        return watch(cascade, on_piece)
+
+    def render(self) -> Table:
+        """Draw the present state.
+
+        Returns
+        -------
+        rich.table.Table
+        """
+        engine = self.engine
+        done = min(len(engine.dataset) + len(self._batch), engine.total_budget)
+        grid = new_grid()
+        grid.add_row(
+            f"round {self._round}/{engine.num_batches}",
+            progress_bar(done, engine.total_budget),
+            f"{done} of {engine.total_budget} evaluations",
+            ", ".join(self._summary(done)),
+        )
+        sampling = self._sampling
+        if self._batch_size and len(self._batch) < self._batch_size:
+            grid.add_row("  evaluating", progress_bar(len(self._batch), self._batch_size), *self._evaluating())
+        elif sampling is not None and sampling.samples < sampling.wanted:
+            bar = progress_bar(sampling.samples, sampling.wanted)
+            grid.add_row("  sampling", bar, f"{sampling.samples} of {sampling.wanted} settings", sampling.text())
+        return grid
+
+    def _summary(self, done: int) -> list[str]:
+        engine = self.engine
+        parts = [f"best {self._best:.5g}"] if np.isfinite(self._best) else []
+        parts.append(f"{len(engine.classifiers)} of {engine.total_classifiers} classifiers")
+        elapsed = time.monotonic() - self._started
+        parts.append(duration_text(elapsed))
+        fresh = done - self._evaluated_before
+        if fresh > 0 and done < engine.total_budget:
+            parts.append(f"{duration_text(elapsed / fresh * (engine.total_budget - done))} to go")
+        return parts
+
+    def _evaluating(self) -> tuple[str, str]:
+        batch = np.array(self._batch, dtype=np.float64)
+        finite = batch[np.isfinite(batch)]
+        running = min(self.engine.num_parallel_evaluators, self._batch_size - len(batch))
+        notes = []
+        if finite.size:
+            best = finite.max() if self.engine.objective == "max" else finite.min()
+            notes.append(f"best of the round {best:.5g}")
+        if finite.size < batch.size:
+            notes.append(f"{batch.size - finite.size} failed")
+        return f"{running} running, {len(batch)} of {self._batch_size} done", ", ".join(notes)
+
+    def _note_scores(self, scores: Sequence[float]) -> None:
+        values = np.array([self._best, *scores], dtype=np.float64)
+        finite = values[np.isfinite(values)]
+        if finite.size:
+            self._best = float(finite.max() if self.engine.objective == "max" else finite.min())
+
+    def _update(self) -> None:
+        if self._display is not None:
+            self._display.update()

@@ -1,0 +1,307 @@
+"""The report's pictures, in plotly's form: traces and a layout, without plotly's Python objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shac.insight import (
+    best_so_far,
+    gain_shares,
+    list_rounds,
+    stage_marginals,
+    stage_volumes,
+    value_text,
+)
+from shac.insight.colours import ACCENT, BAD, FAINT, INK, MUTED, SCALE, SECOND
+
+if TYPE_CHECKING:
+    from shac.insight import SearchView
+
+__all__ = ["list_figures"]
+
+Figure = dict[str, Any]
+
+_MOST_LINES = 300
+_LINE_GROUPS = 12
+_MOST_COLUMNS = 30
+_BLOCK_HEIGHT = 92
+
+
+def list_figures(view: SearchView) -> dict[str, Figure]:
+    """Draw every picture that the search has data for.
+
+    Parameters
+    ----------
+    view : SearchView
+        The search.
+
+    Returns
+    -------
+    dict
+        A figure for each name: 'history', 'region', 'volume', 'importance', 'parallel'.
+    """
+    figures: dict[str, Figure] = {}
+    if len(view.scores):
+        figures["history"] = _history(view)
+    if view.classifiers:
+        figures["region"] = _region(view)
+        figures["volume"] = _volume(view)
+        figures["importance"] = _importance(view)
+    if view.best_indices(1):
+        figures["parallel"] = _parallel(view)
+    return figures
+
+
+def _layout(height: int, **more: Any) -> dict[str, Any]:
+    axis = {"gridcolor": FAINT, "zeroline": False, "linecolor": FAINT, "tickfont": {"color": MUTED}}
+    return {
+        "height": height,
+        "margin": {"l": 64, "r": 24, "t": 24, "b": 48},
+        "font": {"family": "inherit", "color": INK, "size": 12},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "hoverlabel": {"bgcolor": "white", "bordercolor": FAINT, "font": {"color": INK}},
+        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#b6bec9", "activecolor": ACCENT, "orientation": "h"},
+        **more,
+        "xaxis": {**axis, **more.get("xaxis", {})},
+        "yaxis": {**axis, **more.get("yaxis", {})},
+    }
+
+
+def _setting_text(view: SearchView, index: int) -> str:
+    names = view.space.get_parameter_names()
+    pairs = list(zip(names, view.dataset.X[index], strict=True))
+    lines = [f"{name} = {value_text(value)}" for name, value in pairs[:_MOST_COLUMNS]]
+    return "<br>".join([f"<b>evaluation {index}: {view.scores[index]:.5g}</b>", *lines])
+
+
+def _history(view: SearchView) -> Figure:
+    rounds = list_rounds(view)
+    finite = np.flatnonzero(np.isfinite(view.scores))
+    medians_x: list[float | None] = []
+    medians_y: list[float | None] = []
+    for entry in rounds:
+        medians_x += [entry.begin - 0.4, entry.end - 0.6, None]
+        medians_y += [_number(entry.median), _number(entry.median), None]
+    best = best_so_far(view.scores, view.objective)
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "scatter", "mode": "markers", "name": "evaluation", "x": finite.tolist(),
+            "y": view.scores[finite].tolist(), "marker": {"color": ACCENT, "size": 6, "opacity": 0.6},
+            "text": [_setting_text(view, int(i)) for i in finite], "hovertemplate": "%{text}<extra></extra>",
+        },
+        {
+            "type": "scatter", "mode": "lines", "name": "median of the round", "x": medians_x, "y": medians_y,
+            "line": {"color": INK, "width": 2.5}, "hovertemplate": "median %{y:.5g}<extra></extra>",
+        },
+        {
+            "type": "scatter", "mode": "lines", "name": "best so far", "x": list(range(len(best))),
+            "y": [_number(value) for value in best], "line": {"color": SECOND, "width": 2, "shape": "hv"},
+            "hovertemplate": "best so far %{y:.5g}<extra></extra>",
+        },
+    ]  # fmt: skip
+    failed = np.flatnonzero(~np.isfinite(view.scores))
+    if failed.size:
+        worst = view.scores[finite].min() if finite.size else 0.0
+        traces.append(
+            {
+                "type": "scatter", "mode": "markers", "name": "failed", "x": failed.tolist(),
+                "y": [float(worst)] * len(failed), "marker": {"color": BAD, "symbol": "x", "size": 8},
+                "text": [_setting_text(view, int(i)) for i in failed], "hovertemplate": "failed %{text}<extra></extra>",
+            }
+        )  # fmt: skip
+    step = max(1, -(-len(rounds) // 25))
+    ticks = rounds[::step]
+    axis = {
+        "title": {"text": "round"}, "showgrid": False, "tickvals": [(r.begin + r.end - 1) / 2 for r in ticks],
+        "ticktext": [str(r.number) for r in ticks],
+    }  # fmt: skip
+    bands = [
+        {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "x0": r.begin - 0.5, "x1": r.end - 0.5,
+         "fillcolor": FAINT, "opacity": 0.35, "line": {"width": 0}, "layer": "below"}
+        for r in rounds[1::2]
+    ]  # fmt: skip
+    return {"data": traces, "layout": _layout(420, xaxis=axis, yaxis={"title": {"text": "score"}}, shapes=bands)}
+
+
+def _region(view: SearchView) -> Figure:
+    shown = stage_marginals(view)[:_MOST_COLUMNS]
+    count = len(shown)
+    height = _BLOCK_HEIGHT * count + 40
+    layout = _layout(height, margin={"l": 120, "r": 190, "t": 8, "b": 28})
+    layout["annotations"] = []
+    traces = []
+    share = 1 / count
+    for block, marginals in enumerate(shown):
+        scale, suffix = marginals.scale, "" if block == 0 else str(block + 1)
+        known = marginals.num_known
+        top = 1 - block * share
+        labels = scale.bin_labels()
+        densities = marginals.densities[: known + 1]
+        traces.append(
+            {
+                "type": "heatmap", "x": scale.edges.tolist(), "y": list(range(known + 1)),
+                "z": [[_number(value) for value in row] for row in np.sqrt(densities)],
+                "zmin": 0, "zmax": float(np.sqrt(max(4.0, min(12.0, np.nanmax(densities))))),
+                "xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "showscale": False,
+                "colorscale": [[i / (len(SCALE) - 1), colour] for i, colour in enumerate(SCALE)],
+                "text": [[f"{label}<br>{d:.2f} times the prior" for label, d in zip(labels, row, strict=True)]
+                         for row in densities],
+                "hovertemplate": f"<b>{_escaped(scale.name)}</b> after %{{y}} stages<br>%{{text}}<extra></extra>",
+            }
+        )  # fmt: skip
+        if scale.has_atoms:
+            step = max(1, -(-len(labels) // 12))
+            middles = (scale.edges[:-1] + scale.edges[1:]) / 2
+            ticks = {"tickvals": middles[::step].tolist(), "ticktext": labels[::step]}
+        else:
+            places = [0.0, 0.25, 0.5, 0.75, 1.0]
+            ticks = {"tickvals": places, "ticktext": [scale.text_at(place) for place in places]}
+        layout[f"xaxis{suffix}"] = {
+            **ticks, "domain": [0, 1], "range": [0, 1], "anchor": f"y{suffix}", "showgrid": False, "zeroline": False,
+            "tickfont": {"color": MUTED, "size": 10}, "fixedrange": True,
+        }  # fmt: skip
+        layout[f"yaxis{suffix}"] = {
+            "domain": [top - share * 0.66, top], "range": [len(marginals.masses) - 0.5, -0.5], "anchor": f"x{suffix}",
+            "tickvals": [0, known], "ticktext": ["prior", f"stage {known}"], "showgrid": False, "zeroline": False,
+            "tickfont": {"color": MUTED, "size": 9}, "fixedrange": True,
+        }  # fmt: skip
+        middle = top - share * 0.33
+        for x, anchor, text in ((-0.008, "right", f"<b>{_escaped(scale.name)}</b>"),
+                                (1.01, "left", _escaped(marginals.survivors()))):  # fmt: skip
+            layout["annotations"].append(
+                {"xref": "paper", "yref": "paper", "x": x, "y": middle, "xanchor": anchor, "yanchor": "middle",
+                 "text": text, "showarrow": False, "xshift": -46 if anchor == "right" else 0,
+                 "font": {"size": 12, "color": INK}}
+            )  # fmt: skip
+    layout["margin"]["l"] = 70 + 7 * max(len(m.scale.name) for m in shown)
+    return {"data": traces, "layout": layout}
+
+
+def _volume(view: SearchView) -> Figure:
+    volumes = stage_volumes(view.stage_draws)
+    stages = list(range(len(volumes)))
+    seen = [(stage, v) for stage, v in enumerate(volumes) if v.estimate > 0]
+    lower = [max(v.lower, v.upper / 1000) for v in volumes]
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "scatter", "mode": "lines", "name": "bounds", "x": stages + stages[::-1],
+            "y": [v.upper for v in volumes] + lower[::-1], "fill": "toself", "fillcolor": "rgba(47,111,222,0.16)",
+            "line": {"width": 0}, "hoverinfo": "skip",
+        },
+        {
+            "type": "scatter", "mode": "lines", "name": "2<sup>-k</sup>", "x": stages, "y": [2.0**-k for k in stages],
+            "line": {"color": MUTED, "dash": "dash"}, "hovertemplate": "2<sup>-%{x}</sup> = %{y:.2e}<extra></extra>",
+        },
+        {
+            "type": "scatter", "mode": "lines+markers", "name": "survives", "x": [stage for stage, _ in seen],
+            "y": [v.estimate for _, v in seen], "line": {"color": ACCENT, "width": 2}, "marker": {"size": 7},
+            "hovertemplate": "%{y:.2e} of the prior survives %{x} stages<extra></extra>",
+        },
+    ]  # fmt: skip
+    x = {"title": {"text": "stages"}, "showgrid": False, "dtick": 1 if len(stages) < 12 else 2}
+    y = {"type": "log", "title": {"text": "prior mass"}, "exponentformat": "power", "dtick": 1}
+    return {"data": traces, "layout": _layout(360, xaxis=x, yaxis=y)}
+
+
+def _importance(view: SearchView) -> Figure:
+    shares = gain_shares(view)
+    means = shares.mean(axis=0)
+    order = np.argsort(means, kind="stable")[::-1][:20][::-1]
+    names = [view.space.get_parameter_names()[column] for column in order]
+    places = list(range(len(order)))
+    stages = len(shares)
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "bar", "orientation": "h", "name": "mean", "x": means[order].tolist(), "y": places,
+            "marker": {"color": ACCENT, "opacity": 0.85}, "text": [f"{means[c]:.0%}" for c in order],
+            "textposition": "outside", "cliponaxis": False, "hovertemplate": "%{x:.1%}<extra></extra>",
+        },
+        {
+            "type": "scatter", "mode": "markers", "name": "single stages", "visible": "legendonly",
+            "x": shares[:, order].T.ravel().tolist(), "y": np.repeat(places, stages).tolist(),
+            "text": [f"stage {k + 1}" for _ in order for k in range(stages)],
+            "marker": {"color": INK, "opacity": 0.4, "size": 5}, "hovertemplate": "%{text}: %{x:.1%}<extra></extra>",
+        },
+    ]  # fmt: skip
+    layout = _layout(
+        max(360, 90 + 26 * len(order)),
+        xaxis={"title": {"text": "share of the gain"}, "tickformat": ".0%", "rangemode": "tozero"},
+        yaxis={"showgrid": False, "tickvals": places, "ticktext": [_escaped(n) for n in names], "automargin": True},
+    )
+    return {"data": traces, "layout": layout}
+
+
+def _parallel(view: SearchView) -> Figure:
+    """Lines in a few groups of colour, one trace each: plotly's own parallel coordinates need WebGL."""
+    chosen = view.best_indices(_MOST_LINES)
+    scales = view.scales[:_MOST_COLUMNS]
+    X = view.encoded[chosen]
+    heights = np.stack([scale.positions(X[:, c]) for c, scale in enumerate(scales)], axis=1)
+    traces = []
+    groups = np.array_split(np.arange(len(chosen)), min(_LINE_GROUPS, len(chosen)))
+    for number, group in enumerate(reversed(groups)):  # the best on top
+        strength = (number + 1) / len(groups)
+        x: list[float | None] = []
+        y: list[float | None] = []
+        texts: list[str] = []
+        for line in group:
+            x += [*range(len(scales)), None]
+            y += [*heights[line].tolist(), None]
+            texts += [_setting_text(view, chosen[line])] * (len(scales) + 1)
+        low, high = view.scores[chosen[group[-1]]], view.scores[chosen[group[0]]]
+        traces.append(
+            {
+                "type": "scatter", "mode": "lines", "x": x, "y": y, "text": texts, "connectgaps": False,
+                "name": f"{low:.4g} to {high:.4g}", "opacity": 0.25 + 0.65 * strength,
+                "line": {"color": _mixed(strength), "width": 0.8 + 1.4 * strength**3},
+                "hovertemplate": "%{text}<extra></extra>",
+            }
+        )  # fmt: skip
+    annotations = []
+    for c, scale in enumerate(scales):
+        marks = (
+            list(zip((scale.edges[:-1] + scale.edges[1:]) / 2, scale.bin_labels(), strict=True))
+            if scale.has_atoms and scale.num_bins <= 8
+            else [(p, scale.text_at(p)) for p in (0.0, 0.25, 0.5, 0.75, 1.0)]
+        )
+        annotations += [
+            {"x": c, "y": float(p), "text": _escaped(text), "showarrow": False, "xanchor": "left", "xshift": 4,
+             "font": {"size": 10, "color": INK}, "bgcolor": "rgba(255,255,255,0.82)", "borderpad": 1}
+            for p, text in marks
+        ]  # fmt: skip
+    posts = [
+        {"type": "line", "x0": c, "x1": c, "y0": 0, "y1": 1, "line": {"color": MUTED, "width": 1}}
+        for c in range(len(scales))
+    ]
+    names = [_escaped(scale.name) for scale in scales]
+    layout = _layout(
+        460,
+        xaxis={"tickvals": list(range(len(names))), "ticktext": names, "showgrid": False, "tickfont": {"color": INK},
+               "range": [-0.15, len(names) - 0.4]},
+        yaxis={"visible": False, "range": [-0.04, 1.04]},
+        annotations=annotations,
+        shapes=posts,
+        margin={"l": 24, "r": 24, "t": 24, "b": 48},
+        legend={"title": {"text": "score"}, "traceorder": "reversed", "x": 1.01, "y": 0.5, "yanchor": "middle"},
+    )  # fmt: skip
+    return {"data": traces, "layout": layout}
+
+
+def _mixed(strength: float) -> str:
+    """Give the colour at a place between the scale's second colour (0) and its last (1)."""
+    stops = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in SCALE[1:]])
+    place = strength * (len(stops) - 1)
+    red, green, blue = (round(float(np.interp(place, range(len(stops)), stops[:, k]))) for k in range(3))
+    return f"rgb({red},{green},{blue})"
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

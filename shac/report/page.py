@@ -1,0 +1,197 @@
+"""The page: one HTML file with its scripts, styles, pictures and tables inside."""
+
+from __future__ import annotations
+
+import html
+import importlib.resources
+import json
+import math
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+from shac.files import write_atomic
+from shac.insight import stage_marginals, stage_volumes, value_text, view_of
+from shac.report.figures import list_figures
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Sequence
+
+    from shac.insight import SearchView
+
+__all__ = ["write_report"]
+
+_NUM_BEST = 10
+
+
+def write_report(search: Any, path: str | os.PathLike[str] = "report.html", *, title: str | None = None) -> Path:
+    """Write a search as one HTML file with interactive pictures, which opens without a network.
+
+    Parameters
+    ----------
+    search : SHAC or path-like
+        An engine, or the save folder of a search.
+    path : path-like
+        The file; replaced if it is there.
+    title : str, optional
+        Heading; the folder's name by default.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    FileNotFoundError, DamagedFileError
+        If the folder holds no search, or a damaged one.
+    ImportError
+        If plotly is not installed.
+    OSError
+        If the file cannot be written.
+    """
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise ImportError("reports need plotly: pip install 'shac[report]'") from error
+    view = view_of(search)
+    target = Path(path)
+    figures = list_figures(view)
+    files = importlib.resources.files("shac.report")
+    page = Template((files / "page.html").read_text(encoding="utf-8")).substitute(
+        title=html.escape(title or str(view.folder)),
+        style=(files / "page.css").read_text(encoding="utf-8"),
+        script=(files / "page.js").read_text(encoding="utf-8"),
+        plotly=get_plotlyjs().replace("</script", "<\\/script"),
+        figures=_json(figures),
+        cards=_cards(view),
+        best=_best(view),
+        survivors=_survivors(view),
+        stages=_stages(view),
+        evaluations=_evaluations(view),
+        failures=_failures(view),
+        settings=_settings(view),
+    )
+    write_atomic(target, page)
+    return target
+
+
+def _json(value: Any) -> str:
+    """JSON that cannot end the script element that it stands in."""
+    return json.dumps(value, allow_nan=False).replace("</", "<\\/").replace("<!--", "<\\!--")
+
+
+def _cards(view: SearchView) -> str:
+    best = view.best_indices(1)
+    volume = stage_volumes(view.stage_draws)[-1]
+    left = f"{volume.estimate:.1e}" if volume.estimate else f"< {volume.upper:.0e}"
+    cards = [
+        (f"{view.scores[best[0]]:.5g}" if best else "none", f"best score ({view.objective}imise)"),
+        (f"{len(view.dataset)} <small>of {view.total_budget}</small>", "evaluations"),
+        (f"{len(view.classifiers)} <small>of {view.total_classifiers}</small>", "classifiers"),
+        (left if view.classifiers else "1", "of the prior survives"),
+        (str(len(view.failures)), "failed"),
+    ]
+    return "".join(f'<div class="card"><b>{value}</b><span>{label}</span></div>' for value, label in cards)
+
+
+def _best(view: SearchView) -> str:
+    chosen = view.best_indices(_NUM_BEST)
+    if not chosen:
+        return "<p>No evaluation has a score yet.</p>"
+    names = view.space.get_parameter_names()
+    rows = [[f"{view.scores[i]:.6g}", str(i), *map(value_text, view.dataset.X[i])] for i in chosen]
+    table = _table(["score", "evaluation", *names], rows, identity="best-table")
+    setting = dict(view.dataset.prepare_parameter(view.dataset.X[chosen[0]]))
+    python = "parameters = {\n" + "".join(f"    {name!r}: {value!r},\n" for name, value in setting.items()) + "}"
+    blocks = [("Python", python), ("JSON", json.dumps(_plain(setting), indent=2))]
+    copies = "".join(
+        f'<figure class="code"><figcaption>{kind}<button type="button" class="copy" data-kind="{kind.lower()}">Copy'
+        f"</button></figcaption><pre>{html.escape(text)}</pre></figure>"
+        for kind, text in blocks
+    )
+    return f'<div class="codes">{copies}</div>{table}'
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _survivors(view: SearchView) -> str:
+    if not view.classifiers:
+        return ""
+    marginals = stage_marginals(view)
+    rows = [[m.scale.name, f"{m.scale.text_at(0.0)} to {m.scale.text_at(1.0)}" if not m.scale.has_atoms
+             else ", ".join(m.scale.bin_labels()[:8]), m.survivors()] for m in marginals]  # fmt: skip
+    known = marginals[0].num_known
+    return _table(["parameter", "prior", f"survives {known} stages"], rows, identity="survivors-table")
+
+
+def _stages(view: SearchView) -> str:
+    rows = []
+    for stage, volume in enumerate(stage_volumes(view.stage_draws)[1:], start=1):
+        accuracy = view.accuracies[stage - 1] if stage <= len(view.accuracies) else math.nan
+        rows.append(
+            [
+                str(stage),
+                f"{accuracy:.3f}" if math.isfinite(accuracy) else "skipped",
+                f"{volume.estimate:.2e}" if volume.estimate else "0",
+                f"{volume.lower:.1e}",
+                f"{volume.upper:.1e}",
+                f"{2.0**-stage:.2e}",
+            ]
+        )
+    head = ["stage", "cross-validation accuracy", "prior mass left", "at least", "at most", "2^-stage"]
+    return _table(head, rows, identity="stages-table")
+
+
+def _evaluations(view: SearchView) -> str:
+    names = view.space.get_parameter_names()
+    rows = [
+        [str(i), str(i // view.num_workers + 1), f"{score:.6g}", *map(value_text, row)]
+        for i, (row, score) in enumerate(zip(view.dataset.X, view.scores, strict=True))
+    ]
+    return _table(["evaluation", "round", "score", *names], rows, identity="evaluations-table")
+
+
+def _failures(view: SearchView) -> str:
+    if not view.failures:
+        return "<p>Every evaluation gave a score.</p>"
+    items = []
+    for failure in view.failures:
+        setting = ", ".join(f"{name}={value!r}" for name, value in failure.parameters.items())
+        details = html.escape(f"{setting}\n\n{failure.traceback}".rstrip())
+        items.append(
+            f"<details><summary><b>evaluation {failure.index}</b> {html.escape(failure.reason)}</summary>"
+            f"<pre>{details}</pre></details>"
+        )
+    return "".join(items)
+
+
+def _settings(view: SearchView) -> str:
+    rows = [
+        ["engine", view.engine],
+        ["folder", str(view.folder)],
+        ["objective", view.objective],
+        ["total_budget", str(view.total_budget)],
+        ["num_batches", str(view.num_batches)],
+        ["seed", str(view.seed)],
+        *([parameter.name, repr(parameter)] for parameter in view.space),
+    ]
+    return _table(["setting", "value"], rows, identity="settings-table")
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, identity: str) -> str:
+    heads = "".join(f'<th scope="col"><button type="button">{html.escape(text)}</button></th>' for text in head)
+    lines = "".join("<tr>" + "".join(f"<td>{html.escape(text)}</td>" for text in row) + "</tr>" for row in rows)
+    return (
+        f'<div class="scroll"><table id="{identity}" class="sortable"><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{lines}</tbody></table></div>"
+    )

@@ -1,0 +1,230 @@
+import io
+import os
+import subprocess
+import sys
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+import xgboost
+from cascades import bowl, train_cascade, unit_space
+from rich.console import Console
+from searches import branin, engine
+
+import shac
+from shac.progress import SamplingState, SearchProgress, progress_is_wanted, sampling_progress, watch
+from shac.sampling import draw_all, draw_relaxing
+
+
+@pytest.fixture(scope="module")
+def cascade() -> shac.Cascade:
+    return shac.Cascade(train_cascade(bowl, 2, 9, 40), unit_space(2))
+
+
+def recorder() -> Console:
+    return Console(file=io.StringIO(), force_terminal=True, width=140)
+
+
+def shown(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("draw", [draw_all, draw_relaxing])
+def test_watching_a_draw_does_not_change_it(cascade: shac.Cascade, draw: Any) -> None:
+    pieces: list[tuple[int, int]] = []
+    watched = watch(cascade, lambda samples, candidates: pieces.append((samples, candidates)))
+    assert draw(watched, 200, seed=5) == draw(cascade, 200, seed=5)
+    assert len(pieces) > 1
+    assert sum(samples for samples, _ in pieces) == 200
+    if draw is draw_all:
+        assert sum(candidates for _, candidates in pieces) == cascade.sample(200, seed=5)[1].candidates
+
+
+def test_a_watched_draw_gives_up_where_the_draw_does(cascade: shac.Cascade) -> None:
+    watched = watch(cascade, lambda samples, candidates: None)
+    every: tuple[dict[str, Any], ...] = (
+        {"max_candidates": 30_000},
+        {"max_gap": 500},
+        {"max_gap": 300, "max_candidates": 400},
+    )
+    for limits in every:
+        expected, given = cascade.draw(1000, seed=1, **limits), watched.draw(1000, seed=1, **limits)
+        assert np.array_equal(given.X, expected.X)
+        assert given.rows == expected.rows
+        assert given.next_candidate == expected.next_candidate
+        assert given.report.candidates == expected.report.candidates
+        assert given.report.rejected_by_stage == expected.report.rejected_by_stage
+        assert given.report.exhausted == expected.report.exhausted
+
+
+def test_relaxing_is_the_same_when_watched_although_no_sample_passes() -> None:
+    # Two stages that contradict each other: the second is the first with its labels swapped
+    X = np.random.default_rng(0).random((60, 2), dtype=np.float32)
+    models = [
+        xgboost.XGBClassifier(n_estimators=5, n_jobs=1).fit(X, labels) for labels in (X[:, 0] > 0.5, X[:, 0] <= 0.5)
+    ]
+    impossible = shac.Cascade(models, unit_space(2))
+    watched = watch(impossible, lambda samples, candidates: None)
+    assert draw_relaxing(watched, 20, seed=2) == draw_relaxing(impossible, 20, seed=2)
+
+
+def test_the_numbers_of_a_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    state = SamplingState(10, 18)
+    assert "none accepted yet" in state.text()
+    now = 102.0
+    state.add(samples=4, candidates=2_000_000)
+    assert state.rate == 1_000_000
+    assert state.seconds_left == 3.0
+    assert state.text() == "2.0 M candidates, 1.0 M/s, 1 in 500 k accepted, 0:03 to go"
+
+
+def test_a_long_draw_is_shown_and_a_short_one_is_not(cascade: shac.Cascade, monkeypatch: pytest.MonkeyPatch) -> None:
+    console = recorder()
+    with sampling_progress(cascade, 5, progress=True, console=console) as watched:
+        draw_all(watched, 5, seed=0)
+    assert shown(console) == ""
+    monkeypatch.setattr("shac.progress.sampling._SECONDS_UNSEEN", 0.0)
+    with sampling_progress(cascade, 300, progress=True, console=console) as watched:
+        draw_all(watched, 300, seed=0)
+    assert "300 of 300 settings" in shown(console)
+    assert "accepted" in shown(console)
+
+
+def test_a_search_shows_rounds_evaluations_and_the_best_score() -> None:
+    console = recorder()
+    search = engine(_counting)
+    search.fit(callbacks=[SearchProgress(console)])
+    last = shown(console).split("\x1b[2K")[-1]
+    assert "round 6/6" in last
+    assert "60 of 60 evaluations" in last
+    assert f"best {min(search.dataset.Y):.5g}" in last
+    assert f"{len(search.classifiers)} of 5 classifiers" in last
+
+
+def _counting(worker_id: int, parameters: Any) -> float:
+    return branin(worker_id, parameters)
+
+
+def test_evaluations_that_run_and_are_done_are_shown_while_they_do() -> None:
+    states: list[str] = []
+
+    class Watching(shac.Callback):
+        def on_outcome(self, outcome: Any, logs: Any = None) -> None:
+            text = io.StringIO()
+            Console(file=text, width=140).print(progress.render())
+            states.append(text.getvalue())
+
+    def sometimes(worker_id: int, parameters: Any) -> float:
+        if parameters["x"] > 2.5:
+            raise ValueError("too far right")
+        return branin(worker_id, parameters)
+
+    progress = SearchProgress(recorder())
+    search = engine(sometimes, total_budget=10, num_batches=1)
+    search.set_num_parallel_evaluators(2)
+    search.fit(callbacks=[progress, Watching()])
+    assert len(states) == 10
+    assert "2 running, 1 of 10 done" in states[0]
+    assert "1 running, 9 of 10 done" in states[8]
+    assert "failed" in states[8]
+    assert "best of the round" in states[8]
+    assert "running" not in states[9]
+
+
+def test_sampling_between_the_rounds_is_shown() -> None:
+    progress = SearchProgress(recorder())
+    search = engine()
+    progress.set_engine(search)
+    search.fit()
+    watched = progress.watch_sampling(search.cascade, 50)
+    draw_all(watched, 20, seed=0)
+    text = io.StringIO()
+    Console(file=text, width=140).print(progress.render())
+    assert "sampling" in text.getvalue()
+    assert "20 of 50 settings" in text.getvalue()
+
+
+def test_an_argument_beats_the_variable_which_beats_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", types.SimpleNamespace(isatty=lambda: True))
+    monkeypatch.delenv("SHAC_PROGRESS", raising=False)
+    assert progress_is_wanted()
+    monkeypatch.setenv("SHAC_PROGRESS", "0")
+    assert not progress_is_wanted()
+    assert progress_is_wanted(progress=True)
+    monkeypatch.setattr("sys.stderr", types.SimpleNamespace(isatty=lambda: False))
+    monkeypatch.setenv("SHAC_PROGRESS", "")
+    assert not progress_is_wanted()
+    monkeypatch.setenv("SHAC_PROGRESS", "1")
+    assert progress_is_wanted()
+    assert not progress_is_wanted(progress=False)
+
+
+SCRIPT = """
+import shac, sys
+engine = shac.SHAC(lambda worker_id, p: p["x"], [shac.UniformHP("x", 0.0, 1.0)], 8, 2, seed=0, save_dir=sys.argv[1])
+engine.concurrent_evaluators()
+engine.fit()
+engine.predict(num_samples=2)
+print("done")
+"""
+
+
+def test_a_pipe_gets_no_progress() -> None:
+    piped = subprocess.run([sys.executable, "-c", SCRIPT, "run"], capture_output=True, text=True, check=True)
+    assert piped.stdout == "done\n"
+    assert piped.stderr == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are posix")
+@pytest.mark.parametrize(("variable", "expected"), [("", True), ("0", False)])
+def test_a_terminal_gets_progress_unless_the_variable_says_no(variable: str, expected: bool) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, "run"],
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        env={**os.environ, "SHAC_PROGRESS": variable, "TERM": "xterm", "COLUMNS": "120"},
+    )
+    os.close(theirs)
+    seen = b""
+    try:
+        while piece := os.read(ours, 4096):
+            seen += piece
+    except OSError:  # the other side is closed
+        pass
+    os.close(ours)
+    assert process.wait() == 0, seen
+    assert (b"8 of 8 evaluations" in seen) == expected
+
+
+def test_a_notebook_gets_one_output_that_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs: list[Any] = []
+
+    class Handle:
+        def update(self, shown: Any) -> None:
+            outputs[-1] = shown
+
+    class ZMQInteractiveShell: ...
+
+    monkeypatch.setenv("COLUMNS", "140")
+    fake = types.ModuleType("IPython")
+    fake.get_ipython = ZMQInteractiveShell  # type: ignore[attr-defined]
+    display = types.ModuleType("IPython.display")
+
+    def show(shown: Any, *, display_id: bool) -> Handle:
+        outputs.append(shown)
+        return Handle()
+
+    display.display = show  # type: ignore[attr-defined]
+    fake.display = display  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", fake)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    engine().fit(progress=True)
+    assert len(outputs) == 1
+    assert "60 of 60 evaluations" in outputs[0]._repr_mimebundle_(include=(), exclude=())["text/plain"]

@@ -1,0 +1,183 @@
+import ast
+import json
+import logging
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from searches import branin
+
+import shac
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+
+needs_browser = pytest.mark.skipif(not CHROMIUM or not DRIVER, reason="no Chromium with its driver")
+
+
+def picky(worker_id: int, parameters: Any) -> float:
+    if parameters["x"] > 9:
+        raise RuntimeError("</script><b>too far right</b>")
+    return branin(worker_id, parameters) + (0.1 if parameters["kind"] == "</script>" else 0.0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    space = [
+        shac.UniformHP("x", -5.0, 10.0),
+        shac.UniformHP("y", 0.0, 15.0),
+        shac.DiscreteHP("kind", ["a", "</script>", None]),
+        shac.LogIntegerHP("width", 1, 1000),
+        shac.MultiUniformHP("many", 0.0, 1.0, sample_count=2),
+    ]
+    path = tmp_path_factory.mktemp("search") / "run & <b>son"
+    engine = shac.SHAC(picky, space, 100, 10, "min", save_dir=path, seed=0)
+    engine.concurrent_evaluators()
+    logging.getLogger("shac").setLevel(logging.CRITICAL)
+    engine.fit()
+    logging.getLogger("shac").setLevel(logging.NOTSET)
+    # The journal of the engine, or one line as it writes them
+    journal = path / "journal.jsonl"
+    failed = next(i for i, score in enumerate(engine.dataset.Y) if score != score)  # noqa: PLR0124
+    if not journal.exists():
+        line = {"index": failed, "error": "RuntimeError: </script><b>too far right</b>", "traceback": "Traceback: here"}
+        journal.write_text(json.dumps(line) + '\n{"torn')
+    return path
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Path:
+    return shac.write_report(folder, folder.parent / "report.html")
+
+
+@pytest.fixture(scope="module")
+def browser(page: Path) -> Iterator[Any]:
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM or ""
+    for argument in ("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync",
+                     "disable-background-networking", "disable-component-update", "window-size=1300,2400"):  # fmt: skip
+        options.add_argument(f"--{argument}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    try:
+        driver.get(page.as_uri())
+        deadline = time.monotonic() + 30
+        while driver.execute_script("return document.querySelectorAll('.plot:not([data-drawn])').length"):
+            assert time.monotonic() < deadline, "the plots are not drawn within 30 s"
+            time.sleep(0.1)
+        yield driver
+    finally:
+        driver.quit()
+
+
+def test_the_page_needs_no_network(page: Path) -> None:
+    text = page.read_text()
+    own = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+    assert not re.findall(r"(?:src|href)=\"(?!#|data:)[^\"]*\"", own)
+    assert "run &amp; &lt;b&gt;son" in text
+
+
+def test_figures_cannot_end_the_script_they_stand_in(page: Path) -> None:
+    (figures,) = re.findall(r'id="figures">(.*?)</script>', page.read_text(), flags=re.DOTALL)
+    assert set(json.loads(figures)) == {"history", "region", "volume", "importance", "parallel"}
+
+
+def test_an_engine_and_its_folder_give_the_same_page(folder: Path, page: Path) -> None:
+    engine = shac.SHAC(None, None, 100, 10, "min", save_dir=folder)
+    engine.restore_data()
+    assert shac.write_report(engine, "again.html").read_bytes() == page.read_bytes()
+
+
+def test_a_search_that_has_only_begun_has_a_report() -> None:
+    engine = shac.SHAC(None, [shac.UniformHP("x", 0.0, 1.0)], 100, 10, save_dir="new")
+    text = shac.write_report(engine, "new.html", title="Just begun").read_text()
+    assert "Just begun" in text
+    assert "No evaluation has a score yet." in text
+
+
+@needs_browser
+def test_no_console_error_and_no_request(browser: Any) -> None:
+    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+    requests = [
+        json.loads(entry["message"])["message"]["params"]["request"]["url"]
+        for entry in browser.get_log("performance")
+        if '"Network.requestWillBeSent"' in entry["message"]
+    ]
+    assert [url for url in requests if url.startswith("http")] == []
+
+
+@needs_browser
+def test_every_plot_is_drawn(browser: Any) -> None:
+    counts = browser.execute_script(
+        "return Object.fromEntries([...document.querySelectorAll('.plot')].map(p => [p.dataset.figure,"
+        " p.querySelectorAll('.main-svg path, .main-svg image, .heatmaplayer image').length]))"
+    )
+    assert set(counts) == {"history", "region", "volume", "importance", "parallel"}
+    assert all(count > 3 for count in counts.values()), counts
+    maps = browser.execute_script("return document.querySelectorAll('[data-figure=region] .heatmaplayer image').length")
+    assert maps == 6  # one for each column
+
+
+@needs_browser
+def test_a_click_sorts_a_table(browser: Any) -> None:
+    def scores() -> list[float]:
+        cells = "return [...document.querySelectorAll('#evaluations-table tbody tr')].map(r => r.cells[2].textContent)"
+        return [float(text) for text in browser.execute_script(cells)]
+
+    head = "document.querySelectorAll('#evaluations-table th button')[2].click()"
+    before = scores()
+    assert len(before) == 100
+    browser.execute_script(head)
+    finite = [score for score in before if score == score]  # noqa: PLR0124
+    assert scores()[: len(finite)] == sorted(finite)
+    browser.execute_script(head)
+    assert scores()[-len(finite) :] == sorted(finite, reverse=True)
+
+
+@needs_browser
+def test_a_click_copies_the_best_setting(browser: Any, folder: Path) -> None:
+    from selenium.webdriver.common.by import By
+
+    engine = shac.SHAC(None, None, 100, 10, "min", save_dir=folder)
+    engine.restore_data()
+    best = dict(engine.dataset.get_best_parameters("min"))
+    python, plain = browser.find_elements(By.CSS_SELECTOR, "button.copy")
+    browser.execute_script(
+        "window.copied = null;"
+        "navigator.clipboard.writeText = text => { window.copied = text; return Promise.resolve() }"
+    )
+    python.click()
+    text = browser.execute_script("return window.copied")
+    assert ast.literal_eval(text.removeprefix("parameters = ")) == best
+    assert python.text == "Copied"
+    plain.click()
+    assert json.loads(browser.execute_script("return window.copied")) == best
+
+
+@needs_browser
+def test_a_click_hides_a_group_of_lines(browser: Any) -> None:
+    from selenium.webdriver.common.by import By
+
+    visible = "return document.querySelector('[data-figure=history]').data.map(trace => trace.visible)"
+    assert "legendonly" not in browser.execute_script(visible)
+    toggle = browser.find_element(By.CSS_SELECTOR, "[data-figure=history] .legendtoggle")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", toggle)
+    toggle.click()
+    deadline = time.monotonic() + 5
+    while "legendonly" not in browser.execute_script(visible):
+        assert time.monotonic() < deadline, "the click changed nothing"
+        time.sleep(0.1)
+
+
+@needs_browser
+def test_failures_show_reasons_as_text_and_tracebacks(browser: Any) -> None:
+    text = browser.execute_script("return document.querySelector('#failures').textContent")
+    assert "RuntimeError: </script><b>too far right</b>" in text
+    assert "Traceback" in text
+    assert browser.execute_script("return document.querySelectorAll('#failures summary b b').length") == 0
