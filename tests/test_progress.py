@@ -31,6 +31,21 @@ def shown(console: Console) -> str:
     return console.file.getvalue()
 
 
+def test_watching_a_draw_from_the_region_does_not_change_it(cascade: shac.Cascade) -> None:
+    assert cascade.method_for(200) == "region"
+    pieces: list[tuple[int, int]] = []
+    watched = watch(cascade, lambda samples, candidates: pieces.append((samples, candidates)))
+    assert draw_all(watched, 200, seed=5) == draw_all(cascade, 200, seed=5)
+    assert watched.draw(200, seed=5).rows == cascade.draw(200, seed=5).rows
+    assert [samples for samples, _ in pieces] == [200, 200]
+
+
+@pytest.fixture
+def only_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shac.Cascade, "method_for", lambda self, n, relax=0: "plain")
+
+
+@pytest.mark.usefixtures("only_plain")
 @pytest.mark.parametrize("draw", [draw_all, draw_relaxing])
 def test_watching_a_draw_does_not_change_it(cascade: shac.Cascade, draw: Any) -> None:
     pieces: list[tuple[int, int]] = []
@@ -39,7 +54,7 @@ def test_watching_a_draw_does_not_change_it(cascade: shac.Cascade, draw: Any) ->
     assert len(pieces) > 1
     assert sum(samples for samples, _ in pieces) == 200
     if draw is draw_all:
-        assert sum(candidates for _, candidates in pieces) == cascade.sample(200, seed=5)[1].candidates
+        assert sum(candidates for _, candidates in pieces) == cascade.sample(200, seed=5, method="plain")[1].candidates
 
 
 def test_a_watched_draw_gives_up_where_the_draw_does(cascade: shac.Cascade) -> None:
@@ -82,6 +97,7 @@ def test_the_numbers_of_a_draw(monkeypatch: pytest.MonkeyPatch) -> None:
     assert state.text() == "2.0 M candidates, 1.0 M/s, 1 in 500 k accepted, 0:03 to go"
 
 
+@pytest.mark.usefixtures("only_plain")
 def test_a_long_draw_is_shown_and_a_short_one_is_not(cascade: shac.Cascade, monkeypatch: pytest.MonkeyPatch) -> None:
     console = recorder()
     with sampling_progress(cascade, 5, progress=True, console=console) as watched:

@@ -29,6 +29,7 @@ def evaluate_rounds(
     callbacks: CallbackList,
 ) -> None:
     """Run the rounds that are left; see `SHAC.fit` for the arguments and the errors."""
+    assert engine.evaluation_function is not None, "checked by `fit`"
     with (
         StopSignals() as signals,
         EvaluatorPool(

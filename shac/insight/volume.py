@@ -24,8 +24,8 @@ class StageDraws:
     """Samples of the region after each stage, drawn once and looked at by several pictures.
 
     Where the region is known they come from its boxes, else from plain rejection with a bounded number of candidates,
-    so that the share of candidates that pass is a volume. Seeds are fixed: the pictures of a search do not depend on the
-    machine.
+    so that the share of candidates that pass is a volume. Seeds are fixed: the pictures of a search do not depend on
+    the machine.
 
     Parameters
     ----------
