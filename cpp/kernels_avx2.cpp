@@ -10,8 +10,8 @@
 namespace shac {
 namespace {
 
-constexpr std::size_t kTreeWords = 8;          // words of 64 rows that a tree decides at a time
-constexpr std::uint32_t kCountedLevels = 4;    // up to so many, counting edges beats searching them
+constexpr std::size_t kTreeWords = 8;        // words of 64 rows that a tree decides at a time
+constexpr std::uint32_t kCountedLevels = 4;  // up to so many, counting edges beats searching them
 
 SHAC_AVX2 inline __m256i load(const void* from) {
     return _mm256_loadu_si256(static_cast<const __m256i*>(from));
@@ -35,8 +35,8 @@ struct Words {
 
 SHAC_AVX2 inline Words philox_at(const DrawRequest& request, std::size_t row) {
     const auto first_low = static_cast<std::uint32_t>(request.first);
-    const __m256i offsets = _mm256_cvtepu16_epi32(
-        _mm_loadu_si128(reinterpret_cast<const __m128i*>(request.offsets + row)));
+    const __m256i offsets =
+        _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(request.offsets + row)));
     const __m256i low = _mm256_add_epi32(_mm256_set1_epi32(static_cast<int>(first_low)), offsets);
     // The sum overflowed iff it is below the offset, which is less than 2^16 where it does.
     const __m256i sign = _mm256_set1_epi32(static_cast<int>(0x80000000U));
@@ -81,8 +81,8 @@ SHAC_AVX2 void draw(const DrawRequest& request, const std::array<std::uint16_t*,
                                                     _mm256_and_si256(second.word[pair], lower_half)));
             }
             if (columns[2 * pair + 1] != nullptr) {
-                store(columns[2 * pair + 1] + row,
-                      join(_mm256_srli_epi32(first.word[pair], 16), _mm256_srli_epi32(second.word[pair], 16)));
+                store(columns[2 * pair + 1] + row, join(_mm256_srli_epi32(first.word[pair], 16),
+                                                        _mm256_srli_epi32(second.word[pair], 16)));
             }
         }
     }
@@ -219,8 +219,8 @@ SHAC_AVX2 void add_large_table(const LargeTable& table, const std::uint8_t* bins
     for (std::size_t row = 0; row < rows; row += 8) {
         __m256i sum = _mm256_setzero_si256();
         for (std::uint32_t d = 0; d < table.dims; ++d) {
-            const __m256i bin = _mm256_cvtepu8_epi32(_mm_loadl_epi64(
-                reinterpret_cast<const __m128i*>(bins + table.slots[d] * kChunk + row)));
+            const __m256i bin = _mm256_cvtepu8_epi32(
+                _mm_loadl_epi64(reinterpret_cast<const __m128i*>(bins + table.slots[d] * kChunk + row)));
             sum = _mm256_add_epi32(
                 sum, _mm256_mullo_epi32(bin, _mm256_set1_epi32(static_cast<int>(table.strides[d]))));
         }
@@ -233,8 +233,8 @@ SHAC_AVX2 void add_large_table(const LargeTable& table, const std::uint8_t* bins
 
 /// A byte of `value` for each bit that is set, 0 for the others.
 SHAC_AVX2 inline __m256i expand(std::uint32_t bits, char value) {
-    const __m256i spread = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2,
-                                            3, 3, 3, 3, 3, 3, 3, 3);
+    const __m256i spread = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2,
+                                            2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
     const __m256i each = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201U));
     const __m256i bytes = _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(bits)), spread);
     const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(bytes, each), each);
@@ -254,9 +254,8 @@ SHAC_AVX2 void add_tree(const TreeTable& tree, const std::uint8_t* bins, std::si
         const std::uint8_t* const column = bins + node.slot * kChunk;
         const __m256i above = _mm256_set1_epi8(static_cast<char>(node.threshold + 1));
         for (std::size_t word = 0; word < words; ++word) {
-            met[node.position][word] =
-                bits_above(column + word * kLane, above) |
-                std::uint64_t{bits_above(column + word * kLane + 32, above)} << 32;
+            met[node.position][word] = bits_above(column + word * kLane, above) |
+                                       std::uint64_t{bits_above(column + word * kLane + 32, above)} << 32;
         }
     }
     // Level by level, the bits of the nodes that rows meet there: halves of the level are chosen between by
@@ -283,8 +282,10 @@ SHAC_AVX2 void add_tree(const TreeTable& tree, const std::uint8_t* bins, std::si
         for (std::size_t part = 0; part < 2; ++part) {
             __m256i index = _mm256_setzero_si256();
             for (std::uint32_t level = 0; level < tree.depth; ++level) {
-                const auto bits = static_cast<std::uint32_t>(met[std::size_t{1} << level][word] >> (32 * part));
-                index = _mm256_or_si256(index, expand(bits, static_cast<char>(1 << (tree.depth - 1 - level))));
+                const auto bits =
+                    static_cast<std::uint32_t>(met[std::size_t{1} << level][word] >> (32 * part));
+                index =
+                    _mm256_or_si256(index, expand(bits, static_cast<char>(1 << (tree.depth - 1 - level))));
             }
             add_entries(low, high, std::size_t{1} << tree.depth, index, sums + word * kLane + 32 * part);
         }
@@ -337,8 +338,7 @@ SHAC_AVX2 void compact_words(const std::uint64_t* keep, std::size_t rows, const 
                              std::uint16_t* out) {
     for (std::size_t row = 0; row < rows; row += 8) {
         const auto bits = static_cast<std::uint8_t>(keep[row / kLane] >> (row % kLane));
-        const __m128i places =
-            _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kPlaces.places[bits]));
+        const __m128i places = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kPlaces.places[bits]));
         const __m128i twice = _mm_add_epi8(places, places);
         const __m128i bytes = _mm_unpacklo_epi8(twice, _mm_add_epi8(twice, _mm_set1_epi8(1)));
         const __m128i values = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + row));
@@ -351,17 +351,15 @@ SHAC_AVX2 void compact_bytes(const std::uint64_t* keep, std::size_t rows, const 
                              std::uint8_t* out) {
     for (std::size_t row = 0; row < rows; row += 8) {
         const auto bits = static_cast<std::uint8_t>(keep[row / kLane] >> (row % kLane));
-        const __m128i places =
-            _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kPlaces.places[bits]));
+        const __m128i places = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kPlaces.places[bits]));
         const __m128i values = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(in + row));
         _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(values, places));
         out += __builtin_popcount(bits);
     }
 }
 
-constexpr Kernels kAvx2{"avx2",          draw,      find_bins,  add_small_tables,
-                        add_large_table, add_trees, find_below, compact_words,
-                        compact_bytes};
+constexpr Kernels kAvx2{"avx2",    draw,       find_bins,     add_small_tables, add_large_table,
+                        add_trees, find_below, compact_words, compact_bytes};
 
 }  // namespace
 

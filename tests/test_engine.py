@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import searches
+import xgboost
 
 import shac
 from shac.engine.samples import EvaluatedSamples
@@ -434,3 +435,33 @@ def test_a_search_without_a_space_asks_for_one() -> None:
     for call in (engine.fit, engine.predict, engine.save_data):
         with pytest.raises(ValueError, match="expected a search space, got None"):
             call()
+
+
+def test_the_history_has_bounds_of_the_surviving_volume_of_every_round() -> None:
+    search = searches.engine()
+    history = search.fit(skip_cv_checks=True)
+    volumes = list(zip(history.history["volume_lower"], history.history["volume_upper"], strict=True))
+    assert len(volumes) == 6
+    assert all(0 < lower <= upper <= 1 for lower, upper in volumes)
+    assert volumes[-1][1] < volumes[0][0]
+
+
+def test_a_search_whose_classifiers_leave_nothing_ends_with_a_clear_message() -> None:
+    search = searches.engine()
+    search.fit(skip_cv_checks=True)
+    X = np.random.default_rng(0).uniform(-5, 15, size=(200, 2)).astype(np.float32)
+    worst = (X[:, 0] > 7) & (X[:, 1] > 11)  # the corner where Branin is largest
+    assert not search.cascade.accepts(X[worst]).any()
+    search.classifiers.append(xgboost.XGBClassifier(n_estimators=50).fit(X, worst))
+    with pytest.raises(shac.EmptyRegionError, match="no setting of the search space passes 6 classifiers"):
+        search.predict(num_samples=1)
+    assert len(search.predict(num_samples=3, relax_checks=True)) == 3
+
+
+def test_limited_memory_changes_no_sample() -> None:
+    free, limited = searches.engine(save_dir="free"), searches.engine(save_dir="limited")
+    limited.limit_memory = True
+    for search in (free, limited):
+        search.fit(skip_cv_checks=True)
+    assert free.dataset.X == limited.dataset.X
+    assert free.predict(num_samples=20) == limited.predict(num_samples=20)

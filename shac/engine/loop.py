@@ -22,6 +22,8 @@ __all__ = ["Batch", "BatchSource", "complete_round", "run_rounds"]
 
 _logger = logging.getLogger("shac")
 
+_VOLUME_BOXES = 512
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -146,6 +148,7 @@ def _logs(engine: SHAC, batch: Batch, seconds: dict[str, float]) -> dict[str, An
     everything = np.array(engine.dataset.Y, dtype=np.float64)
     everything = everything[np.isfinite(everything)]
     best = np.max if engine.objective == "max" else np.min
+    volume = _volume(engine)
     return {
         "evaluations": len(engine.dataset),
         "failed": len(scores) - len(finite),
@@ -153,7 +156,17 @@ def _logs(engine: SHAC, batch: Batch, seconds: dict[str, float]) -> dict[str, An
         "batch_best": float(best(finite)) if finite.size else np.nan,
         "batch_median": float(np.median(finite)) if finite.size else np.nan,
         "classifiers": len(engine.classifiers),
+        "volume_lower": volume[0],
+        "volume_upper": volume[1],
         "sampling_seconds": seconds.get("sampling", 0.0),
         "evaluating_seconds": seconds.get("evaluating", 0.0),
         "training_seconds": seconds["training"],
     }
+
+
+def _volume(engine: SHAC) -> tuple[float, float]:
+    """Bounds of the share of the prior that passes the classifiers; they cost little, so they may be wide."""
+    try:
+        return engine.cascade.volume(max_boxes=_VOLUME_BOXES)
+    except ValueError:  # a parameter without a quantile function
+        return np.nan, np.nan

@@ -40,6 +40,8 @@ __all__ = ["SHAC"]
 
 _logger = logging.getLogger("shac")
 
+_SMALL_TABLE_BYTES = 1 << 14  # of a lookup table of the cascade, where memory is limited
+
 
 class SHAC:
     """Search by Successive Halving and Classification (arXiv 1805.10255).
@@ -93,7 +95,7 @@ class SHAC:
     threads_per_evaluator : int or None
         Threads of OpenMP, BLAS and PyTorch in a worker process; None divides the cores.
     limit_memory : bool
-        Keeps `fit` from doubling the generator threads from round 10 on.
+        Keeps the tables of the cascade small, and `fit` from doubling the generator threads from round 10 on.
 
     Raises
     ------
@@ -544,7 +546,8 @@ class SHAC:
         known = len(self._compiled)
         kept = self._cascade is not None and self._cascade.space is self.parameters
         if not kept or list(map(id, self._compiled)) != list(map(id, self.classifiers[:known])):
-            self._cascade, self._compiled, known = Cascade([], self._space()), [], 0
+            tables = {"max_table_bytes": _SMALL_TABLE_BYTES} if self.limit_memory else {}
+            self._cascade, self._compiled, known = Cascade([], self._space(), **tables), [], 0
         assert self._cascade is not None
         for model in self.classifiers[known:]:
             self._cascade = self._cascade.extended(model)

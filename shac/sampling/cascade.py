@@ -366,9 +366,7 @@ class Cascade:
             return self._plain_sampler(), None
         regions = self._known_regions()
         try:
-            chosen, budget = regions.choose(
-                n, relax, self._plain_sampler().candidate_cost, allow_plain=method == "auto"
-            )
+            chosen, budget = regions.choose(n, relax, self._plain_sampler(), allow_plain=method == "auto")
         except ValueError:
             if method == "region":
                 raise
@@ -377,7 +375,7 @@ class Cascade:
             return self._plain_sampler(), None
         return regions.sampler(relax, budget), regions.region(relax, budget)
 
-    def volume(self, stage: int | None = None, relax: int = 0) -> Volume:
+    def volume(self, stage: int | None = None, relax: int = 0, *, max_boxes: int = _KNOWN_BOXES) -> Volume:
         """Bound the mass of the prior that survives.
 
         Parameters
@@ -386,6 +384,8 @@ class Cascade:
             Number of stages, the first ones; all by default.
         relax : int
             Stages that a setting may fail.
+        max_boxes : int
+            Boxes to divide at most; more of them bring the bounds together.
 
         Returns
         -------
@@ -408,10 +408,11 @@ class Cascade:
         (0.24, 0.24)
         """
         relax = _integer("relax", relax, 0, _LARGEST_COUNT)
+        max_boxes = _integer("max_boxes", max_boxes, 1, 1 << 24)
         cascade = self if stage is None else self.prefix(_integer("stage", stage, 0, self.num_stages))
         if cascade.num_stages <= relax:
             return Volume(1.0, 1.0)
-        return Volume(*cascade._known_regions().region(relax, _KNOWN_BOXES).volume())
+        return Volume(*cascade._known_regions().region(relax, max_boxes).volume())
 
     def marginals(self, relax: int = 0) -> list[Marginal]:
         """Tell what survives of each column.

@@ -130,7 +130,7 @@ class Regions:
         return self._samplers[key]
 
     def choose(
-        self, n: int, relax: int, candidate_cost: float, *, allow_plain: bool = True
+        self, n: int, relax: int, plain: core.PlainSampler, *, allow_plain: bool = True
     ) -> tuple[Literal["plain", "region"], int]:
         """Choose the method and the budget that should give `n` samples soonest.
 
@@ -140,8 +140,8 @@ class Regions:
             Samples wanted.
         relax : int
             Stages that a sample may fail.
-        candidate_cost : float
-            Work of plain rejection for one candidate.
+        plain : core.PlainSampler
+            The other method.
         allow_plain : bool
             Whether plain rejection may be chosen.
 
@@ -159,27 +159,41 @@ class Regions:
         for budget, following in zip(_BUDGETS, (*_BUDGETS[1:], None), strict=True):
             sampler = self.sampler(relax, budget)
             region = self.region(relax, budget)
-            share = self._accepted_share(region, sampler)
+            hits, draws = self._pilot(region, sampler)
+            share = (hits + 0.5) / (draws + 0.5)
             mass = region.accepted_mass + region.undecided_mass
             undecided = region.undecided_mass / mass
             seconds = {"region": n / share * (_SECONDS_PER_DRAW + undecided * _SECONDS_PER_TESTED_DRAW)}
+            seconds_per_candidate = plain.candidate_cost * _SECONDS_PER_INSTRUCTION
             if allow_plain:
-                seconds["plain"] = n / (share * mass) * candidate_cost * _SECONDS_PER_INSTRUCTION
-            best: Literal["plain", "region"] = "plain" if min(seconds, key=seconds.__getitem__) == "plain" else "region"
+                seconds["plain"] = n / (share * mass) * seconds_per_candidate
+            best: Literal["plain", "region"] = "region"
+            if seconds.get("plain", np.inf) < seconds["region"]:
+                best = "plain"
             building = region.num_divided * _SECONDS_PER_BOX + region.work * _SECONDS_PER_CELL - spent
             spent += building
             if following is None or region.num_undecided == 0:
                 break
-            if building * following / budget > _WORTH * seconds[best]:
+            next_building = building * following / budget
+            if next_building <= _WORTH * seconds[best]:
+                continue
+            if best == "region" or hits or self._finds(plain, relax, int(next_building / seconds_per_candidate)):
                 break
         return best, budget
 
     @staticmethod
-    def _accepted_share(region: core.Region, sampler: core.RegionSampler) -> float:
+    def _pilot(region: core.Region, sampler: core.RegionSampler) -> tuple[int, int]:
+        """Accepted draws, and draws."""
         if region.num_undecided == 0:
-            return 1.0
+            return 1, 1
         pilot = sampler.sample(seed=_PILOT_SEED, count=_PILOT_DRAWS, max_candidates=_PILOT_DRAWS)
-        return (len(pilot["candidates"]) + 0.5) / (pilot["num_drawn"] + 0.5)
+        return len(pilot["candidates"]), pilot["num_drawn"]
+
+    @staticmethod
+    def _finds(plain: core.PlainSampler, relax: int, candidates: int) -> bool:
+        """Whether plain rejection finds anything while the next division would take; the region may be empty."""
+        probe = plain.sample(seed=_PILOT_SEED, count=1, relax=relax, max_candidates=candidates + 1)
+        return len(probe["candidates"]) > 0
 
     def marginals(
         self, columns: Sequence[AbstractHyperParameter], names: Sequence[str], relax: int, budget: int
