@@ -142,9 +142,10 @@ def draw_plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
     ways = (("xgboost", "XGBoost on blocks", "#999999"), ("plain", "plain", "#d1813b"), ("auto", "auto", "#2b6ca3"))
     for axis, name in zip(axes.flat, names, strict=False):
         for key, label, colour in ways:
-            points = [(row["stages"], row[key] / 1000) for row in rows if row["workload"] == name]
+            points = [(row["stages"], row[key] / 1000) for row in rows if row["workload"] == name and row[key]]
             axis.semilogy(*zip(*points, strict=True), "o-", label=label, color=colour, markersize=4)
         axis.set_title(name)
+        axis.set_xticks(range(0, 19, 3))
         axis.grid(alpha=0.3)
     for axis in axes[-1]:
         axis.set_xlabel("classifiers")

@@ -183,7 +183,7 @@ class Regions:
 
     @staticmethod
     def _pilot(region: core.Region, sampler: core.RegionSampler) -> tuple[int, int]:
-        """Accepted draws, and draws."""
+        """Count accepted draws, and draws."""
         if region.num_undecided == 0:
             return 1, 1
         pilot = sampler.sample(seed=_PILOT_SEED, count=_PILOT_DRAWS, max_candidates=_PILOT_DRAWS)
