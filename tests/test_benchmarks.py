@@ -212,3 +212,37 @@ def test_the_fault_run_at_reduced_size_finds_nothing_lost(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 16
     assert all(line.startswith("ok ") for line in lines)
+
+
+def test_the_benchmark_of_rejection_compares_decisions_first_and_times_all_rivals(tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "bench_rejection.py"), "branin-20", "--rows", "100000"]
+    done = subprocess.run(
+        [*command, "--repeats", "1", "--seconds", "0.05", "--json", "out.json"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (result,) = json.loads((tmp_path / "out.json").read_text())["results"]
+    assert (result["decisions_compared"], result["different_decisions"]) == (100_000, 0)
+    assert result["median"].keys() >= {"shac", "shac, 2 threads", "XGBoost on blocks", "C++ forest", "predict a row"}
+
+
+def test_the_benchmark_of_the_region_checks_every_sample(tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "bench_region.py"), "branin-20", "--samples", "100", "--repeats", "1"]
+    done = subprocess.run(
+        [*command, "--stages", "2", "18", "--json", "out.json", "--plot", "out.png"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "out.json").read_text())
+    assert [row["stages"] for row in results["results"]] == [2, 18]
+    assert results["results"][1]["chosen"] == "region"
+    assert results["seconds_to_prove_empty"]["branin-20"] > 0
+    assert (tmp_path / "out.png").stat().st_size > 10_000
+
+
+def test_a_sample_that_xgboost_rejects_ends_the_benchmark_of_the_region(bench: Any, workloads: Any, small: Any) -> None:
+    models, space = workloads.train_cascade(small)
+    region = importlib.import_module("bench_region")
+    X = shac.Cascade(models, space).prefix(0).sample(1000, seed=0)[0]
+    with pytest.raises(bench.CheckError, match="expected all to pass stage 0, got"):
+        region.check_samples(models, X, 1000)
