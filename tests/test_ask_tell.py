@@ -20,8 +20,8 @@ def told(engine: shac.SHAC, at_once: int, order: random.Random | None = None) ->
 
 def files(folder: str) -> dict[str, bytes]:
     """All but the journal and the lock of evaluations that the engine runs itself."""
-    paths = (p for p in sorted(Path(folder).rglob("*")) if p.is_file() and p.suffix != ".lock")
-    return {str(p.relative_to(folder)): p.read_bytes() for p in paths if p.name != "journal.jsonl"}
+    paths = (p for p in sorted(Path(folder).rglob("*")) if p.is_file() and p.name not in {".lock", "journal.jsonl"})
+    return {str(p.relative_to(folder)): p.read_bytes() for p in paths}
 
 
 @pytest.mark.parametrize("at_once", [1, 10])
