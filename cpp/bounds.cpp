@@ -66,6 +66,11 @@ void StageBounds::add_slots(const Stage& stage, const Tables::Segment& segment,
         std::vector<std::uint64_t> lasts;
         for (std::uint32_t i = 0; i < column.num_edges; ++i) {
             const std::uint64_t coarse = column.edges.sorted[i];
+            if (column.is_conditional && coarse == kCoarseUnknown) {
+                firsts.push_back(kMissing);
+                lasts.push_back(kMissing);
+                continue;
+            }
             const auto begin = std::lower_bound(fine.begin(), fine.end(), coarse << kFineBits);
             const auto end = std::lower_bound(begin, fine.end(), (coarse + 1) << kFineBits);
             firsts.push_back(*begin);
@@ -82,6 +87,10 @@ void StageBounds::add_slots(const Stage& stage, const Tables::Segment& segment,
             };
             slot.first.push_back(number(lasts));
             slot.last.push_back(number(firsts));
+        }
+        if (column.is_conditional) {  // the last bin of the region: what is missing
+            slot.first.push_back(static_cast<std::uint8_t>(column.num_edges));
+            slot.last.push_back(static_cast<std::uint8_t>(column.num_edges));
         }
     }
 }

@@ -27,15 +27,17 @@ void draw_uniforms(std::uint64_t seed, std::uint64_t first, const std::vector<st
 }  // namespace
 
 void filter_exactly(const std::vector<std::shared_ptr<const Stage>>& stages,
-                    const std::vector<std::size_t>& order, std::size_t width, std::uint64_t seed,
-                    std::uint64_t first, std::size_t relax, std::vector<std::uint32_t>& offsets,
-                    ExactScratch& scratch, std::uint64_t* rejected_by_stage) {
+                    const std::vector<std::size_t>& order, std::size_t width, const Conditions& conditions,
+                    std::uint64_t seed, std::uint64_t first, std::size_t relax,
+                    std::vector<std::uint32_t>& offsets, ExactScratch& scratch,
+                    std::uint64_t* rejected_by_stage) {
     const std::size_t count = offsets.size();
     if (count == 0) {
         return;
     }
     auto& [uniforms, values, margins, rows, failures] = scratch;
     draw_uniforms(seed, first, offsets, width, uniforms);
+    conditions.apply(uniforms.data(), count, count);
     values.resize(width * count);
     margins.resize(count);
     rows.resize(count);

@@ -29,8 +29,9 @@ struct ExactScratch {
 /// Shortens `offsets` to those whose candidates first + offset fail at most `relax` stages, and adds the
 /// others to `rejected_by_stage`. Stages are tried in the given order.
 void filter_exactly(const std::vector<std::shared_ptr<const Stage>>& stages,
-                    const std::vector<std::size_t>& order, std::size_t width, std::uint64_t seed,
-                    std::uint64_t first, std::size_t relax, std::vector<std::uint32_t>& offsets,
-                    ExactScratch& scratch, std::uint64_t* rejected_by_stage);
+                    const std::vector<std::size_t>& order, std::size_t width, const Conditions& conditions,
+                    std::uint64_t seed, std::uint64_t first, std::size_t relax,
+                    std::vector<std::uint32_t>& offsets, ExactScratch& scratch,
+                    std::uint64_t* rejected_by_stage);
 
 }  // namespace shac

@@ -33,11 +33,12 @@ const std::vector<std::shared_ptr<const Stage>>& checked(
 }  // namespace
 
 PlainSampler::PlainSampler(std::vector<std::shared_ptr<const Stage>> stages, std::size_t width,
-                           bool use_tables)
+                           bool use_tables, Conditions conditions)
     : stages_(std::move(stages)),
       width_(width),
       use_tables_(use_tables),
-      sieve_(checked(stages_, width), width, chosen_kernels()) {}
+      conditions_(std::move(conditions)),
+      sieve_(checked(stages_, width), width, conditions_, chosen_kernels()) {}
 
 Samples PlainSampler::draw(const SampleRequest& request, const Workers& workers) const {
     std::vector<Buffers> buffers(workers.threads);
@@ -55,8 +56,8 @@ Samples PlainSampler::draw(const SampleRequest& request, const Workers& workers)
             result.passed.resize(rows);
             std::iota(result.passed.begin(), result.passed.end(), 0U);
         }
-        filter_exactly(stages_, order(), width_, request.seed, first, request.relax, result.passed, own.exact,
-                       result.rejected_by_stage.data());
+        filter_exactly(stages_, order(), width_, conditions_, request.seed, first, request.relax,
+                       result.passed, own.exact, result.rejected_by_stage.data());
         return result;
     };
     std::size_t block_size = use_tables_ ? sieve_.block_size() : kExactBlock;

@@ -19,8 +19,9 @@ constexpr double kRelativeRounding = 1e-12;  // of masses: products of differenc
 
 }  // namespace
 
-Region::Region(std::vector<std::shared_ptr<const Stage>> stages, std::size_t width, std::size_t relax)
-    : stages_(std::move(stages)), width_(width), relax_(relax) {
+Region::Region(std::vector<std::shared_ptr<const Stage>> stages, std::size_t width, std::size_t relax,
+               Conditions conditions)
+    : stages_(std::move(stages)), width_(width), relax_(relax), conditions_(std::move(conditions)) {
     if (stages_.size() > kMostRegionStages) {
         throw std::invalid_argument("stages: expected at most " + std::to_string(kMostRegionStages) +
                                     " for a region, got " + std::to_string(stages_.size()));
@@ -34,8 +35,9 @@ Region::Region(std::vector<std::shared_ptr<const Stage>> stages, std::size_t wid
     std::vector<Corners> corners;
     for (std::size_t c = 0; c < width_; ++c) {
         corners.push_back(0);
-        corners.push_back(static_cast<Corners>(edges_[c].size() + 1));
+        corners.push_back(static_cast<Corners>(edges_[c].size() + (conditions_.is_conditional(c) ? 2 : 1)));
     }
+    apply_conditions(corners);
     StageSet undecided;
     std::uint32_t failures = 0;
     scans_.resize(stages_.size());
@@ -59,9 +61,14 @@ void Region::merge_edges() {
             const auto& own = stage->bins.columns()[c].edges;
             merged.insert(merged.end(), own.begin(), own.end());
         }
+        for (const Condition& condition : conditions_.all()) {
+            if (condition.parent == c) {
+                merged.insert(merged.end(), condition.changes.begin(), condition.changes.end());
+            }
+        }
         std::sort(merged.begin(), merged.end());
         merged.erase(std::unique(merged.begin(), merged.end()), merged.end());
-        if (merged.size() >= std::numeric_limits<std::uint16_t>::max()) {
+        if (merged.size() + 1 >= std::numeric_limits<std::uint16_t>::max()) {
             throw std::invalid_argument("stages: expected fewer than 65,535 thresholds a column, got " +
                                         std::to_string(merged.size()));
         }
@@ -69,18 +76,125 @@ void Region::merge_edges() {
 }
 
 std::uint64_t Region::edge_before(std::size_t column, std::size_t bin) const {
-    return bin == 0 ? 0 : edges_[column][bin - 1];
+    if (bin == 0) {
+        return 0;
+    }
+    return bin > edges_[column].size() ? kUniformRange : edges_[column][bin - 1];
+}
+
+/// Whether the boxes with these corners lack the column for certain.
+bool Region::is_missing(const std::vector<Corners>& corners, std::size_t column) const {
+    return corners[2 * column] > edges_[column].size();
+}
+
+/// Whether some settings of the box have the column and others lack it.
+bool Region::is_open(const std::vector<Corners>& corners, std::size_t column) const {
+    return !is_missing(corners, column) && corners[2 * column + 1] > edges_[column].size() + 1;
+}
+
+/// Settles which columns a box has, where its other corners tell; returns whether any was open before.
+bool Region::apply_conditions(std::vector<Corners>& corners) const {
+    const bool any =
+        std::any_of(conditions_.all().begin(), conditions_.all().end(),
+                    [&](const Condition& condition) { return is_open(corners, condition.column); });
+    if (!any) {
+        return false;
+    }
+    for (const Condition& first : conditions_.all()) {
+        const std::size_t c = first.column;
+        if (!is_open(corners, c)) {
+            continue;
+        }
+        bool is_settled = true;
+        bool exists = true;
+        for (const Condition& condition : conditions_.all()) {
+            if (condition.column != c) {
+                continue;
+            }
+            const std::size_t parent = condition.parent;
+            if (is_missing(corners, parent)) {
+                exists = false;
+                break;
+            }
+            const std::uint64_t begin = edge_before(parent, corners[2 * parent]);
+            const std::uint64_t end = edge_before(parent, corners[2 * parent + 1]);
+            const auto next = std::upper_bound(condition.changes.begin(), condition.changes.end(), begin);
+            const bool is_whole = next == condition.changes.end() || *next >= end;
+            if (is_whole && !condition.holds(begin)) {
+                exists = false;
+                break;
+            }
+            is_settled = is_settled && is_whole && !is_open(corners, parent);
+        }
+        const auto missing = static_cast<Corners>(edges_[c].size() + 1);
+        if (!exists) {
+            corners[2 * c] = missing;
+        } else if (is_settled) {
+            corners[2 * c + 1] = missing;
+        }
+    }
+    return true;
+}
+
+/// Columns that the stages ask for, and those that they depend on.
+std::vector<bool> Region::tested_columns(const StageSet& stages) const {
+    std::vector<bool> result(width_, false);
+    for (std::size_t s = 0; s < stages_.size(); ++s) {
+        if (stages.test(s)) {
+            for (const std::uint32_t column : stages_[s]->tables.columns()) {
+                result[column] = true;
+            }
+        }
+    }
+    const auto& conditions = conditions_.all();
+    for (auto condition = conditions.rbegin(); condition != conditions.rend(); ++condition) {
+        result[condition->parent] = result[condition->parent] || result[condition->column];
+    }
+    return result;
+}
+
+/// Where a box is to be divided to settle the first of the columns that is open.
+bool Region::divide_conditions(const std::vector<Corners>& corners, const std::vector<bool>& columns,
+                               Division& division) const {
+    for (const Condition& condition : conditions_.all()) {
+        if (!columns[condition.column] || !is_open(corners, condition.column)) {
+            continue;
+        }
+        const std::size_t parent = condition.parent;
+        const double whole = mass_of(parent, corners[2 * parent], corners[2 * parent + 1]);
+        for (const std::uint64_t change : condition.changes) {
+            const auto place = std::lower_bound(edges_[parent].begin(), edges_[parent].end(), change);
+            const auto bin = static_cast<Corners>(place - edges_[parent].begin() + 1);
+            if (bin <= corners[2 * parent] || bin >= corners[2 * parent + 1]) {
+                continue;
+            }
+            const double left = mass_of(parent, corners[2 * parent], bin) / whole;
+            const double score = std::min(left, 1.0 - left);
+            if (score > division.score) {
+                division = {score, parent, bin};
+            }
+        }
+        if (division.score >= 0.0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 std::pair<std::uint64_t, std::uint64_t> Region::range(std::size_t box, std::size_t column) const {
     const auto [begin, end] = bins(box, column);
-    return {edge_before(column, begin),
-            end > edges_[column].size() ? kUniformRange : edges_[column][end - 1]};
+    if (begin > edges_[column].size()) {
+        return {0, kUniformRange};
+    }
+    return {edge_before(column, begin), edge_before(column, end)};
 }
 
 double Region::mass_of(std::size_t column, std::size_t begin, std::size_t end) const {
-    const std::uint64_t last = end > edges_[column].size() ? kUniformRange : edges_[column][end - 1];
-    return static_cast<double>(last - edge_before(column, begin)) / static_cast<double>(kUniformRange);
+    if (begin > edges_[column].size()) {  // missing: its uniform is free
+        return 1.0;
+    }
+    return static_cast<double>(edge_before(column, end) - edge_before(column, begin)) /
+           static_cast<double>(kUniformRange);
 }
 
 double Region::mass_of(const std::vector<std::uint16_t>& corners) const {
@@ -176,7 +290,8 @@ bool Region::decide_cell(const std::vector<Corners>& corners, const StageSet& un
             continue;
         }
         for (std::size_t c = 0; c < width_; ++c) {
-            values[c] = stages_[s]->bins.columns()[c].representative(edge_before(c, corners[2 * c]));
+            values[c] = stages_[s]->bins.columns()[c].representative(
+                is_missing(corners, c) ? kMissing : edge_before(c, corners[2 * c]));
         }
         float margin = 0.0F;
         stages_[s]->forest->margins({values.data(), 1, 1}, {&row, 1}, &margin);
@@ -197,13 +312,17 @@ void Region::divide(std::uint32_t box) {
         return mass_of(column, first, last);
     };
     Division best;
+    const bool is_settled = !divide_conditions(corners, tested_columns(whole.undecided), best);
     for (std::size_t s = 0; s < stages_.size(); ++s) {
         if (whole.undecided.test(s)) {
             bounds_[s].scan(corners.data(), scans_[s]);
-            bounds_[s].choose(scans_[s], corners.data(), mass, best);
+            if (is_settled) {
+                bounds_[s].choose(scans_[s], corners.data(), mass, best);
+            }
         }
     }
-    if (best.score < 0.0) {  // no edge of an undecided stage is inside: any division serves
+    // Where no edge of an undecided stage is inside, any division serves.
+    if (best.score < 0.0 && !divide_conditions(corners, std::vector<bool>(width_, true), best)) {
         for (std::size_t c = 0; c < width_; ++c) {
             if (corners[2 * c] + 1 < corners[2 * c + 1]) {
                 best = {0.0, c, static_cast<Corners>((corners[2 * c] + corners[2 * c + 1]) / 2)};
@@ -218,14 +337,21 @@ void Region::add_part(const std::vector<Corners>& corners, const Box& whole, con
                       bool left) {
     std::vector<Corners> part = corners;
     part[2 * division.column + (left ? 1 : 0)] = division.bin;
+    const bool is_changed = apply_conditions(part);
+    StageBounds::Scan fresh;
     StageSet undecided;
     std::uint32_t failures = whole.failures;
     for (std::size_t s = 0; s < stages_.size(); ++s) {
         if (!whole.undecided.test(s)) {
             continue;
         }
-        const SumRange range =
-            bounds_[s].range_of_part(scans_[s], part.data(), division.column, division.bin, left);
+        SumRange range;
+        if (is_changed) {
+            bounds_[s].scan(part.data(), fresh);
+            range = fresh.range;
+        } else {
+            range = bounds_[s].range_of_part(scans_[s], part.data(), division.column, division.bin, left);
+        }
         if (range.largest < 0) {
             if (++failures > relax_) {
                 return;

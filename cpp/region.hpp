@@ -8,6 +8,10 @@
 // forests. What is dropped is proven, so a draw from the boxes left that passes their undecided stages has
 // exactly the distribution of plain rejection from the prior, whatever the budget.
 //
+// A conditional column has one bin more, the last, for what is missing. Boxes are divided at the changes of
+// its conditions until each holds either that bin or others, where a stage asks for it; the uniform of what
+// is missing is free.
+//
 // The index is a function of the stages, the relaxation and the budget alone. Memory: 4 bytes for each column
 // of a box, and about 50 more. Immutable once built.
 #pragma once
@@ -45,7 +49,8 @@ class Region {
     };
 
     /// Throws std::invalid_argument when a stage is null or of another width, or there are too many.
-    Region(std::vector<std::shared_ptr<const Stage>> stages, std::size_t width, std::size_t relax);
+    Region(std::vector<std::shared_ptr<const Stage>> stages, std::size_t width, std::size_t relax,
+           Conditions conditions = {});
 
     /// Divides boxes until `max_boxes` are held or have been divided, or all are decided. False when `stop`
     /// ended it first.
@@ -53,6 +58,7 @@ class Region {
 
     std::size_t width() const { return width_; }
     std::size_t relax() const { return relax_; }
+    const Conditions& conditions() const { return conditions_; }
     const std::vector<std::shared_ptr<const Stage>>& stages() const { return stages_; }
 
     const std::vector<Box>& boxes() const { return boxes_; }
@@ -73,7 +79,8 @@ class Region {
     /// The uniforms [first, second) of a column that a box holds.
     std::pair<std::uint64_t, std::uint64_t> range(std::size_t box, std::size_t column) const;
 
-    /// The bins [first, second) of a column that a box holds.
+    /// The bins [first, second) of a column that a box holds; bin edges(column).size() + 1 is what is
+    /// missing.
     std::pair<std::size_t, std::size_t> bins(std::size_t box, std::size_t column) const {
         const Corners* const place = corners_.data() + box * 2 * width_ + 2 * column;
         return {place[0], place[1]};
@@ -88,6 +95,12 @@ class Region {
         }
     };
     void merge_edges();
+    bool is_missing(const std::vector<Corners>& corners, std::size_t column) const;
+    bool is_open(const std::vector<Corners>& corners, std::size_t column) const;
+    bool apply_conditions(std::vector<Corners>& corners) const;
+    std::vector<bool> tested_columns(const StageSet& stages) const;
+    bool divide_conditions(const std::vector<Corners>& corners, const std::vector<bool>& columns,
+                           Division& division) const;
     void divide(std::uint32_t box);
     void add_part(const std::vector<Corners>& corners, const Box& whole, const Division& division, bool left);
     void keep(const std::vector<Corners>& corners, StageSet undecided, std::uint32_t failures);
@@ -100,6 +113,7 @@ class Region {
     std::vector<std::shared_ptr<const Stage>> stages_;
     std::size_t width_;
     std::size_t relax_;
+    Conditions conditions_;
     std::vector<std::vector<std::uint64_t>> edges_;
     std::vector<StageBounds> bounds_;
     std::vector<StageBounds::Scan> scans_;  // of the box that is being divided

@@ -101,6 +101,7 @@ void RegionSampler::draw_within(std::size_t box, std::uint64_t seed, std::uint64
             uniforms[c + half] = begin + multiply_high(random, end - begin);
         }
     }
+    region_->conditions().apply(uniforms.data(), 1, 1);
 }
 
 bool RegionSampler::passes(std::size_t box, Scratch& scratch, std::uint64_t* rejected_by_stage) const {
@@ -157,9 +158,7 @@ void RegionSampler::write_uniforms(std::uint64_t seed, ArrayView<const std::uint
     std::vector<std::uint64_t> uniforms;
     for (std::size_t i = 0; i < candidates.size; ++i) {
         draw_within(pick_box(seed, candidates[i]), seed, candidates[i], uniforms);
-        for (std::size_t c = 0; c < uniforms.size(); ++c) {
-            result.row(i)[c] = uniform_value(uniforms[c]);
-        }
+        std::transform(uniforms.begin(), uniforms.end(), result.row(i), value_or_missing);
     }
 }
 

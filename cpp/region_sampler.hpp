@@ -30,7 +30,8 @@ class RegionSampler {
     /// The relaxation is the region's own.
     Samples draw(const SampleRequest& request, const Workers& workers) const;
 
-    /// Writes the uniforms in (0, 1) of the listed candidates, candidates by columns.
+    /// Writes the uniforms in (0, 1) of the listed candidates, candidates by columns; NaN for what is
+    /// missing.
     void write_uniforms(std::uint64_t seed, ArrayView<const std::uint64_t> candidates,
                         MatrixView<double> result) const;
 

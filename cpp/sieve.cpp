@@ -20,8 +20,8 @@ constexpr std::uint64_t kPilotSeed = 0x9e3779b97f4a7c15U;
 }  // namespace
 
 Sieve::Sieve(const std::vector<std::shared_ptr<const Stage>>& stages, std::size_t width,
-             const Kernels& kernels)
-    : width_(width), kernels_(kernels) {
+             const Conditions& conditions, const Kernels& kernels)
+    : width_(width), conditions_(conditions), kernels_(kernels) {
     for (const auto& stage : stages) {
         stages_.push_back(stage.get());
     }
@@ -49,9 +49,7 @@ void Sieve::choose_order() {
             uniforms.push_back(column.data());
         }
         for (const Step& step : steps_) {
-            for (const Draw& columns : step.draws) {
-                draw(columns, kPilotSeed, begin, 0, kChunk, scratch);
-            }
+            draw(step, kPilotSeed, begin, 0, kChunk, scratch);
         }
         for (std::size_t s = 0; s < stages_.size(); ++s) {
             stages_[s]->tables.reject(kernels_, uniforms.data(), 0, kChunk, scratch.tables,
@@ -94,7 +92,7 @@ void Sieve::plan_steps() {
     std::vector<std::size_t> last_use(width_, 0);
     std::vector<std::size_t> group_draw((width_ + kGroupColumns - 1) / kGroupColumns, kNever);
     for (std::size_t place = 0; place < order_.size(); ++place) {
-        for (const std::uint32_t column : stages_[order_[place]]->tables.columns()) {
+        for (const std::uint32_t column : needed_columns(stages_[order_[place]]->tables)) {
             first_use[column] = std::min(first_use[column], place);
             last_use[column] = place;
             auto& drawn = group_draw[column / kGroupColumns];
@@ -103,7 +101,12 @@ void Sieve::plan_steps() {
     }
     steps_.clear();
     for (std::size_t place = 0; place < order_.size(); ++place) {
-        Step step{&stages_[order_[place]]->tables, order_[place], {}, {}};
+        Step step{&stages_[order_[place]]->tables, order_[place], {}, {}, {}};
+        for (std::size_t i = 0; i < conditions_.all().size(); ++i) {
+            if (first_use[conditions_.all()[i].column] == place) {
+                step.conditions.push_back(i);
+            }
+        }
         for (std::uint32_t group = 0; group < group_draw.size(); ++group) {
             if (group_draw[group] != place) {
                 continue;
@@ -126,13 +129,39 @@ void Sieve::plan_steps() {
     }
 }
 
-void Sieve::draw(const Draw& draw, std::uint64_t seed, std::uint64_t first, std::size_t begin,
-                 std::size_t rows, Scratch& scratch) const {
-    std::array<std::uint16_t*, kGroupColumns> columns{};
-    for (const std::uint32_t c : draw.columns) {
-        columns[c % kGroupColumns] = scratch.columns[c].data() + begin;
+/// Columns of the tables, and those that they depend on.
+std::vector<std::uint32_t> Sieve::needed_columns(const Tables& tables) const {
+    std::vector<bool> is_needed(width_, false);
+    for (const std::uint32_t column : tables.columns()) {
+        is_needed[column] = true;
     }
-    kernels_.draw({seed, first, scratch.offsets.data() + begin, rows, draw.group}, columns);
+    const auto& conditions = conditions_.all();
+    for (auto condition = conditions.rbegin(); condition != conditions.rend(); ++condition) {
+        is_needed[condition->parent] = is_needed[condition->parent] || is_needed[condition->column];
+    }
+    std::vector<std::uint32_t> needed;
+    for (std::uint32_t c = 0; c < width_; ++c) {
+        if (is_needed[c]) {
+            needed.push_back(c);
+        }
+    }
+    return needed;
+}
+
+void Sieve::draw(const Step& step, std::uint64_t seed, std::uint64_t first, std::size_t begin,
+                 std::size_t rows, Scratch& scratch) const {
+    for (const Draw& group : step.draws) {
+        std::array<std::uint16_t*, kGroupColumns> columns{};
+        for (const std::uint32_t c : group.columns) {
+            columns[c % kGroupColumns] = scratch.columns[c].data() + begin;
+        }
+        kernels_.draw({seed, first, scratch.offsets.data() + begin, rows, group.group}, columns);
+    }
+    for (const std::size_t i : step.conditions) {
+        const Condition& condition = conditions_.all()[i];
+        conditions_.apply_coarsely(i, scratch.columns[condition.parent].data() + begin,
+                                   scratch.columns[condition.column].data() + begin, rows);
+    }
 }
 
 void Sieve::filter(std::uint64_t seed, std::uint64_t first, std::size_t count, std::size_t relax,
@@ -177,9 +206,7 @@ void Sieve::run(const Step& step, std::uint64_t seed, std::uint64_t first, std::
     for (std::size_t begin = 0; begin < scratch.num_left; begin += kChunk) {
         const std::size_t rows = std::min(kChunk, scratch.num_left - begin);
         const std::size_t padded = whole_lanes(rows);
-        for (const Draw& columns : step.draws) {
-            draw(columns, seed, first, begin, padded, scratch);
-        }
+        draw(step, seed, first, begin, padded, scratch);
         step.tables->reject(kernels_, uniforms.data(), begin, rows, scratch.tables, keep);
         if (relax > 0) {
             allow_failures(relax, begin, rows, scratch);

@@ -3,7 +3,8 @@
 // Stages are tried in the order that rejects the most for its cost, found once on a fixed set of candidates:
 // the order, and so which stage drops a candidate, is a function of the stages alone. Each stage takes the
 // candidates that are left in chunks, and moves those it does not reject together for the next. Uniforms of
-// eight columns are drawn when the first stage needs one of them, for the candidates that are left then.
+// eight columns are drawn when the first stage needs one of them, for the candidates that are left then; a
+// conditional column needs those that it depends on.
 //
 // A candidate is dropped when more than `relax` stages are proven to reject it.
 //
@@ -33,8 +34,9 @@ class Sieve {
         TablesScratch tables;
     };
 
-    /// `stages` must outlive the sieve.
-    Sieve(const std::vector<std::shared_ptr<const Stage>>& stages, std::size_t width, const Kernels& kernels);
+    /// `stages` and `conditions` must outlive the sieve.
+    Sieve(const std::vector<std::shared_ptr<const Stage>>& stages, std::size_t width,
+          const Conditions& conditions, const Kernels& kernels);
 
     /// Stages in the order in which they are tried.
     const std::vector<std::size_t>& order() const { return order_; }
@@ -58,8 +60,9 @@ class Sieve {
     struct Step {
         const Tables* tables;
         std::size_t stage;
-        std::vector<Draw> draws;             // what this step is the first to need
-        std::vector<std::uint32_t> carried;  // columns that a later step needs and that are drawn by now
+        std::vector<Draw> draws;              // what this step is the first to need
+        std::vector<std::size_t> conditions;  // by number: those of the columns first used here
+        std::vector<std::uint32_t> carried;   // columns that a later step needs and that are drawn by now
     };
 
     void choose_order();
@@ -67,11 +70,13 @@ class Sieve {
     void run(const Step& step, std::uint64_t seed, std::uint64_t first, std::size_t relax,
              Scratch& scratch) const;
     static void allow_failures(std::size_t relax, std::size_t begin, std::size_t rows, Scratch& scratch);
-    void draw(const Draw& draw, std::uint64_t seed, std::uint64_t first, std::size_t begin, std::size_t rows,
+    void draw(const Step& step, std::uint64_t seed, std::uint64_t first, std::size_t begin, std::size_t rows,
               Scratch& scratch) const;
+    std::vector<std::uint32_t> needed_columns(const Tables& tables) const;
 
     std::vector<const Stage*> stages_;
     std::size_t width_;
+    const Conditions& conditions_;
     const Kernels& kernels_;
     std::size_t block_size_;
     double candidate_cost_ = 0.0;

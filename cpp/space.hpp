@@ -15,9 +15,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "array_view.hpp"
+#include "conditions.hpp"
 #include "random.hpp"
 
 namespace shac {
@@ -25,9 +27,13 @@ namespace shac {
 struct Column {
     std::vector<std::uint64_t> edges;    // ascending, in (0, kUniformRange)
     std::vector<float> representatives;  // one for each bin: edges.size() + 1
+    bool is_conditional = false;         // may be missing (see conditions.hpp)
 
-    /// A value of the bin that a uniform falls in.
+    /// A value of the bin that a uniform falls in; NaN for one that is missing.
     float representative(std::uint64_t uniform) const {
+        if (uniform == kMissing) {
+            return std::numeric_limits<float>::quiet_NaN();
+        }
         const auto bin = std::upper_bound(edges.begin(), edges.end(), uniform) - edges.begin();
         return representatives[static_cast<std::size_t>(bin)];
     }
@@ -46,7 +52,11 @@ class Space {
     std::vector<Column> columns_;
 };
 
-/// Writes the uniforms in (0, 1) of the listed candidates, candidates by columns.
-void write_uniforms(std::uint64_t seed, ArrayView<const std::uint64_t> candidates, MatrixView<double> result);
+/// Writes the uniforms in (0, 1) of the listed candidates, candidates by columns; NaN for what is missing.
+void write_uniforms(std::uint64_t seed, const Conditions& conditions,
+                    ArrayView<const std::uint64_t> candidates, MatrixView<double> result);
+
+/// The real number in (0, 1) of a uniform; NaN for one that is missing.
+double value_or_missing(std::uint64_t uniform);
 
 }  // namespace shac

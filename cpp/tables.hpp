@@ -13,7 +13,8 @@
 //
 // Columns are known by the upper 16 bits of their uniforms (see random.hpp). A row whose upper bits equal
 // those of an edge is ambiguous, and never rejected here; likewise a tree deeper than the kernels take is
-// cut, with the largest leaf below the cut in its place. Both only weaken what is proven.
+// cut, with the largest leaf below the cut in its place. Both only weaken what is proven. A conditional
+// column has one bin more, for what is missing; its edges among the last uniforms are cut likewise.
 //
 // Immutable; any number of threads may use it, each with its own scratch.
 #pragma once
@@ -49,6 +50,7 @@ class Tables {
         std::uint32_t column;
         EdgeSearch edges;
         std::uint32_t num_edges;
+        bool is_conditional;  // its last edge is kCoarseUnknown, and behind it is what is missing
     };
     /// A run of trees with at most kMaxEdges coarse edges a column, so that bins fit a byte.
     struct Segment {

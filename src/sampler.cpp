@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -20,20 +21,44 @@ Column make_column(const Array<std::uint64_t>& edges, const Array<float>& repres
     return {{edge_view.begin(), edge_view.end()}, {representative_view.begin(), representative_view.end()}};
 }
 
-Space make_space(const std::vector<std::pair<Array<std::uint64_t>, Array<float>>>& columns) {
+using Columns = std::vector<std::pair<Array<std::uint64_t>, Array<float>>>;
+
+Space make_space(const Columns& columns, const std::vector<std::size_t>& conditional) {
     std::vector<Column> result;
     for (const auto& [edges, representatives] : columns) {
         result.push_back(make_column(edges, representatives));
     }
+    for (const std::size_t column : conditional) {
+        if (column >= result.size()) {
+            throw py::value_error("conditional: expected columns below " + std::to_string(result.size()) +
+                                  ", got " + std::to_string(column));
+        }
+        result[column].is_conditional = true;
+    }
     return Space(std::move(result));
 }
 
-std::shared_ptr<Stage> make_stage(std::shared_ptr<Forest> forest,
-                                  const std::vector<std::pair<Array<std::uint64_t>, Array<float>>>& columns,
-                                  std::size_t max_table_bytes) {
-    Space bins = make_space(columns);
+std::shared_ptr<Stage> make_stage(std::shared_ptr<Forest> forest, const Columns& columns,
+                                  std::size_t max_table_bytes, const std::vector<std::size_t>& conditional) {
+    Space bins = make_space(columns, conditional);
     const py::gil_scoped_release unlocked;
     return std::make_shared<Stage>(std::move(forest), std::move(bins), max_table_bytes);
+}
+
+using ConditionArguments = std::tuple<std::uint32_t, std::uint32_t, bool, Array<std::uint64_t>>;
+
+std::shared_ptr<Conditions> make_conditions(const std::vector<ConditionArguments>& conditions,
+                                            std::size_t width) {
+    std::vector<Condition> result;
+    for (const auto& [column, parent, holds_first, changes] : conditions) {
+        const auto view = vector_view(changes, "changes");
+        result.push_back({column, parent, holds_first, {view.begin(), view.end()}});
+    }
+    return std::make_shared<Conditions>(std::move(result), width);
+}
+
+Conditions given(const std::shared_ptr<Conditions>& conditions) {
+    return conditions == nullptr ? Conditions() : *conditions;
 }
 
 /// Draws without the GIL, and gives the samples as Python takes them. `write` writes their uniforms.
@@ -98,12 +123,12 @@ void refine(Region& region, std::size_t max_boxes) {
 
 void register_region(py::module_& module) {
     py::class_<Region, std::shared_ptr<Region>>(module, "Region")
-        .def(py::init(
-                 [](const std::vector<std::shared_ptr<Stage>>& stages, std::size_t width, std::size_t relax) {
-                     const py::gil_scoped_release unlocked;
-                     return std::make_shared<Region>(constant(stages), width, relax);
-                 }),
-             py::arg("stages"), py::arg("width"), py::arg("relax"))
+        .def(py::init([](const std::vector<std::shared_ptr<Stage>>& stages, std::size_t width,
+                         std::size_t relax, const std::shared_ptr<Conditions>& conditions) {
+                 const py::gil_scoped_release unlocked;
+                 return std::make_shared<Region>(constant(stages), width, relax, given(conditions));
+             }),
+             py::arg("stages"), py::arg("width"), py::arg("relax"), py::arg("conditions") = nullptr)
         .def("refine", &refine, py::arg("max_boxes"))
         .def("copy", [](const Region& region) { return std::make_shared<Region>(region); })
         .def_property_readonly("num_divided", &Region::num_divided)
@@ -134,9 +159,11 @@ void register_sampler(py::module_& module) {
         }
         return names;
     });
+    py::class_<Conditions, std::shared_ptr<Conditions>>(module, "Conditions")
+        .def(py::init(&make_conditions), py::arg("conditions"), py::arg("width"));
     py::class_<Stage, std::shared_ptr<Stage>>(module, "Stage")
         .def(py::init(&make_stage), py::arg("forest"), py::arg("columns"),
-             py::arg("max_table_bytes") = kMaxTableBytes)
+             py::arg("max_table_bytes") = kMaxTableBytes, py::arg("conditional") = std::vector<std::size_t>())
         .def_property_readonly("num_bytes", [](const Stage& stage) { return stage.tables.num_bytes(); })
         .def_property_readonly("num_tables", [](const Stage& stage) { return stage.tables.num_tables(); })
         .def_property_readonly("num_trees", [](const Stage& stage) { return stage.tables.num_trees(); });
@@ -148,22 +175,25 @@ void register_sampler(py::module_& module) {
     };
     py::class_<PlainSampler> plain(module, "PlainSampler");
     plain
-        .def(py::init(
-                 [](const std::vector<std::shared_ptr<Stage>>& stages, std::size_t width, bool use_tables) {
-                     const py::gil_scoped_release unlocked;
-                     return std::make_unique<PlainSampler>(constant(stages), width, use_tables);
-                 }),
-             py::arg("stages"), py::arg("width"), py::arg("use_tables") = true)
+        .def(py::init([](const std::vector<std::shared_ptr<Stage>>& stages, std::size_t width,
+                         bool use_tables, const std::shared_ptr<Conditions>& conditions) {
+                 const py::gil_scoped_release unlocked;
+                 return std::make_unique<PlainSampler>(constant(stages), width, use_tables,
+                                                       given(conditions));
+             }),
+             py::arg("stages"), py::arg("width"), py::arg("use_tables") = true,
+             py::arg("conditions") = nullptr)
         .def_property_readonly("order", &PlainSampler::order)
         .def_property_readonly("candidate_cost", &PlainSampler::candidate_cost);
     arguments([&](auto&&... all) { plain.def(all...); },
               [](const PlainSampler& sampler, std::uint64_t seed, std::uint64_t first_candidate,
                  std::size_t count, std::size_t relax, std::uint64_t max_candidates, std::uint64_t max_gap,
                  std::size_t block_size, std::size_t threads) {
-                  return sample(
-                      sampler, sampler.width(),
-                      {seed, first_candidate, count, relax, max_candidates, max_gap, block_size}, threads,
-                      [&](auto candidates, auto uniforms) { write_uniforms(seed, candidates, uniforms); });
+                  return sample(sampler, sampler.width(),
+                                {seed, first_candidate, count, relax, max_candidates, max_gap, block_size},
+                                threads, [&](auto candidates, auto uniforms) {
+                                    write_uniforms(seed, sampler.conditions(), candidates, uniforms);
+                                });
               });
     py::class_<RegionSampler> region(module, "RegionSampler");
     region.def(

@@ -3,87 +3,29 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
-#include <random>
 #include <set>
 #include <vector>
 
 #include "decision.hpp"
 #include "plain_sampler.hpp"
 #include "random.hpp"
+#include "random_forest.hpp"
 #include "tables.hpp"
 #include "trees.hpp"
 
-using shac::Column;
-using shac::Forest;
 using shac::kUniformRange;
 using shac::PlainSampler;
 using shac::SampleRequest;
 using shac::Space;
 using shac::Stage;
+using shac::testing::bins_of;
 using shac::testing::leaf;
 using shac::testing::margin;
 using shac::testing::Model;
-using shac::testing::TreeNode;
+using shac::testing::RandomForest;
+using shac::testing::Shape;
 
 namespace {
-
-/// Thresholds in [0, 1] are uniforms.
-Space bins_of(const Forest& forest) {
-    std::vector<Column> columns;
-    for (std::size_t f = 0; f < forest.num_features(); ++f) {
-        Column column;
-        column.representatives.push_back(-1.0F);
-        for (const float threshold : forest.thresholds(f)) {
-            column.edges.push_back(static_cast<std::uint64_t>(static_cast<double>(threshold) *
-                                                              static_cast<double>(kUniformRange)));
-            column.representatives.push_back(threshold);
-        }
-        columns.push_back(column);
-    }
-    return Space(columns);
-}
-
-struct Shape {
-    std::uint32_t columns;
-    std::uint32_t depth;
-    std::uint32_t trees;
-    std::uint32_t thresholds;  // to choose from for each column
-    float leaf = 1.0F;
-};
-
-class RandomForest {
-  public:
-    explicit RandomForest(Shape shape, std::uint32_t seed) : shape_(shape), generator_(seed) {}
-
-    std::shared_ptr<const Forest> grow() {
-        Model model;
-        for (std::uint32_t t = 0; t < shape_.trees; ++t) {
-            nodes_.clear();
-            grow_below(0);
-            model.add(nodes_);
-        }
-        return model.forest(shape_.columns);
-    }
-
-  private:
-    std::int32_t grow_below(std::uint32_t depth) {
-        const auto index = static_cast<std::int32_t>(nodes_.size());
-        nodes_.push_back(leaf(shape_.leaf * (static_cast<float>(generator_() % 2001) / 1000.0F - 1.0F)));
-        if (depth < shape_.depth && (depth == 0 || generator_() % 8 != 0)) {
-            TreeNode node{0, 0, static_cast<std::int32_t>(generator_() % shape_.columns),
-                          static_cast<float>(1 + generator_() % shape_.thresholds) /
-                              static_cast<float>(shape_.thresholds + 1)};
-            node.left = grow_below(depth + 1);
-            node.right = grow_below(depth + 1);
-            nodes_[static_cast<std::size_t>(index)] = node;
-        }
-        return index;
-    }
-
-    Shape shape_;
-    std::mt19937 generator_;
-    std::vector<TreeNode> nodes_;
-};
 
 std::vector<std::uint64_t> accepted(const std::vector<std::shared_ptr<const Stage>>& stages,
                                     std::size_t width, bool use_tables, std::size_t relax = 0) {
@@ -121,7 +63,8 @@ TEST_CASE("what the tables leave for the exact forest is little more than what i
     const auto forest = RandomForest({6, 3, 100, 15}, 1).grow();
     const auto stage = std::make_shared<const Stage>(forest, bins_of(*forest));
     const std::vector<std::shared_ptr<const Stage>> stages{stage};
-    const shac::Sieve sieve(stages, 6, shac::chosen_kernels());
+    const shac::Conditions conditions;
+    const shac::Sieve sieve(stages, 6, conditions, shac::chosen_kernels());
     shac::Sieve::Scratch scratch;
     std::uint64_t rejected = 0;
     sieve.filter(3, 0, 20'000, 0, scratch, &rejected);
@@ -143,7 +86,9 @@ TEST_CASE("margins within the rounding bound of the threshold are left to the ex
     CHECK(left != 0.0F);
     CHECK(std::abs(left) < 1e-6F);
     const auto stage = std::make_shared<const Stage>(forest, bins_of(*forest));
-    const shac::Sieve sieve({stage}, 1, shac::chosen_kernels());
+    const std::vector<std::shared_ptr<const Stage>> stages{stage};
+    const shac::Conditions conditions;
+    const shac::Sieve sieve(stages, 1, conditions, shac::chosen_kernels());
     shac::Sieve::Scratch scratch;
     std::uint64_t rejected = 0;
     sieve.filter(0, 0, 4096, 0, scratch, &rejected);
@@ -161,7 +106,8 @@ TEST_CASE("the sieve counts every candidate it drops, whatever the size of its b
         const auto forest = RandomForest({20, 6, 60, 250}, s).grow();
         stages.push_back(std::make_shared<Stage>(forest, bins_of(*forest)));
     }
-    const shac::Sieve sieve(stages, 20, shac::chosen_kernels());
+    const shac::Conditions conditions;
+    const shac::Sieve sieve(stages, 20, conditions, shac::chosen_kernels());
     std::vector<std::uint64_t> whole(3);
     shac::Sieve::Scratch scratch;
     sieve.filter(9, 0, 10'000, 0, scratch, whole.data());
