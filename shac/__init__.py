@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 _NAMES_BY_MODULE = {
     "callbacks": ("CSVLogger", "Callback", "CallbackList", "History"),
+    "constraints": ("Constraint", "set_custom_constraint"),
     "dataset": ("Dataset",),
     "engine": ("SHAC", "TorchSHAC"),
     "errors": (
@@ -26,6 +27,7 @@ _NAMES_BY_MODULE = {
     ),
     "evaluation": ("evaluation_seed", "torch_device"),
     "parameters": (
+        "MISSING",
         "AbstractHyperParameter",
         "DiscreteHP",
         "DiscreteHyperParameter",

@@ -10,6 +10,12 @@ from shac.callbacks import (
 from shac.callbacks import (
     History as History,
 )
+from shac.constraints import (
+    Constraint as Constraint,
+)
+from shac.constraints import (
+    set_custom_constraint as set_custom_constraint,
+)
 from shac.dataset import (
     Dataset as Dataset,
 )
@@ -45,6 +51,9 @@ from shac.evaluation import (
 )
 from shac.evaluation import (
     torch_device as torch_device,
+)
+from shac.parameters import (
+    MISSING as MISSING,
 )
 from shac.parameters import (
     AbstractHyperParameter as AbstractHyperParameter,

@@ -14,6 +14,7 @@ import numpy as np
 from shac.errors import DamagedFileError
 from shac.files import dump_json, parse_json, write_atomic
 from shac.parameters.base import to_builtin
+from shac.parameters.conditional import MISSING
 from shac.space import HyperParameterList
 
 if TYPE_CHECKING:
@@ -198,6 +199,8 @@ class Dataset:
     def to_pandas(self) -> pd.DataFrame:
         """Return a data frame: a column for each of the space, with values as they are, and ``scores``.
 
+        What does not exist in a setting is missing in the frame: NaN, or None where values are no numbers.
+
         Raises
         ------
         ImportError
@@ -219,7 +222,11 @@ class Dataset:
             raise ImportError("data frames need pandas: pip install 'shac[pandas]'") from error
         names = self._space.get_parameter_names()
         columns = {name: [row[c] for row in self.X] for c, name in enumerate(names)}
-        frame = pd.DataFrame({name: pd.Series(values, dtype=_dtype(values)) for name, values in columns.items()})
+        series = {
+            name: pd.Series([None if value is MISSING else value for value in values], dtype=_dtype(values))
+            for name, values in columns.items()
+        }
+        frame = pd.DataFrame(series)
         return frame.assign(scores=np.array(self.Y, dtype=np.float64))
 
     def set_dataset(self, X: Iterable[Sequence[Any]], Y: Iterable[float]) -> None:
@@ -459,7 +466,9 @@ def _read(from_text: Callable[[str], Any], to_text: Callable[[Any], str], field:
 
 def _dtype(values: Sequence[Any]) -> Any:
     """Numbers and bools as such where all are of one kind; everything else stays the Python object that it is."""
-    kinds = {type(value) for value in values}
+    kinds = {type(value) for value in values if value is not MISSING}
+    if len(kinds) < len({type(value) for value in values}):
+        return float if kinds in ({int}, {float}) else object
     return kinds.pop() if len(kinds) == 1 and kinds <= {bool, int, float} else object
 
 

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from shac.conditions import Conditions
+from shac.constraints import Constraint, Constraints, as_constraint, constraint_from_config
+from shac.errors import EmptyRegionError
 from shac.files import dump_json
 from shac.parameters import AbstractHyperParameter, AbstractMultiHyperParameter, get_parameter
 from shac.parameters.checks import checked_seed
+from shac.parameters.conditional import MISSING, ConditionalColumn
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["HyperParameterList", "flatten_parameters"]
 
+_MOST_TRIED = 2**20  # rows of the prior, before constraints are taken for impossible
+_PILOT_ROWS = 4096
+_PILOT_HITS = 400
+
 
 class HyperParameterList:
     """Parameters of a search, in order.
 
     A setting has three forms: a mapping from names to values (a multi-parameter's value is a list), a flat row of
-    values with one entry for each column, and an encoded row of float32.
+    values with one entry for each column, and an encoded row of float32. A parameter that does not exist in a setting
+    is absent from the mapping, ``MISSING`` in the flat row and NaN in the encoded one.
 
     Parameters
     ----------
@@ -31,12 +40,17 @@ class HyperParameterList:
         The parameters; none by default.
     seed : int, optional
         Gives each parameter a seed of its own; by default the parameters keep theirs.
+    conditions : mapping of str to mapping, optional
+        For each parameter that depends on others, ``{name of another: value, or list of values}``: it exists where
+        all of those exist and have one of these values. They must be discrete or integer parameters.
+    constraints : iterable of str, callable or Constraint, optional
+        What all settings must satisfy; see `Constraint`.
 
     Raises
     ------
     ValueError
-        If an entry is no parameter, two parameters share a name or the name of a column, or `seed` is not an integer
-        of at least 0.
+        If an entry is no parameter, two parameters share a name or the name of a column, `seed` is not an integer
+        of at least 0, or a condition or constraint does not fit the parameters.
 
     Examples
     --------
@@ -46,33 +60,58 @@ class HyperParameterList:
     [0.5, 1.0]
     >>> dict(space.to_parameters([0.5, 2]))
     {'lr': 0.5, 'layers': 2}
+
+    Momentum only for one of two optimizers, and a constraint on two parameters at once:
+
+    >>> space = HyperParameterList(
+    ...     [DiscreteHP("optimizer", ["sgd", "adam"]), UniformHP("momentum", 0.0, 1.0), UniformHP("lr", 0.0, 1.0)],
+    ...     conditions={"momentum": {"optimizer": "sgd"}},
+    ...     constraints=["lr + momentum < 1.5"],
+    ... )
+    >>> space.to_row({"optimizer": "adam", "lr": 0.5})
+    ['adam', MISSING, 0.5]
     """
 
     def __init__(
-        self, hyper_parameter_list: Iterable[AbstractHyperParameter] | None = None, seed: int | None = None
+        self,
+        hyper_parameter_list: Iterable[AbstractHyperParameter] | None = None,
+        seed: int | None = None,
+        *,
+        conditions: Mapping[str, Mapping[str, Any]] | None = None,
+        constraints: Iterable[str | Callable[..., Any] | Constraint] = (),
     ) -> None:
         self._parameters: OrderedDict[str, AbstractHyperParameter] = OrderedDict()
         self._columns: tuple[AbstractHyperParameter, ...] = ()
+        self._conditions = Conditions({}, None)
+        self._constraints: tuple[Constraint, ...] = ()
+        self._feasible_share: float | None = None
         self._seed: int | None = None
         given = () if hyper_parameter_list is None else hyper_parameter_list
         if not isinstance(given, Iterable):
             raise ValueError(f"hyper_parameter_list: expected a list of parameters, got {given!r}")
         for parameter in given:
             self.add_hyper_parameter(parameter)
+        self._set_conditions(Conditions(self._parameters, conditions))
+        if isinstance(constraints, (str, Constraint)) or not isinstance(constraints, Iterable):
+            raise ValueError(f"constraints: expected a list of expressions or functions, got {constraints!r}")
+        for constraint in constraints:
+            self.add_constraint(constraint)
         self.set_seed(seed)
 
-    def add_hyper_parameter(self, parameter: AbstractHyperParameter) -> None:
+    def add_hyper_parameter(self, parameter: AbstractHyperParameter, when: Mapping[str, Any] | None = None) -> None:
         """Append a parameter; it gets a seed of its own if the whole has one.
 
         Parameters
         ----------
         parameter : AbstractHyperParameter
             The new last parameter.
+        when : mapping, optional
+            Names and values of parameters that it depends on, as in `conditions`; by default it always exists.
 
         Raises
         ------
         ValueError
-            If it is no parameter, or its name or the name of one of its columns is taken.
+            If it is no parameter, its name or the name of one of its columns is taken, or the condition does not fit.
         """
         if not isinstance(parameter, AbstractHyperParameter):
             raise ValueError(f"parameter: expected a hyper-parameter, got {parameter!r}")
@@ -80,8 +119,12 @@ class HyperParameterList:
         for name in (parameter.name, *parameter.column_names()):
             if name in taken:
                 raise ValueError(f"parameter: expected names that are not taken, got {name!r} twice")
+        conditions = self._conditions
+        if when is not None:
+            given = {**self._conditions.get_config(), parameter.name: when}
+            conditions = Conditions({**self._parameters, parameter.name: parameter}, given)
         self._parameters[parameter.name] = parameter
-        self._columns = (*self._columns, *parameter.columns)
+        self._set_conditions(conditions)
         if self._seed is not None:
             parameter.set_seed(_seed_of(self._seed, parameter.name))
 
@@ -97,12 +140,72 @@ class HyperParameterList:
         ------
         KeyError
             If the list has none of that name.
+        ValueError
+            If others, or constraints, depend on it.
         """
         name = parameter.name if isinstance(parameter, AbstractHyperParameter) else parameter
         if name not in self._parameters:
             raise KeyError(f"parameter: expected one of {list(self._parameters)}, got {name!r}")
+        needed_by = [
+            *self._conditions.dependents(name),
+            *(str(constraint) for constraint in self._constraints if name in constraint.names),
+        ]
+        if needed_by:
+            raise ValueError(f"parameter: expected one that nothing depends on, got {name!r}, needed by {needed_by}")
+        left = {other: when for other, when in self._conditions.get_config().items() if other != name}
         del self._parameters[name]
-        self._columns = tuple(column for p in self for column in p.columns)
+        self._set_conditions(Conditions(self._parameters, left))
+
+    def add_constraint(self, constraint: str | Callable[..., Any] | Constraint) -> None:
+        """Add what all settings must satisfy.
+
+        Parameters
+        ----------
+        constraint : str, callable or Constraint
+            See `Constraint`.
+
+        Raises
+        ------
+        ValueError
+            If it is not understood, or names no parameters of this space.
+        """
+        added = as_constraint(constraint)
+        unknown = [name for name in added.names if name not in self._parameters]
+        if unknown:
+            raise ValueError(f"constraint {added}: expected names among {list(self._parameters)}, got {unknown}")
+        self._constraints = (*self._constraints, added)
+        self._set_conditions(self._conditions)
+
+    def _set_conditions(self, conditions: Conditions) -> None:
+        self._conditions = conditions
+        self._feasible_share = None
+        columns: list[AbstractHyperParameter] = []
+        self._places: dict[str, slice] = {}
+        for parameter in self:
+            own: tuple[AbstractHyperParameter, ...] = parameter.columns
+            if parameter.name in conditions:
+                # Columns of one multi-parameter stay one object, as they share a marginal.
+                wrapped = {id(column): ConditionalColumn(column) for column in own}
+                own = tuple(wrapped[id(column)] for column in own)
+            self._places[parameter.name] = slice(len(columns), len(columns) + len(own))
+            columns += own
+        self._columns = tuple(columns)
+        multiple = [p.name for p in self if isinstance(p, AbstractMultiHyperParameter)]
+        self._constrained = Constraints(self._constraints, self._places, multiple)
+
+    @property
+    def conditions(self) -> Conditions:
+        """Which parameters exist only where others take certain values."""
+        return self._conditions
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """What all settings satisfy."""
+        return self._constraints
+
+    def place_of(self, name: str) -> slice:
+        """Give the columns of a parameter."""
+        return self._places[name]
 
     def get_parameter_names(self) -> list[str]:
         """Return the names of the columns, in order; ``x_1``, ``x_2`` for a multi-parameter ``x``."""
@@ -154,11 +257,21 @@ class HyperParameterList:
         return all(column.has_quantile for column in self._columns)
 
     def sample(self) -> list[Any]:
-        """Draw a flat row from the parameters' own generators."""
-        return self._flatten([parameter.sample() for parameter in self])
+        """Draw a flat row from the parameters' own generators.
+
+        Raises
+        ------
+        EmptyRegionError
+            If constraints refuse a million rows in a row.
+        """
+        for _ in range(_MOST_TRIED):
+            row = self._without_missing([self._flatten([parameter.sample() for parameter in self])])
+            if self.satisfied(row)[0]:
+                return row[0]
+        raise self._infeasible(_MOST_TRIED)
 
     def sample_rows(self, n: int, random: np.random.Generator) -> list[list[Any]]:
-        """Draw flat rows from the prior.
+        """Draw flat rows from the prior; constraints are not looked at.
 
         Parameters
         ----------
@@ -172,7 +285,91 @@ class HyperParameterList:
         list of list, n rows
         """
         drawn = [parameter.sample_array(n, random) for parameter in self]
-        return [self._flatten(values) for values in zip(*drawn, strict=True)] if drawn else [[] for _ in range(n)]
+        rows = [self._flatten(values) for values in zip(*drawn, strict=True)] if drawn else [[] for _ in range(n)]
+        return self._without_missing(rows)
+
+    def _without_missing(self, rows: list[list[Any]]) -> list[list[Any]]:
+        """Put MISSING in place of values that do not exist."""
+        if self._conditions and rows:
+            by_column = [
+                column.encode_array([row[c] for row in rows]) if c in self._parent_places else None
+                for c, column in enumerate(self._columns)
+            ]
+            for name, missing in self._missing_by_name(by_column).items():
+                place = self._places[name]
+                for i in np.flatnonzero(missing).tolist():
+                    rows[i][place] = [MISSING] * (place.stop - place.start)
+        return rows
+
+    @property
+    def _parent_places(self) -> set[int]:
+        names = {parent for name in self._conditions.order for parent in self._conditions.parents(name)}
+        return {self._places[name].start for name in names}
+
+    def _missing_by_name(self, encoded: Sequence[NDArray[np.float32] | None]) -> dict[str, NDArray[np.bool_]]:
+        """Tell for each conditional parameter in which rows it does not exist, by the columns of its parents."""
+        result: dict[str, NDArray[np.bool_]] = {}
+        for name in self._conditions.order:
+            missing: NDArray[np.bool_] | None = None
+            for parent, values in self._conditions.parents(name).items():
+                column = encoded[self._places[parent].start]
+                assert column is not None
+                fails = ~np.isin(column, values)
+                if parent in result:
+                    fails |= result[parent]
+                missing = fails if missing is None else missing | fails
+            assert missing is not None
+            result[name] = missing
+        return result
+
+    def satisfied(self, rows: Sequence[Sequence[Any]]) -> NDArray[np.bool_]:
+        """Tell which flat rows satisfy all constraints.
+
+        Parameters
+        ----------
+        rows : sequence of rows
+
+        Returns
+        -------
+        ndarray of bool, shape (len(rows),)
+
+        Raises
+        ------
+        ValueError
+            If a constraint gives anything else than truth values.
+        """
+        return self._constrained.satisfied([[row[c] for row in rows] for c in range(self.num_columns)], len(rows))
+
+    def satisfied_by_uniforms(self, uniforms: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Tell which rows of uniforms, as of `values_from_uniforms`, satisfy all constraints."""
+        values = {c: self._columns[c].quantile(uniforms[:, c]) for c in self._constrained.columns}
+        return self._constrained.satisfied(values, len(uniforms))
+
+    @property
+    def feasible_share(self) -> float:
+        """Share of the prior that satisfies the constraints, estimated from a fixed sample of it; 1 without any.
+
+        Raises
+        ------
+        EmptyRegionError
+            If nothing of the sample does.
+        """
+        if self._feasible_share is None:
+            drawn = satisfied = 0
+            random = np.random.default_rng(0)
+            while self._constraints and satisfied < _PILOT_HITS and drawn < _MOST_TRIED:
+                satisfied += int(self.satisfied(self.sample_rows(_PILOT_ROWS, random)).sum())
+                drawn += _PILOT_ROWS
+            if drawn and not satisfied:
+                raise self._infeasible(drawn)
+            self._feasible_share = satisfied / drawn if drawn else 1.0
+        return self._feasible_share
+
+    def _infeasible(self, tried: int) -> EmptyRegionError:
+        listed = [str(constraint) for constraint in self._constraints]
+        return EmptyRegionError(
+            f"constraints: expected settings that satisfy {listed}, got none among {tried:,} drawn from the prior"
+        )
 
     def values_from_uniforms(self, uniforms: NDArray[np.float64]) -> list[list[Any]]:
         """Turn uniforms into flat rows of values, of Python's own types.
@@ -246,7 +443,20 @@ class HyperParameterList:
         encoded = np.empty((len(rows), self.num_columns), dtype=np.float32)
         for c, column in enumerate(self._columns):
             encoded[:, c] = column.encode_array([row[c] for row in rows])
+        self._check_missing(encoded)
         return encoded
+
+    def _check_missing(self, encoded: NDArray[np.float32]) -> None:
+        if not self._conditions:
+            return
+        for name, missing in self._missing_by_name(list(encoded.T)).items():
+            wrong = np.flatnonzero(np.isnan(encoded[:, self._places[name]]).any(axis=1) != missing)
+            if wrong.size:
+                expected, got = ("none", "one") if missing[wrong[0]] else ("one", "none")
+                raise ValueError(
+                    f"parameter {name!r}: expected {expected}, as it exists where {self._conditions.describe(name)}, "
+                    f"got {got} in row {wrong[0]}"
+                )
 
     def decode_rows(self, X: ArrayLike) -> list[list[Any]]:
         """Decode encoded rows, shape (n, num_columns), into flat rows.
@@ -277,7 +487,8 @@ class HyperParameterList:
         for parameter in self:
             end = begin + len(parameter.columns)
             is_multi = isinstance(parameter, AbstractMultiHyperParameter)
-            parameters[parameter.name] = list(row[begin:end]) if is_multi else row[begin]
+            if row[begin] is not MISSING:
+                parameters[parameter.name] = list(row[begin:end]) if is_multi else row[begin]
             begin = end
         return parameters
 
@@ -289,20 +500,33 @@ class HyperParameterList:
         ValueError
             If names are missing or unknown, or a multi-parameter's value is not a list of its length.
         """
-        missing = [name for name in self._parameters if name not in parameters]
+        missing = [name for name in self._parameters if name not in parameters and name not in self._conditions]
         unknown = [name for name in parameters if name not in self._parameters]
         if missing or unknown:
             raise ValueError(
                 f"parameters: expected the names {list(self._parameters)}, got {list(parameters)}: "
                 f"missing {missing}, unknown {unknown}"
             )
-        row = self._flatten([parameters[name] for name in self._parameters])
+        row = self._flatten([parameters.get(name, MISSING) for name in self._parameters])
         self._check_width(len(row))
+        if self._conditions:
+            self.encode(row)  # tells what should be there, or not
         return row
 
     def get_config(self) -> OrderedDict[str, Any]:
-        """Give ``{name: [class name, arguments]}``, in types that JSON has."""
-        return OrderedDict((name, [type(p).__name__, p.get_config()]) for name, p in self._parameters.items())
+        """Give ``{name: [class name, arguments]}``, in types that JSON has.
+
+        A conditional parameter's list has ``{"when": conditions}`` as its third entry; constraints stand under the
+        empty name, which no parameter has.
+        """
+        config: OrderedDict[str, Any] = OrderedDict(
+            (name, [type(p).__name__, p.get_config()]) for name, p in self._parameters.items()
+        )
+        for name, when in self._conditions.get_config().items():
+            config[name].append({"when": when})
+        if self._constraints:
+            config[""] = ["constraints", [constraint.get_config() for constraint in self._constraints]]
+        return config
 
     @classmethod
     def load_from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -324,10 +548,17 @@ class HyperParameterList:
         if not isinstance(config, Mapping):
             raise ValueError(f"config: expected a mapping from names to [class, arguments], got {config!r}")
         parameters = []
+        conditions: dict[str, Any] = {}
+        constraints: list[Constraint] = []
         for name, entry in config.items():
             match entry:
+                case ["constraints", list(configs)] if name == "":
+                    constraints = [constraint_from_config(one) for one in configs]
+                    continue
                 case [str(class_name), dict(arguments)] if arguments.get("name") == name:
                     pass
+                case [str(class_name), dict(arguments), {"when": when}] if arguments.get("name") == name:
+                    conditions[name] = when
                 case _:
                     raise ValueError(
                         f"config: expected [class name, arguments] with name {name!r} for {name!r}, got {entry!r}"
@@ -336,7 +567,7 @@ class HyperParameterList:
                 parameters.append(get_parameter(class_name).load_from_config(dict(arguments)))
             except (TypeError, KeyError, AttributeError) as error:
                 raise ValueError(f"config: {name!r}: expected arguments of {class_name}: {error}") from error
-        return cls(parameters)
+        return cls(parameters, conditions=conditions, constraints=constraints)
 
     def fingerprint(self) -> str:
         """Return a SHA-256 hex digest of the parameters; seeds do not count.
@@ -347,15 +578,17 @@ class HyperParameterList:
             If a parameter has values that cannot be saved.
         """
         config = [
-            [name, kind, {key: value for key, value in arguments.items() if key != "seed"}]
-            for name, (kind, arguments) in self.get_config().items()
+            [name, kind, {k: v for k, v in given.items() if k != "seed"} if isinstance(given, dict) else given, *when]
+            for name, (kind, given, *when) in self.get_config().items()
         ]
         return hashlib.sha256(dump_json(config, "space").encode()).hexdigest()
 
     def _flatten(self, values: Iterable[Any]) -> list[Any]:
         row: list[Any] = []
         for parameter, value in zip(self, values, strict=True):
-            if isinstance(parameter, AbstractMultiHyperParameter):
+            if value is MISSING:
+                row += [MISSING] * len(parameter.columns)
+            elif isinstance(parameter, AbstractMultiHyperParameter):
                 is_list = isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
                 if not is_list or len(value) != parameter.sample_count:
                     expected = f"a list of {parameter.sample_count} values"
@@ -384,14 +617,21 @@ class HyperParameterList:
         return name in self._parameters
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, HyperParameterList) and list(self) == list(other)
+        return (
+            isinstance(other, HyperParameterList)
+            and list(self) == list(other)
+            and repr(self._conditions.get_config()) == repr(other._conditions.get_config())
+            and self._constraints == other._constraints
+        )
 
     def __hash__(self) -> int:
         return hash(tuple(self._parameters))
 
     def __repr__(self) -> str:
         lines = "".join(f"    {parameter!r},\n" for parameter in self)
-        return f"HyperParameterList([\n{lines}])" if lines else "HyperParameterList([])"
+        more = f", conditions={self._conditions.get_config()!r}" if self._conditions else ""
+        more += f", constraints={list(self._constraints)!r}" if self._constraints else ""
+        return f"HyperParameterList([\n{lines}]{more})" if lines else "HyperParameterList([])"
 
 
 def _seed_of(seed: int, name: str) -> int:

@@ -1,5 +1,6 @@
 import math
 import random
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 from searches import branin, branin_space, engine
 
 import shac
+from shac.journal import read_journal
+from shac.lock import FolderLock
 
 
 def told(engine: shac.SHAC, at_once: int, order: random.Random | None = None) -> shac.SHAC:
@@ -67,6 +70,33 @@ def test_more_settings_than_a_round_has_are_given_and_none_twice() -> None:
     for setting in settings[:5]:
         search.tell(setting, branin(0, setting))
     assert [list(setting.values()) for setting in settings[:5] + settings[20:]] == search.dataset.X
+
+
+def test_a_round_begins_with_the_settings_of_fit_however_many_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As a cascade decides where both ways cost about the same: many samples are worth a region, few are not
+    monkeypatch.setattr(
+        shac.Cascade, "method_for", lambda self, n, relax=0: "region" if n > 10 and self.num_stages else "plain"
+    )
+    fitted = engine(save_dir="fit")
+    fitted.fit(skip_cv_checks=True)
+    search = engine(None, save_dir="told")
+    for setting in search.ask(10):
+        search.tell(setting, branin(0, setting), skip_cv_checks=True)
+    assert len(search.classifiers) == 1
+    settings = [list(setting.values()) for setting in search.ask(25)]
+    assert settings[:10] == fitted.dataset.X[10:20]
+    assert len({tuple(setting) for setting in settings}) == 25
+
+
+def test_nobody_asks_or_tells_while_another_process_owns_the_folder() -> None:
+    search = engine(None, save_dir="run")
+    (setting,) = search.ask()
+    with FolderLock(Path("run")):
+        with pytest.raises(shac.SaveFolderError, match="in use by process"):
+            search.ask()
+        with pytest.raises(shac.SaveFolderError, match="in use by process"):
+            search.tell(setting, 1.0)
+    search.tell(setting, 1.0)
 
 
 def test_settings_of_an_earlier_round_count_when_they_are_told() -> None:
@@ -155,3 +185,89 @@ def test_another_search_in_the_folder_is_not_overwritten() -> None:
     engine(save_dir="run").fit()
     with pytest.raises(shac.SaveFolderError):
         shac.SHAC(None, branin_space(), 60, 6, save_dir="run").ask()
+
+
+def restored(folder: str) -> shac.SHAC:
+    search = engine(None, save_dir=folder)
+    search.restore_data()
+    return search
+
+
+@pytest.mark.parametrize("rounds", [0, 2])
+@pytest.mark.parametrize("num_told", [1, 6, 9])
+def test_scores_told_before_a_stop_are_not_lost(rounds: int, num_told: int) -> None:
+    engine(save_dir="fit").fit()
+    search = engine(None, save_dir="told")
+    for _ in range(rounds):
+        for setting in search.ask(10):
+            search.tell(setting, branin(0, setting))
+    for setting in random.Random(1).sample(search.ask(10), num_told):
+        search.tell(setting, branin(0, setting))
+    again = restored("told")
+    settings = again.ask(10 - num_told)
+    assert len(settings) == 10 - num_told
+    for setting in settings:
+        again.tell(setting, branin(0, setting))
+    assert len(again.dataset) == 10 * rounds + 10
+    told(again, 5)
+    assert files("told") == files("fit")
+
+
+def test_fit_goes_on_from_scores_that_were_told() -> None:
+    engine(save_dir="fit").fit()
+    search = engine(None, save_dir="told")
+    told_settings = search.ask(7)
+    for setting in told_settings:
+        search.tell(setting, branin(0, setting))
+    evaluated = []
+
+    def counted(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+        evaluated.append(dict(parameters))
+        return branin(worker_id, parameters)
+
+    again = engine(counted, save_dir="told")
+    again.evaluator_backend = "threading"
+    again.restore_data()
+    again.fit()
+    assert len(evaluated) == 53
+    assert not [setting for setting in told_settings if dict(setting) in evaluated]
+    assert files("told") == files("fit")
+
+
+def test_scores_of_settings_beyond_the_round_are_not_lost_either() -> None:
+    search = engine(None, save_dir="told")
+    settings = search.ask(25)
+    for setting in settings[17:23]:
+        search.tell(setting, branin(0, setting))
+    search.tell(settings[0], branin(0, settings[0]))
+    again = restored("told")
+    told(again, 3)
+    assert len(again.dataset) == 60
+    first_round = [dict(again.dataset.prepare_parameter(row)) for row in again.dataset.X[:10]]
+    assert all(dict(setting) in first_round for setting in [settings[0], *settings[17:23]])
+
+
+def test_a_failure_that_was_told_is_in_the_journal_with_the_scores() -> None:
+    search = engine(None, save_dir="told")
+    first, second = search.ask(2)
+    search.tell(first, math.nan)
+    search.tell(second, 3.0)
+    entries = read_journal(Path("told") / "journal.jsonl")
+    assert [(entry.index, entry.score, entry.error) for entry in entries] == [
+        (0, None, "told as failed"),
+        (1, 3.0, None),
+    ]
+
+
+def test_a_round_whose_last_score_was_told_but_not_taken_in_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine(save_dir="fit").fit()
+    search = engine(None, save_dir="told")
+    settings = search.ask(10)
+    for setting in settings[:-1]:
+        search.tell(setting, branin(0, setting))
+    with monkeypatch.context() as patch:
+        patch.setattr("shac.engine.ask_tell.complete_round", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            search.tell(settings[-1], branin(0, settings[-1]))
+    told(restored("told"), 10)
+    assert files("told") == files("fit")

@@ -40,6 +40,15 @@ def test_watching_a_draw_from_the_region_does_not_change_it(cascade: shac.Cascad
     assert [samples for samples, _ in pieces] == [200, 200]
 
 
+def test_watching_a_draw_by_rejection_does_not_change_it() -> None:
+    cascade = shac.Cascade(train_cascade(bowl, 2, 4, 40), unit_space(2))
+    assert cascade.method_for(2000) == "plain"
+    pieces: list[tuple[int, int]] = []
+    watched = watch(cascade, lambda samples, candidates: pieces.append((samples, candidates)))
+    assert draw_all(watched, 2000, seed=5) == draw_all(cascade, 2000, seed=5)
+    assert len(pieces) > 1
+
+
 @pytest.fixture
 def only_plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shac.Cascade, "method_for", lambda self, n, relax=0: "plain")

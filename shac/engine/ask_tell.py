@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from shac.callbacks import CallbackList
 from shac.engine.loop import Batch, complete_round
+from shac.engine.samples import named_values, rows_of, stopped_batch
 from shac.errors import EvaluationError
 from shac.evaluation import derive_seed
+from shac.journal import JOURNAL_FILE, Journal, JournalEntry
 
 if TYPE_CHECKING:
     from collections import OrderedDict
@@ -21,18 +25,26 @@ if TYPE_CHECKING:
 
 __all__ = ["AskTell"]
 
+_logger = logging.getLogger("shac")
 
-@dataclass(frozen=True, slots=True, eq=False)
+_BEYOND_STREAM = 2**32  # places of settings that another process had asked for beyond the round
+
+
+@dataclass(frozen=True, slots=True)
 class _Handed:
     """A setting that somebody evaluates: the round it was drawn in, by its first evaluation, and its place there."""
 
     first: int
     place: int
-    row: list[Any]
+    row: list[Any] = field(compare=False)
+    asked: float = field(compare=False)
 
 
 class AskTell:
     """The open round of an engine.
+
+    Scores are in the journal as soon as they are told. A process that is stopped within a round loses none: `restore`
+    of another one finds them there, as `fit` does.
 
     A round's settings are the stream of samples that `fit` would draw for it; `fit` takes the first W of them. A
     setting is in one of three states: handed out, told, or part of the dataset. The W settings that are told first
@@ -53,6 +65,7 @@ class AskTell:
         self._given: set[int] = set()  # places of the stream
         self._handed_out: list[_Handed] = []
         self._told: list[tuple[_Handed, float]] = []
+        self._written: list[_Handed] = []  # the settings of the journal's batch
 
     def check_idle(self) -> None:
         """Raise unless no score of an open round would be lost by another way to go on.
@@ -71,8 +84,11 @@ class AskTell:
     def ask(self, n: int, *, relax_checks: bool) -> list[OrderedDict[str, Any]]:
         """Hand out the next settings; see `SHAC.ask`."""
         engine = self._engine
-        self._open()
         self._relax_checks = relax_checks
+        self._open()
+        if self._told and len(self._told) == self._round_size():  # a process was stopped before it took them in
+            self._close(skip_cv_checks=False)
+            self._open()
         left = engine.total_budget - len(engine.dataset) - len(self._told) - len(self._handed_out)
         handed = [self._hand_out(self._next_place()) for _ in range(min(n, left))]
         return [engine.dataset.prepare_parameter(entry.row) for entry in handed]
@@ -80,11 +96,11 @@ class AskTell:
     def tell(self, parameters: Mapping[str, Any] | Sequence[Any], score: float, *, skip_cv_checks: bool) -> None:
         """Take a score; see `SHAC.tell`."""
         self._open()
-        space = self._engine.dataset.parameters
-        assert space is not None
+        space = self._engine.search_space()
         row = space.to_row(parameters) if isinstance(parameters, Mapping) else list(parameters)
         value = _checked_score(score)
         handed = self._find(row)
+        self._write_down(handed, value)
         self._handed_out.remove(handed)
         self._told.append((handed, value))
         if len(self._told) == self._round_size():
@@ -95,7 +111,72 @@ class AskTell:
         engine = self._engine
         if self._first != len(engine.dataset):
             self._first = len(engine.dataset)
-            self._stream, self._given = [], set()
+            self._stream, self._given, self._written = [], set(), []
+            if engine.ownership.known is not None and not self._told:
+                self._take_up()
+
+    def _take_up(self) -> None:
+        """Take up the round that another process was stopped within."""
+        engine = self._engine
+        path = engine.save_dir / JOURNAL_FILE
+        found, _ = stopped_batch(path, self._first) if path.exists() else (None, False)
+        if found is None or found.failed_whole():
+            return
+        rows = rows_of(found, engine.search_space().columns, path)[: self._round_size()]
+        self._draw_up_to(self._round_size())
+        places = {repr(row): place for place, row in enumerate(self._stream)}
+        for position, row in enumerate(rows):
+            # A setting of another part of the stream, or of an earlier round, keeps its place in the journal.
+            place = places.get(repr(row), _BEYOND_STREAM + position)
+            self._written.append(_Handed(self._first, place, row, time.time()))
+            entry = found.entries.get(self._first + position)
+            if entry is not None:
+                self._given.add(place)
+                self._told.append((self._written[-1], math.nan if entry.score is None else entry.score))
+        _logger.info("%d scores of this round are in the journal already", len(self._told))
+
+    def _write_down(self, handed: _Handed, score: float) -> None:
+        """Put a score into the journal, behind a batch that holds its setting."""
+        engine, space = self._engine, self._engine.search_space()
+        if engine.ownership.known is None:
+            engine.save_data()  # what another process finds the round in
+        with Journal(engine.save_dir / JOURNAL_FILE, space.fingerprint()) as journal:
+            if handed not in self._written:
+                self._written = self._batch_with(handed)
+                texts = [[c.to_text(v) for c, v in zip(space.columns, e.row, strict=True)] for e in self._written]
+                seeds = [derive_seed(engine.seed, self._first + i) for i in range(len(texts))]
+                journal.begin_batch(self._first, texts, seeds)
+                for earlier, value in self._told:
+                    journal.record(self._entry(earlier, value))
+            journal.record(self._entry(handed, score))
+
+    def _batch_with(self, handed: _Handed) -> list[_Handed]:
+        """Give a round's settings for the journal: those of `fit` where they suffice, else what is told first."""
+        size = self._round_size()
+        self._draw_up_to(size)
+        batch = [_Handed(self._first, place, row, handed.asked) for place, row in enumerate(self._stream[:size])]
+        told = [handed, *(earlier for earlier, _ in self._told)]
+        if all(entry in batch for entry in told):
+            return batch
+        told.sort(key=lambda entry: (entry.first, entry.place))
+        return (told + [entry for entry in batch if entry not in told])[:size]
+
+    def _entry(self, handed: _Handed, score: float) -> JournalEntry:
+        engine = self._engine
+        position = self._written.index(handed)
+        failed = math.isnan(score)
+        return JournalEntry(
+            index=self._first + position,
+            parameters=named_values(engine.search_space(), handed.row),
+            score=None if failed else score,
+            error="told as failed" if failed else None,
+            traceback=None,
+            worker_id=0,
+            seed=derive_seed(engine.seed, self._first + position),
+            attempt=1,
+            started=handed.asked,
+            ended=time.time(),
+        )
 
     def _round_size(self) -> int:
         return min(self._engine.num_workers, self._engine.total_budget - self._first)
@@ -107,17 +188,21 @@ class AskTell:
 
     def _hand_out(self, place: int) -> _Handed:
         self._given.add(place)
-        handed = _Handed(self._first, place, self._stream[place])
+        handed = _Handed(self._first, place, self._stream[place], time.time())
         self._handed_out.append(handed)
         return handed
 
     def _draw_up_to(self, count: int) -> None:
-        """Draw the stream again from its begin when more is wanted: twice as much, so that it costs little."""
-        engine = self._engine
-        if count > len(self._stream):
-            self._stream = engine.draw_rows(
-                max(count, self._round_size(), 2 * len(self._stream)),
-                seed=derive_seed(engine.seed, self._first, purpose="batch"),
+        """Draw the stream in parts of a round each, the first of them that of `fit`.
+
+        Never in one draw of another size: the number wanted decides how the cascade draws, and so what.
+        """
+        engine, size = self._engine, self._round_size()
+        while len(self._stream) < count:
+            part = len(self._stream) // size
+            self._stream += engine.draw_rows(
+                size,
+                seed=derive_seed(engine.seed, self._first, purpose=f"batch {part}" if part else "batch"),
                 threads=engine.num_parallel_generators,
                 relax_checks=self._relax_checks,
             )

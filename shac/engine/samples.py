@@ -5,21 +5,27 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from shac.engine.loop import Batch
 from shac.errors import DamagedFileError, EvaluationError
 from shac.evaluation import EvaluationTask, derive_seed
 from shac.journal import JournalBatch, JournalEntry, as_json_has_it, read_batches
+from shac.parameters import MISSING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from shac.callbacks import CallbackList
     from shac.engine.shac import SHAC
     from shac.evaluation import EvaluationOutcome, EvaluatorPool
     from shac.journal import Journal
+    from shac.parameters import AbstractHyperParameter
+    from shac.space import HyperParameterList
 
-__all__ = ["EvaluatedSamples"]
+__all__ = ["EvaluatedSamples", "named_values", "rows_of", "stopped_batch"]
 
 _logger = logging.getLogger("shac")
 
@@ -109,18 +115,11 @@ class EvaluatedSamples:
         if not self._is_first:
             return None
         self._is_first = False
-        found: JournalBatch | None = None
-        for batch in read_batches(self._journal.path):
-            if batch.first == first and batch.rows:
-                found = batch
-            is_last = batch is found
+        found, is_last = stopped_batch(self._journal.path, first)
         if found is None:
             return None
         columns = self._engine.dataset.parameters.columns  # type: ignore[union-attr]  # there is a space by now
-        try:
-            rows = [[c.from_text(text) for c, text in zip(columns, row, strict=True)] for row in found.rows[:size]]
-        except (ValueError, TypeError, LookupError) as error:
-            raise DamagedFileError(f"{self._journal.path}: expected settings of the search space: {error}") from error
+        rows = rows_of(found, columns, self._journal.path)[:size]
         plan = _Plan(rows, found.seeds[:size], {i: e for i, e in found.entries.items() if i < first + size})
         if found.failed_whole():
             plan.entries = {}  # `fit` has raised then; whoever calls it again has mended the cause
@@ -141,7 +140,7 @@ class EvaluatedSamples:
         self.num_recorded = len(plan.entries)
 
         def entry_of(outcome: EvaluationOutcome) -> JournalEntry:
-            return _entry(outcome, self._named_values(plan.rows[outcome.index - first]))
+            return _entry(outcome, named_values(self._engine.search_space(), plan.rows[outcome.index - first]))
 
         def finish(outcome: EvaluationOutcome) -> None:
             entry = entry_of(outcome)
@@ -160,14 +159,6 @@ class EvaluatedSamples:
             on_retry=lambda outcome: self._journal.record(entry_of(outcome), is_final=False),
         )
 
-    def _named_values(self, row: list[Any]) -> dict[str, Any]:
-        space = self._engine.dataset.parameters
-        assert space is not None, "an engine with settings has a space"
-        return {
-            name: as_json_has_it(value, column.to_text)
-            for name, column, value in zip(space.get_parameter_names(), space.columns, row, strict=True)
-        }
-
     def _threads(self, round_number: int) -> int:
         """Later rounds reject far more candidates, and get twice the threads where there are cores for them."""
         import joblib
@@ -176,6 +167,67 @@ class EvaluatedSamples:
         if round_number < _FIRST_DOUBLED_ROUND or self._engine.limit_memory:
             return threads
         return max(threads, min(2 * threads, int(joblib.cpu_count())))
+
+
+def stopped_batch(path: Path, first: int) -> tuple[JournalBatch | None, bool]:
+    """Find the batch of a round in a journal.
+
+    Parameters
+    ----------
+    path : Path
+        The journal.
+    first : int
+        The number of the round's first evaluation.
+
+    Returns
+    -------
+    found : JournalBatch or None
+        The last one that began with `first`, with what had ended of the same settings in those before it.
+    is_last : bool
+        Whether the journal goes on with it.
+
+    Raises
+    ------
+    DamagedFileError
+        If the journal is damaged.
+    """
+    found: JournalBatch | None = None
+    is_last = False
+    for batch in read_batches(path):
+        is_last = batch.first == first and bool(batch.rows)
+        if not is_last:
+            continue
+        if found is not None and not found.failed_whole():
+            known = {tuple(found.rows[index - first]): entry for index, entry in found.entries.items()}
+            for position, row in enumerate(batch.rows):
+                entry = known.get(tuple(row))
+                if entry is not None:
+                    batch.entries.setdefault(first + position, replace(entry, index=first + position))
+        found = batch
+    return found, is_last
+
+
+def rows_of(batch: JournalBatch, columns: Sequence[AbstractHyperParameter], path: Path) -> list[list[Any]]:
+    """Read the settings of a journal's batch.
+
+    Raises
+    ------
+    DamagedFileError
+        If they are none of the search space.
+    """
+    try:
+        return [[c.from_text(text) for c, text in zip(columns, row, strict=True)] for row in batch.rows]
+    except (ValueError, TypeError, LookupError) as error:
+        raise DamagedFileError(f"{path}: expected settings of the search space: {error}") from error
+
+
+def named_values(space: HyperParameterList, row: list[Any]) -> dict[str, Any]:
+    """Name the values of a setting as a journal has them; what is missing has no name."""
+    return {
+        name: as_json_has_it(value, column.to_text)
+        for name, column, value in zip(space.get_parameter_names(), space.columns, row, strict=True)
+        if value is not MISSING
+    }
 
 
 def _entry(outcome: EvaluationOutcome, parameters: dict[str, Any]) -> JournalEntry:

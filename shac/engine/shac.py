@@ -427,7 +427,7 @@ class SHAC:
             If an argument is out of its range, more classifiers are asked for than are trained, or the two spellings
             differ.
         """
-        space = self._space()
+        space = self.search_space()
         if None not in (max_classfiers, max_classifiers) and max_classfiers != max_classifiers:
             raise ValueError(
                 f"max_classifiers: expected one number, got {max_classifiers} and max_classfiers={max_classfiers}"
@@ -478,7 +478,7 @@ class SHAC:
         Raises
         ------
         SaveFolderError
-            If `save_dir` holds another search.
+            If `save_dir` holds another search, or another process runs one there.
         ValueError
             If `n` is below 1, or the engine has no search space.
 
@@ -494,7 +494,9 @@ class SHAC:
         (40, True)
         """
         self._check_ready()
-        return self._ask_tell.ask(checked_count("n", n), relax_checks=relax_checks)
+        count = checked_count("n", n)
+        with self.ownership.owned(self.save_dir):
+            return self._ask_tell.ask(count, relax_checks=relax_checks)
 
     def tell(
         self, parameters: Mapping[str, Any] | Sequence[Any], score: float, *, skip_cv_checks: bool = False
@@ -507,7 +509,7 @@ class SHAC:
             The setting, in any order of tellings. After a restart, settings of the round that was under way are
             known as well.
         score : float
-            Its score; NaN for a failed evaluation.
+            Its score; NaN for a failed evaluation. It is in the journal when this returns.
         skip_cv_checks : bool
             As of `fit`.
 
@@ -516,11 +518,14 @@ class SHAC:
         EvaluationError
             If this was the last evaluation of a round and all of them failed; the round's settings can be asked for
             again.
+        SaveFolderError
+            As `ask`.
         ValueError
             If the setting is none that `ask` gave, or `score` is no number.
         """
         self._check_ready()
-        self._ask_tell.tell(parameters, score, skip_cv_checks=skip_cv_checks)
+        with self.ownership.owned(self.save_dir):
+            self._ask_tell.tell(parameters, score, skip_cv_checks=skip_cv_checks)
 
     def draw_rows(self, n: int, *, seed: int, threads: int, relax_checks: bool) -> list[list[Any]]:
         """Draw flat rows that pass all classifiers, and show it where the search's progress is shown."""
@@ -547,7 +552,7 @@ class SHAC:
         kept = self._cascade is not None and self._cascade.space is self.parameters
         if not kept or list(map(id, self._compiled)) != list(map(id, self.classifiers[:known])):
             tables = {"max_table_bytes": _SMALL_TABLE_BYTES} if self.limit_memory else {}
-            self._cascade, self._compiled, known = Cascade([], self._space(), **tables), [], 0
+            self._cascade, self._compiled, known = Cascade([], self.search_space(), **tables), [], 0
         assert self._cascade is not None
         for model in self.classifiers[known:]:
             self._cascade = self._cascade.extended(model)
@@ -602,14 +607,15 @@ class SHAC:
         """Arguments of the pool that a kind of engine adds."""
         return {}
 
-    def _space(self) -> HyperParameterList:
+    def search_space(self) -> HyperParameterList:
+        """Give the search space, or raise ValueError where there is none yet."""
         if self.parameters is None:
             raise ValueError("hyperparameter_list: expected a search space, got None; call restore_data() first")
         return self.parameters
 
     def _check_ready(self) -> HyperParameterList:
         self.ownership.check(self.save_dir)
-        return self._space()
+        return self.search_space()
 
     def _parallelism(self, name: str, n: int | None) -> int:
         if n is not None:

@@ -4,11 +4,12 @@ from shac.insight.failures import Failure
 from shac.insight.history import Round, best_so_far, list_rounds
 from shac.insight.importance import gain_shares
 from shac.insight.region import Marginals, stage_marginals
-from shac.insight.scale import ColumnScale, value_text
+from shac.insight.scale import ABSENT, ColumnScale, value_text
 from shac.insight.view import SearchView, view_of
 from shac.insight.volume import StageVolume, stage_volumes
 
 __all__ = [
+    "ABSENT",
     "ColumnScale",
     "Failure",
     "Marginals",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from shac.insight.scale import ColumnScale
     from shac.insight.view import SearchView
+    from shac.sampling import Marginal
 
 __all__ = ["Marginals", "stage_marginals"]
 
@@ -30,10 +31,13 @@ class Marginals:
         Its bins.
     masses : ndarray of float64, shape (num_stages + 1, num_bins)
         Share of the accepted mass in each bin; a row adds up to 1, or is NaN where too few samples were found.
+    presence : ndarray of float64, shape (num_stages + 1,)
+        Share of the accepted mass that has the column; NaN where it is not known.
     """
 
     scale: ColumnScale
     masses: NDArray[np.float64]
+    presence: NDArray[np.float64]
 
     @property
     def num_known(self) -> int:
@@ -56,6 +60,12 @@ class Marginals:
 
     def survivors(self) -> str:
         """Write what survives the stages that are known: the likeliest values, or the range of the middle 90 %."""
+        known = self.presence[np.isfinite(self.presence)]
+        if known[-1] == 0:
+            return "in no setting"
+        return self._values() + (f" (in {known[-1]:.0%} of settings)" if known[-1] < 1 else "")
+
+    def _values(self) -> str:
         masses = self.masses[self.num_known]
         if self.scale.has_atoms:
             labels = self.scale.bin_labels()
@@ -78,14 +88,47 @@ def stage_marginals(view: SearchView) -> list[Marginals]:
     list of Marginals
         One for each column.
     """
-    samples = [X for X, _ in view.stage_draws.drawn[1:]]
-    return [
-        Marginals(scale, np.stack([np.diff(scale.edges), *(_histogram(scale, X[:, c]) for X in samples)]))
-        for c, scale in enumerate(view.scales)
-    ]
+    draws = view.stage_draws
+    result = []
+    for c, scale in enumerate(view.scales):
+        own = [
+            _exact(scale, draws.marginals(stage), c) or _sampled(scale, X[:, c])
+            for stage, (X, _) in enumerate(draws.drawn[1:], start=1)
+        ]
+        always = 1.0 - _prior_missing(view, c)
+        result.append(
+            Marginals(
+                scale,
+                np.stack([np.diff(scale.edges), *(masses for masses, _ in own)]),
+                np.array([always, *(presence for _, presence in own)]),
+            )
+        )
+    return result
 
 
-def _histogram(scale: ColumnScale, encoded: NDArray[np.float32]) -> NDArray[np.float64]:
-    if len(encoded) < _FEWEST_SAMPLES:
-        return np.full(scale.num_bins, np.nan)
-    return np.bincount(scale.bins(encoded), minlength=scale.num_bins) / len(encoded)
+def _prior_missing(view: SearchView, column: int) -> float:
+    prior = view.stage_draws.marginals(0)
+    return 0.0 if prior is None else prior[column].prior_missing
+
+
+def _exact(
+    scale: ColumnScale, marginals: list[Marginal] | None, column: int
+) -> tuple[NDArray[np.float64], float] | None:
+    """Read the masses off a region that is known; within its bins the prior's density is kept."""
+    if marginals is None or not marginals[column].exact.all():
+        return None
+    own = marginals[column]
+    there, everything = own.surviving.sum(), own.surviving.sum() + own.surviving_missing
+    if not there > 0:
+        return np.full(scale.num_bins, np.nan), 0.0 if everything > 0 else np.nan
+    positions = np.concatenate([[0.0], np.cumsum(own.prior)]) / own.prior.sum()
+    cumulated = np.interp(scale.edges, positions, np.concatenate([[0.0], np.cumsum(own.surviving)]) / there)
+    return np.diff(cumulated), float(there / everything)
+
+
+def _sampled(scale: ColumnScale, encoded: NDArray[np.float32]) -> tuple[NDArray[np.float64], float]:
+    there = encoded[~np.isnan(encoded)]
+    presence = len(there) / len(encoded) if len(encoded) >= _FEWEST_SAMPLES else np.nan
+    if len(there) < _FEWEST_SAMPLES:
+        return np.full(scale.num_bins, np.nan), presence
+    return np.bincount(scale.bins(there), minlength=scale.num_bins) / len(there), presence

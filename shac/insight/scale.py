@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shac.parameters import MISSING
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from shac.parameters import AbstractHyperParameter
 
-__all__ = ["ColumnScale", "value_text"]
+__all__ = ["ABSENT", "ColumnScale", "value_text"]
+
+ABSENT = -0.1  # where a picture draws a value that does not exist
 
 _NUM_QUANTILES = 4000
 _NUM_BINS = 40
@@ -23,9 +27,11 @@ def value_text(value: Any) -> str:
 
     Examples
     --------
-    >>> value_text(0.000123456), value_text(16), value_text(None)
-    ('0.000123', '16', 'None')
+    >>> value_text(0.000123456), value_text(16), value_text(None), value_text(MISSING)
+    ('0.000123', '16', 'None', '-')
     """
+    if value is MISSING:
+        return "-"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
@@ -86,15 +92,16 @@ class ColumnScale:
         Returns
         -------
         ndarray of float64, shape (n,)
+            NaN for values that are missing.
         """
         values = np.asarray(encoded, dtype=np.float32)
         below = np.searchsorted(self._grid, values, side="left")
         up_to = np.searchsorted(self._grid, values, side="right")
-        places: NDArray[np.float64] = (below + up_to) / (2 * len(self._grid))
+        places: NDArray[np.float64] = np.where(np.isnan(values), np.nan, (below + up_to) / (2 * len(self._grid)))
         return places
 
     def bins(self, encoded: ArrayLike) -> NDArray[np.int64]:
-        """Give the bin of each encoded value."""
+        """Give the bin of each encoded value; none may be missing."""
         places = np.searchsorted(self.edges, self.positions(encoded), side="right") - 1
         return np.clip(places, 0, self.num_bins - 1)
 

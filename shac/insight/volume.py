@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from shac.sampling import Cascade, SampleReport
+    from shac.sampling import Cascade, Marginal, SampleReport
 
 __all__ = ["StageDraws", "StageVolume", "stage_volumes"]
 
@@ -35,6 +35,7 @@ class StageDraws:
 
     def __init__(self, cascade: Cascade) -> None:
         self.cascade = cascade
+        self._marginals: dict[int, list[Marginal] | None] = {}
 
     @cached_property
     def drawn(self) -> list[tuple[NDArray[np.float32], SampleReport]]:
@@ -45,6 +46,14 @@ class StageDraws:
     def bounds(self) -> list[tuple[float, float]]:
         """Certain bounds of the volume after 0, 1, ... stages."""
         return [self._bounds(stage) for stage in range(self.cascade.num_stages + 1)]
+
+    def marginals(self, stage: int) -> list[Marginal] | None:
+        """Give what survives of each column after so many stages; None where the region is not known."""
+        if stage not in self._marginals:
+            lower, upper = self.bounds[stage]
+            is_known = self.cascade.space.has_quantile and upper <= _EXACT * lower
+            self._marginals[stage] = self.cascade.prefix(stage).marginals() if is_known else None
+        return self._marginals[stage]
 
     def _draw(self, stage: int) -> tuple[NDArray[np.float32], SampleReport]:
         lower, upper = self.bounds[stage]

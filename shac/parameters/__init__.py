@@ -1,6 +1,7 @@
 """Parameters of a search space: each a value space, a prior, and float32 columns for the classifiers."""
 
 from shac.parameters.base import AbstractHyperParameter
+from shac.parameters.conditional import MISSING
 from shac.parameters.continuous import (
     LogUniformHyperParameter,
     NormalContinuousHyperParameter,
@@ -28,6 +29,7 @@ MultiUniformHP = MultiUniformContinuousHyperParameter
 MultiNormalHP = MultiNormalContinuousHyperParameter
 
 __all__ = [
+    "MISSING",
     "AbstractHyperParameter",
     "AbstractMultiHyperParameter",
     "DiscreteHP",

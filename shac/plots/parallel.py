@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shac.insight import view_of
+from shac.insight import ABSENT, view_of
 from shac.insight.colours import INK, MUTED, SCALE
 from shac.plots.axes import new_axes, style_axes
 
@@ -19,7 +19,8 @@ __all__ = ["plot_parallel"]
 def plot_parallel(search: Any, *, max_lines: int = 500, ax: Axes | None = None) -> Axes:
     """Plot every setting as a line across the parameters, the better the darker.
 
-    Each parameter's axis is its prior probability, so that the prior fills all of them evenly.
+    Each parameter's axis is its prior probability, so that the prior fills all of them evenly; a setting that lacks a
+    conditional parameter passes below its axis.
 
     Parameters
     ----------
@@ -54,6 +55,8 @@ def plot_parallel(search: Any, *, max_lines: int = 500, ax: Axes | None = None) 
 
     X = view.encoded[chosen]
     heights = np.stack([scale.positions(X[:, c]) for c, scale in enumerate(view.scales)], axis=1)
+    missing = np.isnan(heights)
+    heights[missing] = ABSENT
     ranks = np.linspace(1, 0, len(chosen))
     colours = LinearSegmentedColormap.from_list("shac", SCALE[1:])
     places = np.arange(len(names))
@@ -67,6 +70,8 @@ def plot_parallel(search: Any, *, max_lines: int = 500, ax: Axes | None = None) 
             marks = list(zip((scale.edges[:-1] + scale.edges[1:]) / 2, scale.bin_labels(), strict=True))
         else:
             marks = [(p, scale.text_at(p)) for p in (0.0, 0.25, 0.5, 0.75, 1.0)]
+        if missing[:, place].any():
+            marks.append((ABSENT, "absent"))
         for position, text in marks:
             ax.annotate(
                 text,
@@ -80,7 +85,7 @@ def plot_parallel(search: Any, *, max_lines: int = 500, ax: Axes | None = None) 
                 bbox={"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
             )
     ax.set_xlim(-0.2, len(names) - 1 + 0.5)
-    ax.set_ylim(-0.03, 1.03)
+    ax.set_ylim(ABSENT - 0.03 if missing.any() else -0.03, 1.03)
     ax.set_xticks(places, names)
     ax.set_yticks([])
     scores = view.scores[chosen]

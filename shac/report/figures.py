@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shac.insight import (
+    ABSENT,
     best_so_far,
     gain_shares,
     list_rounds,
@@ -241,6 +242,8 @@ def _parallel(view: SearchView) -> Figure:
     scales = view.scales[:_MOST_COLUMNS]
     X = view.encoded[chosen]
     heights = np.stack([scale.positions(X[:, c]) for c, scale in enumerate(scales)], axis=1)
+    missing = np.isnan(heights)
+    heights[missing] = ABSENT
     traces = []
     groups = np.array_split(np.arange(len(chosen)), min(_LINE_GROUPS, len(chosen)))
     for number, group in enumerate(reversed(groups)):  # the best on top
@@ -268,6 +271,8 @@ def _parallel(view: SearchView) -> Figure:
             if scale.has_atoms and scale.num_bins <= 8
             else [(p, scale.text_at(p)) for p in (0.0, 0.25, 0.5, 0.75, 1.0)]
         )
+        if missing[:, c].any():
+            marks.append((ABSENT, "absent"))
         annotations += [
             {"x": c, "y": float(p), "text": _escaped(text), "showarrow": False, "xanchor": "left", "xshift": 4,
              "font": {"size": 10, "color": INK}, "bgcolor": "rgba(255,255,255,0.82)", "borderpad": 1}
@@ -282,7 +287,7 @@ def _parallel(view: SearchView) -> Figure:
         460,
         xaxis={"tickvals": list(range(len(names))), "ticktext": names, "showgrid": False, "tickfont": {"color": INK},
                "range": [-0.15, len(names) - 0.4]},
-        yaxis={"visible": False, "range": [-0.04, 1.04]},
+        yaxis={"visible": False, "range": [(ABSENT if missing.any() else 0.0) - 0.04, 1.04]},
         annotations=annotations,
         shapes=posts,
         margin={"l": 24, "r": 24, "t": 24, "b": 48},

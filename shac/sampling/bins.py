@@ -7,18 +7,23 @@ that deciding by bin and deciding by value agree for every uniform, whatever the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from shac.sampling.extension import core
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from shac.parameters import AbstractHyperParameter
+    from shac.space import HyperParameterList
 
-__all__ = ["ThresholdBins"]
+__all__ = ["Condition", "ThresholdBins", "conditions_of"]
+
+Condition: TypeAlias = "tuple[int, int, bool, NDArray[np.uint64]]"  # column, parent, and where of its uniforms
 
 _RANGE = 1 << core.UNIFORM_BITS
 
@@ -53,6 +58,23 @@ class ThresholdBins:
             np.concatenate([first_bin, thresholds[last_of_edge]]).astype(np.float32),
         )
 
+    def changes(self, encoded: NDArray[np.float32]) -> tuple[bool, NDArray[np.uint64]]:
+        """Tell where, among the uniforms, the encoded value begins or ceases to be one of those given.
+
+        Returns
+        -------
+        holds_first : bool
+            Whether the smallest uniforms give one of them.
+        changes : ndarray of uint64
+            Uniforms where that changes, ascending.
+        """
+        begin = self._edges_of(encoded)
+        end = self._edges_of(np.nextafter(encoded, np.float32(np.inf), dtype=np.float32))
+        places, counts = np.unique(np.concatenate([begin, end]), return_counts=True)
+        changes = places[counts % 2 == 1]  # one value's end may be the next one's begin
+        inside = changes[(changes > 0) & (changes < _RANGE)]
+        return bool(changes.size and changes[0] == 0), inside.astype(np.uint64)
+
     def _edges_of(self, thresholds: NDArray[np.float32]) -> NDArray[np.int64]:
         new = np.setdiff1d(thresholds, self._thresholds)
         if new.size:
@@ -83,3 +105,30 @@ class ThresholdBins:
                 "encode(quantile(u)) for some u in (0, 1)"
             )
         return encoded
+
+
+def conditions_of(
+    space: HyperParameterList, bins_of: Callable[[AbstractHyperParameter], ThresholdBins]
+) -> list[Condition]:
+    """List the conditions of a space in the core's form: column, parent, and where among its uniforms it holds.
+
+    Parameters
+    ----------
+    space : HyperParameterList
+        All of its parameters have quantile functions.
+    bins_of : callable
+        Gives the bins of a column.
+
+    Returns
+    -------
+    list of tuple
+        Each column after those that it depends on.
+    """
+    result = []
+    for name in space.conditions.order:
+        for parent, values in space.conditions.parents(name).items():
+            place = space.place_of(parent).start
+            holds_first, changes = bins_of(space.columns[place]).changes(values)
+            own = space.place_of(name)
+            result += [(column, place, holds_first, changes) for column in range(own.start, own.stop)]
+    return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import operator
 import secrets
 import time
@@ -12,7 +13,8 @@ import numpy as np
 
 from shac.errors import InvalidModelError
 from shac.export import export_forest
-from shac.sampling.bins import ThresholdBins
+from shac.parameters.conditional import ConditionalColumn
+from shac.sampling.bins import Condition, ThresholdBins, conditions_of
 from shac.sampling.draws import Draw, Piece, Pieces, SampleReport
 from shac.sampling.extension import core
 from shac.sampling.python_path import draw_in_python
@@ -319,7 +321,7 @@ class Cascade:
             pieces.add(piece)
             if piece.end != "count" or pieces.num_samples == wanted:
                 break
-            # The exact forest refused a value that its bin had let pass: the next candidates take its place.
+            # A constraint, or the exact forest, refused some: the next candidates take their places.
             request |= {"count": wanted - pieces.num_samples}
             request |= {"first_candidate": piece.next_candidate}
             limits["max_candidates"] -= piece.num_drawn
@@ -366,7 +368,8 @@ class Cascade:
             return self._plain_sampler(), None
         regions = self._known_regions()
         try:
-            chosen, budget = regions.choose(n, relax, self._plain_sampler(), allow_plain=method == "auto")
+            needed = math.ceil(n / self._space.feasible_share)
+            chosen, budget = regions.choose(needed, relax, self._plain_sampler(), allow_plain=method == "auto")
         except ValueError:
             if method == "region":
                 raise
@@ -390,7 +393,8 @@ class Cascade:
         Returns
         -------
         Volume
-            A lower and an upper bound, both proven; equal up to rounding where the region is known exactly.
+            A lower and an upper bound, both proven; equal up to rounding where the region is known exactly. Constraints
+            of the space are not counted.
 
         Raises
         ------
@@ -440,7 +444,7 @@ class Cascade:
         if not self._space.has_quantile:
             raise ValueError("space: expected parameters with a quantile function to know the region of")
         if self._regions is None:
-            self._regions = Regions(self.compiled_stages, self._space.num_columns)
+            self._regions = Regions(self.compiled_stages, self._space.num_columns, self._conditions())
         return self._regions
 
     def _draw_compiled(
@@ -452,22 +456,43 @@ class Cascade:
         *,
         values: bool,
     ) -> Piece:
-        result = sampler.sample(threads=threads, **request, **limits)
-        uniforms = result["uniforms"]
-        X = np.empty(uniforms.shape, dtype=np.float32)
-        for c, column in enumerate(self._space.columns):
-            X[:, c] = column.encode_array(column.quantile(uniforms[:, c]))
-        passed = self._core.dropped_at(X, request["relax"], threads) == -1
-        if not passed.all():
-            _logger.debug("redrawing %d samples that rounded onto a threshold", int((~passed).sum()))
+        wanted = request["count"]
+        count = wanted
+        if self._space.constraints:
+            # So many are likely to leave as many as are wanted; the samples do not depend on it.
+            count = min(math.ceil(wanted / self._space.feasible_share), _LARGEST_COUNT)
+        result = sampler.sample(threads=threads, **{**request, "count": count}, **limits)
+        X, passed, num_refused = self._tested(result, request["relax"], threads)
+        last = int(np.flatnonzero(passed)[wanted - 1]) if 0 < wanted <= passed.sum() else len(passed)
+        if last < len(passed) and (last + 1 < len(passed) or result["end"] != "count"):
+            # Counts are those of the candidates up to the last that is wanted: drawn again to just there.
+            result = sampler.sample(threads=threads, **{**request, "count": last + 1}, **limits)
+            X, passed, num_refused = self._tested(result, request["relax"], threads)
         return Piece(
-            rows=self._space.values_from_uniforms(uniforms[passed]) if values else [],
+            rows=self._space.values_from_uniforms(result["uniforms"][passed]) if values else [],
             X=X[passed],
             num_drawn=result["num_drawn"],
             next_candidate=request["first_candidate"] + result["num_drawn"],
             rejected_by_stage=np.array(result["rejected_by_stage"], dtype=np.int64),
             end=result["end"],
+            num_refused=num_refused,
         )
+
+    def _tested(
+        self, result: core.SampleResult, relax: int, threads: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], int]:
+        """Encode what the sampler let pass, and tell what passes by value, too, and how many constraints refuse."""
+        uniforms = result["uniforms"]
+        X = np.empty(uniforms.shape, dtype=np.float32)
+        for c, column in enumerate(self._space.columns):
+            X[:, c] = column.encode_array(column.quantile(uniforms[:, c]))
+        passed = self._core.dropped_at(X, relax, threads) == -1
+        if not passed.all():
+            _logger.debug("redrawing %d samples that rounded onto a threshold", int((~passed).sum()))
+        if not self._space.constraints:
+            return X, passed, 0
+        satisfied = self._space.satisfied_by_uniforms(uniforms)
+        return X, passed & satisfied, int((passed & ~satisfied).sum())
 
     def _rows(self, X: ArrayLike) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):  # beyond float32 is an infinity, as for XGBoost
@@ -503,12 +528,21 @@ class Cascade:
     def compiled_stages(self) -> tuple[core.Stage, ...]:
         """The stages compiled for the space; compiled when first asked for, and shared by longer cascades."""
         missing = self._forests[len(self._stages) :]
-        self._stages += tuple(core.Stage(forest, self._columns_of(forest), self._max_table_bytes) for forest in missing)
+        conditional = [c for c, column in enumerate(self._space.columns) if isinstance(column, ConditionalColumn)]
+        self._stages += tuple(
+            core.Stage(forest, self._columns_of(forest), self._max_table_bytes, conditional) for forest in missing
+        )
         return self._stages
+
+    def _conditions(self) -> list[Condition]:
+        """When the space's conditional columns exist, by the uniforms of those that they depend on."""
+        return conditions_of(self._space, self._bins_of)
 
     def _plain_sampler(self) -> core.PlainSampler:
         if self._sampler is None:
-            self._sampler = core.PlainSampler(self.compiled_stages, self._space.num_columns)
+            width = self._space.num_columns
+            conditions = core.Conditions(self._conditions(), width)
+            self._sampler = core.PlainSampler(self.compiled_stages, width, conditions=conditions)
         return self._sampler
 
     def _columns_of(self, forest: core.Forest) -> list[tuple[NDArray[np.uint64], NDArray[np.float32]]]:

@@ -38,6 +38,8 @@ class SampleReport:
     accepted_mass, undecided_mass : float
         Mass of the prior in the boxes that all stages are proven to accept, and in the others. Everything outside
         is proven to be rejected. NaN for 'plain'.
+    rejected_by_constraints : int
+        Candidates that passed every stage and were refused by a constraint of the space.
     """
 
     candidates: int
@@ -48,11 +50,12 @@ class SampleReport:
     boxes: int = 0
     accepted_mass: float = math.nan
     undecided_mass: float = math.nan
+    rejected_by_constraints: int = 0
 
     @property
     def draws_per_sample(self) -> float:
         """Candidates drawn for each sample; infinite when there is none."""
-        samples = self.candidates - sum(self.rejected_by_stage)
+        samples = self.candidates - sum(self.rejected_by_stage) - self.rejected_by_constraints
         return self.candidates / samples if samples else math.inf
 
 
@@ -88,6 +91,7 @@ class Piece:
     next_candidate: int
     rejected_by_stage: NDArray[np.int64]
     end: Literal["count", "candidates", "gap"]
+    num_refused: int = 0  # by constraints
 
 
 class Pieces:
@@ -112,6 +116,7 @@ class Pieces:
             rejected_by_stage=tuple(rejected.tolist()),
             seconds=time.perf_counter() - started,
             exhausted=last.end == "candidates",
+            rejected_by_constraints=sum(piece.num_refused for piece in self._pieces),
         )
         if region is not None:
             report = replace(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ def draw_relaxing(cascade: Cascade, n: int, *, seed: int, threads: int | None = 
     """Draw `n` samples; whenever 2**k candidates in a row give none, allow one more failed stage.
 
     Here k is the number of stages of the cascade. The level counts for the samples still missing, and rises until
-    they are found; at the latest at level k, where every candidate passes.
+    they are found; at the latest at level k, where every candidate passes. Candidates that break a constraint of the
+    space do not count: as many as hold 2**k others on average are drawn at a time, and the level rises when they give
+    no sample.
 
     Parameters
     ----------
@@ -92,19 +95,23 @@ def draw_relaxing(cascade: Cascade, n: int, *, seed: int, threads: int | None = 
     rows: list[list[Any]] = []
     relax = first_candidate = 0
     while True:
+        max_gap, max_candidates = _limits_of_level(cascade) if relax < cascade.num_stages else (None, None)
         draw = cascade.draw(
             n - len(rows),
             seed=seed,
             threads=threads,
             relax=relax,
             first_candidate=first_candidate,
-            max_gap=2**cascade.num_stages if relax < cascade.num_stages else None,
+            max_gap=max_gap,
+            max_candidates=max_candidates,
             method="plain",
         )
         rows += draw.rows
         if len(rows) == n:
             return rows
         first_candidate = draw.next_candidate
+        if draw.rows and cascade.space.constraints:
+            continue
         relax += 1
         _logger.info(
             "no sample among %d candidates in a row: a sample may now fail %d of %d classifiers",
@@ -112,3 +119,11 @@ def draw_relaxing(cascade: Cascade, n: int, *, seed: int, threads: int | None = 
             relax,
             cascade.num_stages,
         )
+
+
+def _limits_of_level(cascade: Cascade) -> tuple[int | None, int | None]:
+    """Give the longest gap, and the most candidates, before one more stage may fail."""
+    gap = 2**cascade.num_stages
+    if cascade.space.constraints:
+        return None, math.ceil(gap / cascade.space.feasible_share)
+    return gap, None

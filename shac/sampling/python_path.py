@@ -45,7 +45,7 @@ def draw_in_python(
     rejected = np.zeros(cascade.num_stages, dtype=np.int64)
     kept_rows: list[list[Any]] = []
     kept_X: list[NDArray[np.float32]] = [np.empty((0, space.num_columns), dtype=np.float32)]
-    drawn = gap = 0
+    drawn = gap = refused = 0
     end: Literal["count", "candidates", "gap"] = "count"
     while len(kept_rows) < wanted:
         if gap >= limits["max_gap"]:
@@ -59,8 +59,10 @@ def draw_in_python(
         rows = rows[: limits["max_candidates"] - drawn]
         X = space.encode_rows(rows)
         dropped = cascade.dropped_at(X, request["relax"], threads)
-        stop = _end_of_block(dropped == -1, wanted - len(kept_rows), gap, limits["max_gap"])
-        passed = np.flatnonzero(dropped[:stop] == -1)
+        accepted = (dropped == -1) & space.satisfied(rows)
+        stop = _end_of_block(accepted, wanted - len(kept_rows), gap, limits["max_gap"])
+        passed = np.flatnonzero(accepted[:stop])
+        refused += int((dropped[:stop] == -1).sum()) - passed.size
         rejected += np.bincount(dropped[:stop][dropped[:stop] >= 0], minlength=cascade.num_stages)
         kept_X.append(X[passed])
         kept_rows.extend(rows[i] for i in passed)
@@ -73,6 +75,7 @@ def draw_in_python(
         next_candidate=first + drawn,
         rejected_by_stage=rejected,
         end=end,
+        num_refused=refused,
     )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shac.parameters import AbstractHyperParameter
+    from shac.sampling.bins import Condition
 
 __all__ = ["Marginal", "Regions", "Volume"]
 
@@ -66,6 +67,8 @@ class Marginal:
         The part of it that the cascade accepts.
     exact : ndarray of bool, shape (num_bins,)
         Where `surviving` is exact; elsewhere it is estimated from draws.
+    prior_missing, surviving_missing : float
+        The mass without the column; 0 for a column that always exists.
     """
 
     name: str
@@ -73,6 +76,8 @@ class Marginal:
     prior: NDArray[np.float64]
     surviving: NDArray[np.float64]
     exact: NDArray[np.bool_]
+    prior_missing: float = 0.0
+    surviving_missing: float = 0.0
 
 
 class Regions:
@@ -84,10 +89,14 @@ class Regions:
         Compiled stages.
     width : int
         Columns of the space.
+    conditions : sequence of tuple
+        When columns exist, as of `conditions_of`.
     """
 
-    def __init__(self, stages: Sequence[core.Stage], width: int) -> None:
+    def __init__(self, stages: Sequence[core.Stage], width: int, conditions: Sequence[Condition] = ()) -> None:
         self._stages = stages
+        self._condition_list = conditions
+        self._conditions = core.Conditions(conditions, width) if conditions else None
         self._width = width
         self._built: dict[tuple[int, int], core.Region] = {}
         self._samplers: dict[tuple[int, int], core.RegionSampler] = {}
@@ -103,9 +112,10 @@ class Regions:
         key = relax, budget
         if key not in self._built:
             smaller = [b for r, b in self._built if r == relax and b < budget]
-            region = (
-                self._built[relax, max(smaller)].copy() if smaller else core.Region(self._stages, self._width, relax)
-            )
+            if smaller:
+                region = self._built[relax, max(smaller)].copy()
+            else:
+                region = core.Region(self._stages, self._width, relax, self._conditions)
             region.refine(budget)
             self._built[key] = region
         return self._built[key]
@@ -206,38 +216,105 @@ class Regions:
             drawn = self.sampler(relax, budget).sample(
                 seed=_PILOT_SEED, count=_ESTIMATE_DRAWS, max_candidates=_ESTIMATE_DRAWS
             )
+        existence = Existence(region, self._condition_list)
         result = []
         for c, (parameter, name) in enumerate(zip(columns, names, strict=True)):
             edges = region.edges(c).astype(np.float64)
             uniforms = edges / 2.0**core.UNIFORM_BITS
             prior = np.diff(np.concatenate([[0.0], uniforms, [1.0]]))
-            sure = _spread(bins[accepted, c], mass[accepted], prior)
-            most = _spread(bins[~accepted, c], mass[~accepted], prior)
+            there = existence.share(c, bins)
+            sure = _spread(bins[accepted, c], (mass * there)[accepted], prior)
+            most = _spread(bins[~accepted, c], (mass * there)[~accepted], prior)
             surviving = sure
+            missing = float((mass * (1 - there))[accepted].sum())
             if drawn is not None:
-                places = np.searchsorted(uniforms, drawn["uniforms"][:, c], side="right")
-                counts = np.bincount(places, minlength=len(prior))
-                surviving = np.clip(counts / drawn["num_drawn"] * mass.sum(), sure, sure + most)
+                own = drawn["uniforms"][:, c]
+                places = np.searchsorted(uniforms, own[~np.isnan(own)], side="right")
+                scale = mass.sum() / drawn["num_drawn"]
+                surviving = np.clip(np.bincount(places, minlength=len(prior)) * scale, sure, sure + most)
+                most_missing = float((mass * (1 - there)).sum())
+                missing = min(max(int(np.isnan(own).sum()) * scale, missing), most_missing)
+            exists = existence.prior_share(c)
             result.append(
                 Marginal(
                     name=name,
                     edges=parameter.encode_array(parameter.quantile((edges + 0.5) / 2.0**core.UNIFORM_BITS)),
-                    prior=prior,
+                    prior=prior * exists,
                     surviving=surviving,
                     exact=most == 0,
+                    prior_missing=1.0 - exists,
+                    surviving_missing=missing,
                 )
             )
         return result
 
 
+class Existence:
+    """How much of a box has a conditional column.
+
+    A column exists where a set of bins of each column that it depends on, also by way of others, is taken: the share of
+    a box is a product, as its columns are independent.
+
+    Parameters
+    ----------
+    region : core.Region
+        Its bins end wherever a condition begins or ceases to hold.
+    conditions : sequence of tuple
+        As of `conditions_of`.
+    """
+
+    def __init__(self, region: core.Region, conditions: Sequence[Condition]) -> None:
+        self._allowed: dict[int, dict[int, NDArray[np.bool_]]] = {}  # column -> what it depends on -> bins
+        self._ends: dict[int, NDArray[np.float64]] = {}
+        for column, parent, holds_first, changes in conditions:
+            edges = region.edges(parent)
+            self._ends[parent] = np.concatenate([[0.0], edges / 2.0**core.UNIFORM_BITS, [1.0]])
+            first = np.concatenate([[0], edges]).astype(np.uint64)  # uniform of each bin
+            holds = holds_first == (np.searchsorted(changes, first, side="right") % 2 == 0)
+            for ancestor, bins in [*self._allowed.get(parent, {}).items(), (parent, holds)]:
+                own = self._allowed.setdefault(column, {})
+                own[ancestor] = own[ancestor] & bins if ancestor in own else bins
+
+    def prior_share(self, column: int) -> float:
+        """Give the mass of the prior that has a column."""
+        shares = [
+            float((np.diff(self._ends[ancestor]) * bins).sum())
+            for ancestor, bins in self._allowed.get(column, {}).items()
+        ]
+        return float(np.prod(shares))
+
+    def share(self, column: int, boxes: NDArray[np.uint16]) -> NDArray[np.float64]:
+        """Give the share of each box that has a column.
+
+        Parameters
+        ----------
+        column : int
+        boxes : ndarray of uint16, shape (num_boxes, num_columns, 2)
+
+        Returns
+        -------
+        ndarray of float64, shape (num_boxes,)
+        """
+        result = np.ones(len(boxes))
+        for ancestor, allowed in self._allowed.get(column, {}).items():
+            ends = self._ends[ancestor]
+            taken = np.concatenate([[0.0], np.cumsum(np.diff(ends) * allowed)])
+            begin = np.minimum(boxes[:, ancestor, 0].astype(np.intp), len(ends) - 2)
+            end = np.minimum(boxes[:, ancestor, 1].astype(np.intp), len(ends) - 1)
+            result *= (taken[end] - taken[begin]) / (ends[end] - ends[begin])
+            result[boxes[:, ancestor, 0] > len(ends) - 2] = 0.0  # lacks what the column depends on
+        return np.clip(result, 0.0, 1.0)
+
+
 def _spread(bins: NDArray[np.uint16], mass: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share the mass of boxes among the bins that they hold, as the prior does."""
+    """Share the mass of boxes among the bins that they hold, as the prior does; none where they lack the column."""
     ends = np.concatenate([[0.0], np.cumsum(prior)])
-    begin, end = bins[:, 0].astype(np.intp), bins[:, 1].astype(np.intp)
+    there = bins[:, 0] < len(prior)
+    begin, end = bins[there, 0].astype(np.intp), np.minimum(bins[there, 1].astype(np.intp), len(prior))
     # Every bin on its own: differences of sums would leave rounding errors where nothing survives.
     result = np.zeros(len(prior))
     for first, last, share in zip(
-        begin.tolist(), end.tolist(), (mass / (ends[end] - ends[begin])).tolist(), strict=True
+        begin.tolist(), end.tolist(), (mass[there] / (ends[end] - ends[begin])).tolist(), strict=True
     ):
         result[first:last] += share
     spread: NDArray[np.float64] = result * prior
