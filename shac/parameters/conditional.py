@@ -31,6 +31,7 @@ class _Missing:
 
 
 MISSING: Final = _Missing()
+"""What a flat row holds in place of a value that does not exist."""
 
 
 def is_missing(values: Sequence[Any] | NDArray[Any]) -> NDArray[np.bool_]:
