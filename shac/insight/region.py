@@ -18,6 +18,7 @@ __all__ = ["Marginals", "stage_marginals"]
 
 
 _LEAST_SHARE = 0.05
+_ALWAYS = 0.995
 _FEWEST_SAMPLES = 40  # a handful would show single samples where a range is asked for
 
 
@@ -59,11 +60,14 @@ class Marginals:
         return float(low), float(high)
 
     def survivors(self) -> str:
-        """Write what survives the stages that are known: the likeliest values, or the range of the middle 90 %."""
+        """Write what survives the stages that are known: the likeliest values, or the range of the middle 90 %.
+
+        A share behind it is that of the settings that have the parameter at all.
+        """
         known = self.presence[np.isfinite(self.presence)]
         if known[-1] == 0:
             return "in no setting"
-        return self._values() + (f" (in {known[-1]:.0%} of settings)" if known[-1] < 1 else "")
+        return self._values() + (f" (in {known[-1]:.0%})" if known[-1] < _ALWAYS else "")
 
     def _values(self) -> str:
         masses = self.masses[self.num_known]

@@ -155,7 +155,12 @@ def _stages(view: SearchView) -> str:
 def _evaluations(view: SearchView) -> str:
     names = view.space.get_parameter_names()
     rows = [
-        [str(i), str(i // view.num_workers + 1), f"{score:.6g}", *map(value_text, row)]
+        [
+            str(i),
+            str(i // view.num_workers + 1),
+            f"{score:.6g}" if math.isfinite(score) else "failed",
+            *map(value_text, row),
+        ]
         for i, (row, score) in enumerate(zip(view.dataset.X, view.scores, strict=True))
     ]
     return _table(["evaluation", "round", "score", *names], rows, identity="evaluations-table")
@@ -184,6 +189,8 @@ def _settings(view: SearchView) -> str:
         ["num_batches", str(view.num_batches)],
         ["seed", str(view.seed)],
         *([parameter.name, repr(parameter)] for parameter in view.space),
+        *([name, f"only where {view.space.conditions.describe(name)}"] for name in view.space.conditions.order),
+        *(["constraint", str(constraint)] for constraint in view.space.constraints),
     ]
     return _table(["setting", "value"], rows, identity="settings-table")
 
