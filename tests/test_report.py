@@ -1,6 +1,7 @@
 import ast
 import json
 import logging
+import math
 import re
 import shutil
 import time
@@ -128,7 +129,7 @@ def test_every_plot_is_drawn(browser: Any) -> None:
 def test_a_click_sorts_a_table(browser: Any) -> None:
     def scores() -> list[float]:
         cells = "return [...document.querySelectorAll('#evaluations-table tbody tr')].map(r => r.cells[2].textContent)"
-        return [float(text) for text in browser.execute_script(cells)]
+        return [math.nan if text == "failed" else float(text) for text in browser.execute_script(cells)]
 
     head = "document.querySelectorAll('#evaluations-table th button')[2].click()"
     before = scores()
