@@ -27,11 +27,10 @@ Region::Region(std::vector<std::shared_ptr<const Stage>> stages, std::size_t wid
                                     " for a region, got " + std::to_string(stages_.size()));
     }
     for (const auto& stage : stages_) {
-        if (stage == nullptr || stage->bins.width() != width_) {
-            throw std::invalid_argument("stages: expected stages of " + std::to_string(width_) + " columns");
-        }
+        check(stage);
     }
     merge_edges();
+    set_bounds();
     std::vector<Corners> corners;
     for (std::size_t c = 0; c < width_; ++c) {
         corners.push_back(0);
@@ -40,9 +39,7 @@ Region::Region(std::vector<std::shared_ptr<const Stage>> stages, std::size_t wid
     apply_conditions(corners);
     StageSet undecided;
     std::uint32_t failures = 0;
-    scans_.resize(stages_.size());
     for (std::size_t s = 0; s < stages_.size(); ++s) {
-        bounds_.emplace_back(*stages_[s], edges_);
         bounds_[s].scan(corners.data(), scans_[s]);
         if (scans_[s].range.largest < 0) {
             ++failures;
@@ -51,6 +48,71 @@ Region::Region(std::vector<std::shared_ptr<const Stage>> stages, std::size_t wid
         }
     }
     keep(corners, undecided, failures);
+}
+
+void Region::check(const std::shared_ptr<const Stage>& stage) const {
+    if (stage == nullptr || stage->bins.width() != width_) {
+        throw std::invalid_argument("stages: expected stages of " + std::to_string(width_) + " columns");
+    }
+}
+
+void Region::set_bounds() {
+    bounds_.clear();
+    for (const auto& stage : stages_) {
+        bounds_.emplace_back(*stage, edges_);
+    }
+    scans_.assign(stages_.size(), {});
+}
+
+/// The place, among the bins of today, of a corner among those that `edges` divided the column into.
+Corners Region::moved(const std::vector<std::uint64_t>& edges, std::size_t column, Corners corner) const {
+    if (corner == 0 || corner > edges.size()) {  // the ends, and what is missing
+        return corner == 0 ? Corners{0} : static_cast<Corners>(corner - edges.size() + edges_[column].size());
+    }
+    const auto& own = edges_[column];
+    return static_cast<Corners>(std::lower_bound(own.begin(), own.end(), edges[corner - 1U]) - own.begin() +
+                                1);
+}
+
+void Region::extend(std::shared_ptr<const Stage> stage) {
+    check(stage);
+    if (relax_ > 0 || stages_.size() == kMostRegionStages) {
+        throw std::invalid_argument("stage: expected a region of fewer than " +
+                                    std::to_string(kMostRegionStages) + " stages that allows no failures");
+    }
+    work_before_ = work();
+    const std::vector<std::vector<std::uint64_t>> old_edges = std::move(edges_);
+    stages_.push_back(std::move(stage));
+    edges_.clear();
+    merge_edges();
+    set_bounds();
+    const std::vector<Box> old_boxes = std::move(boxes_);
+    const std::vector<Corners> old_corners = std::move(corners_);
+    boxes_.clear();
+    corners_.clear();
+    free_.clear();
+    open_ = {};
+    accepted_mass_ = 0.0;
+    num_divided_ = 0;
+    const std::size_t added = stages_.size() - 1;
+    std::vector<Corners> corners(2 * width_);
+    for (std::size_t box = 0; box < old_boxes.size(); ++box) {
+        if (old_boxes[box].mass == 0.0) {  // a place that is free
+            continue;
+        }
+        for (std::size_t i = 0; i < corners.size(); ++i) {
+            corners[i] = moved(old_edges[i / 2], i / 2, old_corners[box * corners.size() + i]);
+        }
+        StageSet undecided = old_boxes[box].undecided;
+        bounds_[added].scan(corners.data(), scans_[added]);
+        if (scans_[added].range.largest < 0) {
+            continue;
+        }
+        if (scans_[added].range.smallest < bounds_[added].accept_limit()) {
+            undecided.set(added);
+        }
+        keep(corners, undecided, 0);
+    }
 }
 
 void Region::merge_edges() {
@@ -233,7 +295,7 @@ bool Region::refine(std::size_t max_boxes, const std::function<bool()>& stop) {
 }
 
 std::uint64_t Region::work() const {
-    std::uint64_t cells = 0;
+    std::uint64_t cells = work_before_;
     for (const auto& scan : scans_) {
         cells += scan.cells;
     }

@@ -52,6 +52,11 @@ class Region {
     Region(std::vector<std::shared_ptr<const Stage>> stages, std::size_t width, std::size_t relax,
            Conditions conditions = {});
 
+    /// Adds a stage: boxes that it rejects are dropped, and those that it may reject are undecided again.
+    /// What is known stays known, in bins that the stage's thresholds divide further. The budget of `refine`
+    /// begins anew. Throws std::invalid_argument as the constructor, or when failures are allowed.
+    void extend(std::shared_ptr<const Stage> stage);
+
     /// Divides boxes until `max_boxes` are held or have been divided, or all are decided. False when `stop`
     /// ended it first.
     bool refine(std::size_t max_boxes, const std::function<bool()>& stop);
@@ -94,7 +99,10 @@ class Region {
             return mass != other.mass ? mass < other.mass : box > other.box;
         }
     };
+    void check(const std::shared_ptr<const Stage>& stage) const;
     void merge_edges();
+    void set_bounds();
+    Corners moved(const std::vector<std::uint64_t>& edges, std::size_t column, Corners corner) const;
     bool is_missing(const std::vector<Corners>& corners, std::size_t column) const;
     bool is_open(const std::vector<Corners>& corners, std::size_t column) const;
     bool apply_conditions(std::vector<Corners>& corners) const;
@@ -123,6 +131,7 @@ class Region {
     std::priority_queue<Open> open_;
     double accepted_mass_ = 0.0;
     std::size_t num_divided_ = 0;
+    std::uint64_t work_before_ = 0;  // the stages that were added since
 };
 
 }  // namespace shac

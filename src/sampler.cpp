@@ -130,6 +130,13 @@ void register_region(py::module_& module) {
              }),
              py::arg("stages"), py::arg("width"), py::arg("relax"), py::arg("conditions") = nullptr)
         .def("refine", &refine, py::arg("max_boxes"))
+        .def(
+            "extend",
+            [](Region& region, const std::shared_ptr<Stage>& stage) {
+                const py::gil_scoped_release unlocked;
+                region.extend(stage);
+            },
+            py::arg("stage"))
         .def("copy", [](const Region& region) { return std::make_shared<Region>(region); })
         .def_property_readonly("num_divided", &Region::num_divided)
         .def_property_readonly("num_undecided", &Region::num_undecided)

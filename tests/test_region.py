@@ -1,3 +1,6 @@
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import cascades
@@ -10,6 +13,8 @@ from numpy.typing import NDArray
 import shac
 from shac.sampling.extension import core
 from shac.sampling.region import Regions
+
+TESTS = Path(__file__).parent
 
 
 def ridge(X: NDArray[Any]) -> NDArray[Any]:
@@ -247,3 +252,41 @@ def test_parameters_that_can_only_be_sampled_have_no_region() -> None:
         cascade.marginals()
     assert cascade.volume() == (1, 1)
     assert len(cascade.sample(3, seed=0)[0]) == 3
+
+
+def test_an_index_that_grew_is_the_one_of_a_cascade_that_is_built_at_once(
+    case: tuple[list[xgboost.XGBClassifier], shac.Cascade, int],
+) -> None:
+    models, cascade, _ = case
+    grown = shac.Cascade([], cascade.space)
+    volumes = []
+    for model in models:
+        grown = grown.extended(model)
+        volumes.append(grown.grown_volume())
+    assert volumes[-1] == shac.Cascade(models, cascade.space).grown_volume()
+    uppers = [volume.upper for volume in volumes]
+    assert uppers == sorted(uppers, reverse=True)
+    lower, upper = cascade.volume()
+    assert volumes[-1].lower <= upper
+    assert volumes[-1].upper >= lower
+
+
+def test_two_hundred_thousand_boxes_fit_in_200_megabytes() -> None:
+    """In thirty columns, with what building them takes; measured in a process of its own."""
+    script = """
+import resource, cascades, shac
+from shac.sampling.extension import core
+space = cascades.unit_space(30)
+cascade = shac.Cascade(cascades.train_cascade(cascades.bowl, 30, 3, 60), space)
+region = core.Region(cascade.compiled_stages, 30, 0)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+region.refine(200_000)
+print(region.num_undecided, region.num_divided)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=TESTS)
+    counts, megabytes = run.stdout.splitlines()
+    boxes, divided = map(int, counts.split())
+    assert divided == 199_999
+    assert boxes > 100_000
+    assert float(megabytes) < 200 * boxes / 200_000

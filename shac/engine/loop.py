@@ -22,8 +22,6 @@ __all__ = ["Batch", "BatchSource", "complete_round", "run_rounds"]
 
 _logger = logging.getLogger("shac")
 
-_VOLUME_BOXES = 512
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -165,8 +163,8 @@ def _logs(engine: SHAC, batch: Batch, seconds: dict[str, float]) -> dict[str, An
 
 
 def _volume(engine: SHAC) -> tuple[float, float]:
-    """Bounds of the share of the prior that passes the classifiers; they cost little, so they may be wide."""
+    """Bounds of the share of the prior that passes the classifiers, by an index that is kept from round to round."""
     try:
-        return engine.cascade.volume(max_boxes=_VOLUME_BOXES)
+        return engine.cascade.grown_volume()
     except ValueError:  # a parameter without a quantile function
         return np.nan, np.nan

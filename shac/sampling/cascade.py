@@ -36,6 +36,7 @@ _logger = logging.getLogger("shac")
 Method = Literal["auto", "plain", "region"]
 
 _KNOWN_BOXES = 4096  # divisions for what is asked about a region
+_GROWN_BOXES = 512  # divisions for each stage of an index that grows
 
 _LARGEST_SEED = 2**64 - 1
 _LARGEST_COUNT = 2**63 - 1
@@ -91,6 +92,8 @@ class Cascade:
         self._stages: tuple[core.Stage, ...] = ()
         self._sampler: core.PlainSampler | None = None
         self._regions: Regions | None = None
+        self._grown: core.Region | None = None
+        self._shorter: Cascade | None = None
         self._set_stages(tuple(_compile(model, stage) for stage, model in enumerate(models)))
 
     @property
@@ -120,7 +123,9 @@ class Cascade:
         TypeError, UnsupportedModelError, InvalidModelError, ValueError
             As the constructor.
         """
-        return self._with_stages((*self._forests, _compile(model, self.num_stages)))
+        longer = self._with_stages((*self._forests, _compile(model, self.num_stages)))
+        longer._shorter = self
+        return longer
 
     def prefix(self, num_stages: int) -> Self:
         """Return the cascade of the first `num_stages` stages.
@@ -418,6 +423,47 @@ class Cascade:
             return Volume(1.0, 1.0)
         return Volume(*cascade._known_regions().region(relax, max_boxes).volume())
 
+    def grown_volume(self) -> Volume:
+        """Bound the mass that passes every stage by an index that grew with the cascade, stage by stage.
+
+        A cascade that `extended` gave goes on from the boxes of the one before: a new stage costs a few milliseconds,
+        and bounds are narrower than those of as many boxes that are divided for all stages at once. The bounds are a
+        function of the stages alone, however the cascade came about.
+
+        Returns
+        -------
+        Volume
+            As of `volume`, without relaxation.
+
+        Raises
+        ------
+        ValueError
+            If the space has parameters without a quantile function, or there are more stages or thresholds than a
+            region can index.
+
+        Examples
+        --------
+        >>> import shac
+        >>> space = shac.HyperParameterList([shac.UniformHP("x", 0.0, 1.0)])
+        >>> shac.Cascade([], space).grown_volume()
+        Volume(lower=1.0, upper=1.0)
+        """
+        if self.num_stages == 0:
+            return Volume(1.0, 1.0)
+        return Volume(*self._grown_region().volume())
+
+    def _grown_region(self) -> core.Region:
+        if self._grown is None:
+            if self.num_stages == 0:
+                self._grown = self._known_regions().region(0, 1)
+            else:
+                shorter = self._shorter or self.prefix(self.num_stages - 1)
+                region = shorter._grown_region().copy()
+                region.extend(self.compiled_stages[-1])
+                region.refine(_GROWN_BOXES)
+                self._grown, self._shorter = region, None
+        return self._grown
+
     def marginals(self, relax: int = 0) -> list[Marginal]:
         """Tell what survives of each column.
 
@@ -510,6 +556,8 @@ class Cascade:
         other._stages = self._stages[: len(forests)]
         other._sampler = None
         other._regions = None
+        other._grown = None
+        other._shorter = None
         other._set_stages(forests)
         return other
 

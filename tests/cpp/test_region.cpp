@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "random.hpp"
+#include "random_forest.hpp"
 #include "region.hpp"
 #include "region_sampler.hpp"
 #include "trees.hpp"
@@ -17,8 +18,10 @@ using shac::RegionSampler;
 using shac::SampleRequest;
 using shac::Space;
 using shac::Stage;
+using shac::testing::bins_of;
 using shac::testing::leaf;
 using shac::testing::Model;
+using shac::testing::RandomForest;
 using shac::testing::stump;
 
 namespace {
@@ -140,4 +143,48 @@ TEST_CASE("stages of another width, none, or too many are refused") {
     CHECK_THROWS_AS(Region({nullptr}, 1, 0), std::invalid_argument);
     const std::vector<std::shared_ptr<const Stage>> many(129, stage(stump(1, 0, 0.5F)));
     CHECK_THROWS_AS(Region(many, 1, 0), std::invalid_argument);
+}
+
+TEST_CASE("a region that grows by a stage is a region of all of them") {
+    const std::vector<std::shared_ptr<const Stage>> both{stage(stump(2, 0, 0.25F)),
+                                                         stage(stump(2, 1, 0.5F, false))};
+    Region grown({both[0]}, 2, 0);
+    grown.refine(100, {});
+    CHECK(grown.accepted_mass() == 0.25);
+    grown.extend(both[1]);
+    CHECK(grown.num_divided() == 0);
+    grown.refine(100, {});
+    CHECK(grown.num_undecided() == 0);
+    CHECK(grown.accepted_mass() == 0.125);
+    grown.extend(stage(stump(2, 0, 0.25F, false)));
+    grown.refine(100, {});
+    CHECK(grown.volume().upper == 0.0);
+}
+
+TEST_CASE("a grown region holds the same cells as one that is built at once, and gives samples that pass") {
+    for (std::uint32_t seed = 0; seed < 10; ++seed) {
+        std::vector<std::shared_ptr<const Stage>> stages;
+        for (std::uint32_t s = 0; s < 3; ++s) {
+            const auto forest = RandomForest({3, 2, 8, 5 + seed}, 10 * seed + s).grow();
+            stages.push_back(std::make_shared<const Stage>(forest, bins_of(*forest)));
+        }
+        Region grown({}, 3, 0);
+        for (const auto& added : stages) {
+            grown.extend(added);
+            grown.refine(2 + seed, {});
+        }
+        grown.refine(100'000, {});
+        Region whole(stages, 3, 0);
+        whole.refine(100'000, {});
+        CHECK(grown.num_undecided() == 0);
+        CHECK(whole.num_undecided() == 0);
+        CHECK(grown.accepted_mass() == doctest::Approx(whole.accepted_mass()));
+        CHECK(grown.work() > 0);
+    }
+}
+
+TEST_CASE("only a region without failures grows, by stages of its width") {
+    CHECK_THROWS_AS(eighth(1)->extend(stage(stump(2, 0, 0.5F))), std::invalid_argument);
+    CHECK_THROWS_AS(eighth(0)->extend(stage(stump(3, 0, 0.5F))), std::invalid_argument);
+    CHECK_THROWS_AS(eighth(0)->extend(nullptr), std::invalid_argument);
 }
