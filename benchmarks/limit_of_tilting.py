@@ -2,8 +2,8 @@
 
 A proposal tilted by the stages' margins draws x with the density p(x) exp(sum of w_s m_s(x)) and weights w_s >= 0, and
 keeps an accepted x with the probability exp(-sum of w_s m_s(x)), so that samples keep their distribution. It lifts the
-share of draws that give a sample by 1 / E[exp(sum of w_s m_s)], the mean under the prior. No proposal by upper bounds of
-the margins (which is what could be drawn column by column) can do better, as bounds only raise that mean. The table
+share of draws that give a sample by 1 / E[exp(sum of w_s m_s)], the mean under the prior. No proposal by upper bounds
+of the margins (which is what could be drawn column by column) can do better, as bounds only raise that mean. The table
 gives the best factor over all weights, from exact margins of candidates of the prior: what is 1.1 there cannot be worth
 the work of drawing it.
 """
