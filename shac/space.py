@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HyperParameterList", "flatten_parameters"]
 
+_MOST_COLUMNS = 65_536
+
 
 class HyperParameterList:
     """Parameters of a search, in order.
@@ -52,6 +54,7 @@ class HyperParameterList:
         self, hyper_parameter_list: Iterable[AbstractHyperParameter] | None = None, seed: int | None = None
     ) -> None:
         self._parameters: OrderedDict[str, AbstractHyperParameter] = OrderedDict()
+        self._names: set[str] = set()  # of parameters and columns
         self._columns: tuple[AbstractHyperParameter, ...] = ()
         self._seed: int | None = None
         given = () if hyper_parameter_list is None else hyper_parameter_list
@@ -72,14 +75,20 @@ class HyperParameterList:
         Raises
         ------
         ValueError
-            If it is no parameter, or its name or the name of one of its columns is taken.
+            If it is no parameter, its name or the name of one of its columns is taken, or there would be more than
+            65,536 columns.
         """
         if not isinstance(parameter, AbstractHyperParameter):
             raise ValueError(f"parameter: expected a hyper-parameter, got {parameter!r}")
-        taken = {*self._parameters, *self.get_parameter_names()}
-        for name in (parameter.name, *parameter.column_names()):
-            if name in taken:
-                raise ValueError(f"parameter: expected names that are not taken, got {name!r} twice")
+        names = {parameter.name, *parameter.column_names()}
+        if taken := sorted(names & self._names):
+            raise ValueError(f"parameter: expected names that are not taken, got {taken[0]!r} twice")
+        if self.num_columns + parameter.num_columns > _MOST_COLUMNS:
+            raise ValueError(
+                f"parameter: expected at most {_MOST_COLUMNS} columns, got {parameter.num_columns} more than the "
+                f"{self.num_columns} there are"
+            )
+        self._names |= names
         self._parameters[parameter.name] = parameter
         self._columns = (*self._columns, *parameter.columns)
         if self._seed is not None:
@@ -102,6 +111,7 @@ class HyperParameterList:
         if name not in self._parameters:
             raise KeyError(f"parameter: expected one of {list(self._parameters)}, got {name!r}")
         del self._parameters[name]
+        self._names = {*self._parameters, *self.get_parameter_names()}
         self._columns = tuple(column for p in self for column in p.columns)
 
     def get_parameter_names(self) -> list[str]:

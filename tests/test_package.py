@@ -26,11 +26,13 @@ LAYERS = {
     "dataset": {"errors", "files", "space", "parameters"},
     "callbacks": set(),
     "journal": {"errors", "files"},
-    "lock": {"errors"},
+    "ubjson": {"errors"},
+    "model_check": {"errors", "export", "ubjson"},
+    "lock": {"errors", "files"},
     "evaluation": {"errors"},
     "training": set(),
     "sampling": {"errors", "export", "_core"},
-    "storage": {"errors", "files", "dataset", "space", "export", "journal"},
+    "storage": {"errors", "files", "dataset", "space", "export", "journal", "model_check"},
     "progress": {"callbacks", "sampling"},
     "engine": {
         *(
@@ -47,7 +49,7 @@ LAYERS = {
         ),
         "progress",
     },
-    "insight": {"errors", "sampling", "dataset", "storage", "space", "parameters"},
+    "insight": {"errors", "files", "sampling", "dataset", "storage", "space", "parameters"},
     "plots": {"insight", "dataset"},
     "report": {"errors", "insight", "files"},
     "integrations": {
