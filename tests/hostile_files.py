@@ -32,7 +32,7 @@ import shac
 ATTACKS = ("cut", "changed", "sealed", "swapped", "json", "journal", "models", "wild")
 ALL = 10**9
 QUICK = {"cut": 24, "changed": 24, "sealed": 12, "swapped": 1, "json": 150, "journal": 60, "models": 150, "wild": 1}
-FULL = {
+FULL = {"cut": 30_000, "changed": 30_000, "sealed": 2000, "swapped": 1, "json": ALL, "journal": 4000, "models": 10_000, "wild": 1}
     "cut": ALL,
     "changed": ALL,
     "sealed": 3000,
