@@ -19,7 +19,6 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +30,8 @@ import xgboost
 import shac
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
@@ -126,9 +127,7 @@ def train(case: Case, space: shac.HyperParameterList) -> list[xgboost.XGBClassif
     return models
 
 
-def draw_batch(
-    case: Case, models: list[xgboost.XGBClassifier], space: shac.HyperParameterList, attempt: int
-) -> Floats:
+def draw_batch(case: Case, models: list[xgboost.XGBClassifier], space: shac.HyperParameterList, attempt: int) -> Floats:
     """Points that all stages accept; fewer where that takes more than eight times the expected candidates."""
     limit = 8 * case.batch_size << len(models)
     return shac.Cascade(models, space).sample(case.batch_size, seed=attempt, max_candidates=limit)[0]
@@ -250,7 +249,13 @@ def main() -> int:
     for name, p in wrong:
         print(f"DIFFERENT: {name}: p = {p:.2g}")
     print(f"{len(tests)} tests at {level:.2g} each (family-wise {FAMILY_WISE_ERROR_RATE}), {rows:,} rows filtered")
-    figures = {"cascades": len(CASES), "tests": len(tests), "rows": rows, "different": len(wrong), "smallest_p": min(p for _, p in tests)}
+    figures = {
+        "cascades": len(CASES),
+        "tests": len(tests),
+        "rows": rows,
+        "different": len(wrong),
+        "smallest_p": min(p for _, p in tests),
+    }
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
     return int(bool(wrong))

@@ -197,9 +197,9 @@ class Journal:
         data = _line(record).encode("ascii")
         begin = self._file.seek(0, os.SEEK_END)
         try:
-            written = self._file.write(data)
-            if written != len(data):
-                raise OSError(f"{self.path}: expected to write {len(data)} bytes, got {written} written")  # noqa: TRY301
+            left = memoryview(data)
+            while left:  # a disk takes what fits, and says why at the next attempt
+                left = left[self._file.write(left) or 0 :]
         except BaseException:
             self._file.truncate(begin)  # half a line would swallow the next one
             raise
