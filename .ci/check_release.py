@@ -1,7 +1,7 @@
 """The release checklist of RELEASING.md, as far as a program can tick it off.
 
-    python .ci/check_release.py DIST            the folder with the source distribution of the release
-    python .ci/check_release.py DIST --draft    before the tag is made: as CI runs it, with a few tests
+python .ci/check_release.py DIST            the folder with the source distribution of the release
+python .ci/check_release.py DIST --draft    before the tag is made: as CI runs it, with a few tests
 """
 
 from __future__ import annotations
@@ -70,8 +70,9 @@ def check_contents(unpacked: Path) -> None:
 
 def run_tests(unpacked: Path, *, draft: bool) -> None:
     tests = [str(unpacked / "tests" / name) for name in FEW_TESTS] if draft else [str(unpacked / "tests")]
-    # In the unpacked folder, whose settings pytest takes; the package is the one that is installed.
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", *tests], cwd=unpacked, check=False)
+    # Not as a module, which would put the unpacked package before the installed one.
+    pytest = Path(sys.executable).with_name("pytest")
+    done = subprocess.run([pytest, "-q", *tests], cwd=unpacked, check=False)
     if done.returncode:
         fail("expected the tests of the source distribution to pass")
 

@@ -1,6 +1,6 @@
 """What a wheel holds: nothing missing, nothing that does not belong there, small, and with licences that allow its use.
 
-    python .ci/check_wheel.py WHEEL [WHEEL that must be the same, byte for byte]
+python .ci/check_wheel.py WHEEL [WHEEL that must be the same, byte for byte]
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from pathlib import Path
 MOST_BYTES = 2 * 2**20
 NEEDED = ("shac/__init__.py", "shac/__init__.pyi", "shac/_core.pyi", "shac/py.typed", "shac/report/page.html")
 # Of the packages that the wheel needs at run time, and of what those need. `nvidia-nccl` comes with XGBoost on Linux.
-ALLOWED_LICENCES = re.compile(r"MIT|BSD|Apache|ISC|PSF|Python Software Foundation|MPL|Mozilla|HPND|Zlib|0BSD", re.IGNORECASE)
+ALLOWED_LICENCES = re.compile(
+    r"MIT|BSD|Apache|ISC|PSF|Python Software Foundation|MPL|Mozilla|HPND|Zlib|0BSD", re.IGNORECASE
+)
 KNOWN_EXCEPTIONS = {"nvidia-nccl-cu12": "NVIDIA's own licence, which XGBoost's wheel brings; shac does not load it"}
 
 
@@ -40,9 +42,8 @@ def check_contents(path: Path) -> None:
             fail(f"expected the package, its compiled core and its licence, got none of {missing or ['shac/_core']}")
         if "License-Expression: MIT" not in wheel.read(f"{info}/METADATA").decode():
             fail("expected the licence MIT in its metadata")
-        recorded = {}
-        for name, digest, _ in csv.reader(io.StringIO(wheel.read(f"{info}/RECORD").decode())):
-            recorded[name] = digest
+        records = csv.reader(io.StringIO(wheel.read(f"{info}/RECORD").decode()))
+        recorded = {name: digest for name, digest, _ in records}
         for name in names - {f"{info}/RECORD"}:
             digest = base64.urlsafe_b64encode(hashlib.sha256(wheel.read(name)).digest()).rstrip(b"=").decode()
             if recorded.get(name) != f"sha256={digest}":

@@ -1,7 +1,7 @@
 """What `import shac` costs over the bare interpreter: seconds and memory, in fresh processes, and what it loads.
 
-The goal is 0.15 s and 40 MB, without XGBoost, scikit-learn, SciPy or PyTorch; exit code 1 where the median misses it. The
-first use of an engine loads more, and is printed for comparison.
+The goal is 0.15 s and 40 MB, without XGBoost, scikit-learn, SciPy or PyTorch; exit code 1 where the median misses it.
+The first use of an engine loads more, and is printed for comparison.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ print(seconds, peak, *[name for name in {heavy!r} if name in sys.modules])
 def measure(statement: str, repeats: int) -> tuple[float, float, list[str]]:
     seconds, peaks, loaded = [], [], []
     for _ in range(repeats + 1):  # the first fills the caches of the disk
-        command = [sys.executable, "-c", PROBE.format(statement=statement, heavy=HEAVY)]
+        command = [sys.executable, "-P", "-c", PROBE.format(statement=statement, heavy=HEAVY)]
         first, second, *loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
         seconds.append(float(first))
         peaks.append(float(second))
