@@ -57,7 +57,8 @@ void Sieve::choose_order() {
         }
     }
     std::vector<std::uint64_t> alive(words, ~std::uint64_t{0});
-    candidate_cost_ = kDrawCost * static_cast<double>((width_ + kGroupColumns - 1) / kGroupColumns);
+    const std::size_t groups = (width_ + kGroupColumns - 1) / kGroupColumns;
+    candidate_cost_ = kDrawCost * static_cast<double>(groups);
     for (std::size_t place = 0; place < order_.size(); ++place) {
         std::size_t best = place;
         double best_rate = -1.0;

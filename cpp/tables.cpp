@@ -403,6 +403,7 @@ class Tables::Compiler {
             evaluate(known);
         }
         std::vector<Group> tables;
+        tables.reserve(by_slots.size());
         for (auto& entry : by_slots) {
             tables.push_back(std::move(entry.second));
         }

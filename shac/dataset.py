@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from shac.errors import DamagedFileError
-from shac.files import dump_json, parse_json, write_atomic
+from shac.files import dump_json, parse_json, read_file, write_atomic
 from shac.parameters.base import to_builtin
 from shac.parameters.conditional import MISSING
 from shac.space import HyperParameterList
@@ -30,6 +30,7 @@ __all__ = ["Dataset", "label_scores"]
 
 DATASET_FILE = "dataset.csv"
 PARAMETERS_FILE = "parameters.json"
+_MOST_BYTES = 1 << 29
 
 
 def label_scores(scores: ArrayLike, objective: str = "max") -> NDArray[np.float64]:
@@ -320,12 +321,12 @@ class Dataset:
             If one of them is damaged.
         """
         folder = Path(directory)
-        config = parse_json((folder / PARAMETERS_FILE).read_bytes(), str(folder / PARAMETERS_FILE))
+        config = parse_json(read_file(folder / PARAMETERS_FILE, _MOST_BYTES), str(folder / PARAMETERS_FILE))
         try:
             space = HyperParameterList.load_from_config(config)
         except ValueError as error:
             raise DamagedFileError(f"{folder / PARAMETERS_FILE}: {error}") from error
-        table = (folder / DATASET_FILE).read_bytes()
+        table = read_file(folder / DATASET_FILE, _MOST_BYTES)
         dataset = cls.from_csv(table, space, where=str(folder / DATASET_FILE))
         dataset.save_dir = folder
         return dataset

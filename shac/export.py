@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Model: TypeAlias = xgboost.XGBClassifier | xgboost.Booster
 
-__all__ = ["ForestArrays", "export_forest"]
+__all__ = ["ForestArrays", "export_forest", "read_document"]
 
 _INDEX_FIELDS = ("left_children", "right_children", "split_indices")
 
@@ -92,7 +92,7 @@ def export_forest(model: Model) -> ForestArrays:
     (1, 3)
     """
     booster, num_iterations = _booster_of(model)
-    return _read_learner(json.loads(bytes(booster.save_raw(raw_format="json"))), num_iterations)
+    return read_document(json.loads(bytes(booster.save_raw(raw_format="json"))), num_iterations)
 
 
 def _booster_of(model: Any) -> tuple[Any, int | None]:
@@ -114,7 +114,25 @@ def _booster_of(model: Any) -> tuple[Any, int | None]:
         return model.get_booster(), None
 
 
-def _read_learner(document: Any, num_iterations: int | None) -> ForestArrays:
+def read_document(document: Any, num_iterations: int | None = None) -> ForestArrays:
+    """Read the trees of a model's document.
+
+    Parameters
+    ----------
+    document : object
+        XGBoost's JSON, parsed.
+    num_iterations : int, optional
+        How many are wanted; all by default.
+
+    Returns
+    -------
+    ForestArrays
+
+    Raises
+    ------
+    UnsupportedModelError, InvalidModelError
+        As `export_forest`.
+    """
     try:
         learner = document["learner"]
         _check_supported(learner)
@@ -169,9 +187,8 @@ def _flatten(trees: Sequence[Any], base_score: float, num_features: int) -> Fore
                 raise InvalidModelError(
                     f"model: expected {size} {field} in tree {index} (one for each node), got {len(tree[field])}"
                 )
-        entries = [entry for tree in trees for entry in tree[field]]
         try:
-            numbers = np.array(entries, dtype=np.float64)
+            numbers = np.concatenate([np.zeros(0), *(np.asarray(tree[field], dtype=np.float64) for tree in trees)])
             with np.errstate(over="ignore", invalid="ignore"):
                 result = numbers.astype(dtype)
         except (OverflowError, TypeError, ValueError) as error:

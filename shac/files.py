@@ -8,12 +8,17 @@ import json
 import math
 import os
 import secrets
+import stat
 from pathlib import Path
 from typing import Any
 
 from shac.errors import DamagedFileError
 
-__all__ = ["dump_json", "parse_json", "write_atomic"]
+__all__ = ["dump_json", "open_regular", "parse_json", "read_file", "write_atomic"]
+
+_DO_NOT_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe in a file's place is opened at once, and refused
+_DO_NOT_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_BINARY = getattr(os, "O_BINARY", 0)
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
@@ -56,6 +61,70 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
             temporary.unlink()
         raise
     _sync_folder(target.parent)
+
+
+def read_file(path: Path, most_bytes: int) -> bytes:
+    """Read a file that somebody else may have made: never a pipe or a device, and never more than it should hold.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    most_bytes : int
+        The largest size that is read.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    DamagedFileError
+        If it is no file, or larger.
+    OSError
+        If it cannot be read; `FileNotFoundError` if it is not there.
+    """
+    if path.is_dir():
+        raise DamagedFileError(f"{path}: expected a file, got a folder")
+    with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise DamagedFileError(f"{path}: expected at most {most_bytes} bytes, got more")
+    return data
+
+
+def open_regular(path: Path, flags: int, *, follow: bool = True) -> int:
+    """Open a file, and nothing but a file, as `os.open` does.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    flags : int
+        As for `os.open`.
+    follow : bool, default True
+        Whether a symbolic link may lead to it. What is written through a link lands in a file elsewhere, which
+        whoever made the link chose.
+
+    Returns
+    -------
+    int
+        The descriptor.
+
+    Raises
+    ------
+    DamagedFileError
+        If it is a folder, a pipe or a device, or a symbolic link that must not be followed.
+    OSError
+        If it cannot be opened.
+    """
+    if not follow and path.is_symlink():
+        raise DamagedFileError(f"{path}: expected a file, got a symbolic link to {path.readlink()}")
+    descriptor = os.open(path, flags | _DO_NOT_WAIT | _BINARY | (0 if follow else _DO_NOT_FOLLOW), 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise DamagedFileError(f"{path}: expected a file, got a folder, a pipe or a device")
+    return descriptor
 
 
 def _sync_folder(folder: Path) -> None:

@@ -30,7 +30,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from shac.errors import DamagedFileError
-from shac.files import dump_json, parse_json, write_atomic
+from shac.files import dump_json, open_regular, parse_json, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,6 +52,7 @@ FORMAT_VERSION = 1
 
 _CHECKSUM = ',"crc32":"'
 _SECONDS_THAT_SHARE_A_SYNC = 0.05
+_LONGEST_LINE = 1 << 28  # bytes: a batch of a million settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +151,13 @@ class Journal:
         self._last_sync = -math.inf
         if not path.exists():
             write_atomic(path, _line({"kind": "search", "format": FORMAT_VERSION, "space": space}))
-        _repair(path)
+        # Before anything is cut off: it may not be a journal at all.
         found = next(_records(path), None)
         if found is None or found[1].get("space") != space:
             raise DamagedFileError(f"{path}, line 1: expected the journal of the search space {space}, got {found}")
+        _repair(path)
         # Without a buffer: a line is the system's to keep as soon as `write` returns, even if this process is killed
-        self._file = path.open("ab", buffering=0)
+        self._file = os.fdopen(open_regular(path, os.O_RDWR | os.O_APPEND, follow=False), "ab", buffering=0)
 
     def __enter__(self) -> Self:
         return self
@@ -195,9 +197,9 @@ class Journal:
         data = _line(record).encode("ascii")
         begin = self._file.seek(0, os.SEEK_END)
         try:
-            written = self._file.write(data)
-            if written != len(data):
-                raise OSError(f"{self.path}: expected to write {len(data)} bytes, got {written} written")  # noqa: TRY301
+            left = memoryview(data)
+            while left:  # a disk takes what fits, and says why at the next attempt
+                left = left[self._file.write(left) or 0 :]
         except BaseException:
             self._file.truncate(begin)  # half a line would swallow the next one
             raise
@@ -242,6 +244,8 @@ def read_batches(path: Path) -> Iterator[JournalBatch]:
             case {"kind": "search"} if number == 1:
                 pass
             case {"kind": "batch", "first": int(first), "rows": list(rows), "seeds": list(seeds)} if number > 1:
+                if not (all(map(_is_row, rows)) and all(map(_is_seed, seeds)) and first >= 0):
+                    raise DamagedFileError(f"{where}: expected texts of settings and seeds, got others")
                 if len(rows) != len(seeds):
                     raise DamagedFileError(f"{where}: expected a seed for each of {len(rows)} rows, got {len(seeds)}")
                 if batch is not None:
@@ -279,11 +283,34 @@ def as_json_has_it(value: Any, to_text: Callable[[Any], str]) -> Any:
     return value
 
 
+def _is_row(row: Any) -> bool:
+    return isinstance(row, list) and all(isinstance(text, str) for text in row)
+
+
+def _is_seed(seed: Any) -> bool:
+    return type(seed) is int and seed >= 0
+
+
 def _entry(record: dict[str, Any], where: str) -> JournalEntry:
-    try:
-        return JournalEntry(**{name: value for name, value in record.items() if name != "kind"})
-    except TypeError as error:
-        raise DamagedFileError(f"{where}: expected an evaluation, got {record}") from error
+    fields = {name: value for name, value in record.items() if name != "kind"}
+    if fields.keys() != _TYPES.keys() or not all(type(fields[name]) in types for name, types in _TYPES.items()):
+        raise DamagedFileError(f"{where}: expected an evaluation, got {record}")
+    return JournalEntry(**fields)
+
+
+# Of the fields of an entry, as JSON gives them back.
+_TYPES: dict[str, tuple[type, ...]] = {
+    "index": (int,),
+    "parameters": (dict,),
+    "score": (float, int, type(None)),
+    "error": (str, type(None)),
+    "traceback": (str, type(None)),
+    "worker_id": (int,),
+    "seed": (int,),
+    "attempt": (int,),
+    "started": (float, int),
+    "ended": (float, int),
+}
 
 
 def _line(record: dict[str, Any]) -> str:
@@ -293,8 +320,10 @@ def _line(record: dict[str, Any]) -> str:
 
 def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Give the whole lines with their numbers, one at a time: a journal may be long."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+    with os.fdopen(open_regular(path, os.O_RDONLY, follow=False), "rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
+            if len(line) == _LONGEST_LINE:
+                raise DamagedFileError(f"{path}, line {number}: expected less than {_LONGEST_LINE} bytes, got more")
             if not line.endswith(b"\n"):
                 return  # it is being written, or its writer was killed
             yield number, _record(line, f"{path}, line {number}")
@@ -319,7 +348,7 @@ def _record(line: bytes, where: str) -> dict[str, Any]:
 
 def _repair(path: Path) -> None:
     """Cut off a torn last line."""
-    with path.open("r+b") as file:
+    with os.fdopen(open_regular(path, os.O_RDWR, follow=False), "r+b") as file:
         size = file.seek(0, os.SEEK_END)
         end = size
         while end:

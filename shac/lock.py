@@ -18,6 +18,7 @@ import weakref
 from typing import TYPE_CHECKING, Self
 
 from shac.errors import SaveFolderError
+from shac.files import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +46,8 @@ class FolderLock:
     ------
     SaveFolderError
         If another process, or another engine of this one, holds it. Raised on entry.
+    DamagedFileError
+        If a link, a pipe or a device is in the place of its file. Raised on entry.
     OSError
         If the folder cannot be written. Raised on entry.
 
@@ -66,7 +69,7 @@ class FolderLock:
 
     def __enter__(self) -> Self:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = open_regular(self._path, os.O_RDWR | os.O_CREAT, follow=False)
         try:
             self._lock(descriptor)
             text = f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S %z')}\n"

@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from shac.conditions import Conditions
-from shac.constraints import Constraint, Constraints, as_constraint, constraint_from_config
+from shac.constraints import Constraint, as_constraint, constraint_from_config
 from shac.errors import EmptyRegionError
 from shac.files import dump_json
+from shac.layout import Layout
 from shac.parameters import AbstractHyperParameter, AbstractMultiHyperParameter, get_parameter
 from shac.parameters.checks import checked_seed
-from shac.parameters.conditional import MISSING, ConditionalColumn
+from shac.parameters.conditional import MISSING
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["HyperParameterList", "flatten_parameters"]
 
+_MOST_COLUMNS = 65_536
 _MOST_TRIED = 2**20  # rows of the prior, before constraints are taken for impossible
 _PILOT_ROWS = 4096
 _PILOT_HITS = 400
@@ -81,17 +83,18 @@ class HyperParameterList:
         constraints: Iterable[str | Callable[..., Any] | Constraint] = (),
     ) -> None:
         self._parameters: OrderedDict[str, AbstractHyperParameter] = OrderedDict()
-        self._columns: tuple[AbstractHyperParameter, ...] = ()
+        self._names: set[str] = set()  # of parameters and columns
+        self._num_columns = 0
         self._conditions = Conditions({}, None)
         self._constraints: tuple[Constraint, ...] = ()
-        self._feasible_share: float | None = None
+        self._laid_out: Layout | None = None
         self._seed: int | None = None
         given = () if hyper_parameter_list is None else hyper_parameter_list
         if not isinstance(given, Iterable):
             raise ValueError(f"hyper_parameter_list: expected a list of parameters, got {given!r}")
         for parameter in given:
             self.add_hyper_parameter(parameter)
-        self._set_conditions(Conditions(self._parameters, conditions))
+        self._conditions, self._laid_out = Conditions(self._parameters, conditions), None
         if isinstance(constraints, (str, Constraint)) or not isinstance(constraints, Iterable):
             raise ValueError(f"constraints: expected a list of expressions or functions, got {constraints!r}")
         for constraint in constraints:
@@ -111,20 +114,26 @@ class HyperParameterList:
         Raises
         ------
         ValueError
-            If it is no parameter, its name or the name of one of its columns is taken, or the condition does not fit.
+            If it is no parameter, its name or the name of one of its columns is taken, there would be more than 65,536
+            columns, or the condition does not fit.
         """
         if not isinstance(parameter, AbstractHyperParameter):
             raise ValueError(f"parameter: expected a hyper-parameter, got {parameter!r}")
-        taken = {*self._parameters, *self.get_parameter_names()}
-        for name in (parameter.name, *parameter.column_names()):
-            if name in taken:
-                raise ValueError(f"parameter: expected names that are not taken, got {name!r} twice")
-        conditions = self._conditions
+        names = {parameter.name, *parameter.column_names()}
+        if taken := sorted(names & self._names):
+            raise ValueError(f"parameter: expected names that are not taken, got {taken[0]!r} twice")
+        if self._num_columns + parameter.num_columns > _MOST_COLUMNS:
+            raise ValueError(
+                f"parameter: expected at most {_MOST_COLUMNS} columns, got {parameter.num_columns} more than the "
+                f"{self._num_columns} there are"
+            )
         if when is not None:
             given = {**self._conditions.get_config(), parameter.name: when}
-            conditions = Conditions({**self._parameters, parameter.name: parameter}, given)
+            self._conditions = Conditions({**self._parameters, parameter.name: parameter}, given)
+        self._names |= names
+        self._num_columns += parameter.num_columns
         self._parameters[parameter.name] = parameter
-        self._set_conditions(conditions)
+        self._laid_out = None
         if self._seed is not None:
             parameter.set_seed(_seed_of(self._seed, parameter.name))
 
@@ -154,7 +163,9 @@ class HyperParameterList:
             raise ValueError(f"parameter: expected one that nothing depends on, got {name!r}, needed by {needed_by}")
         left = {other: when for other, when in self._conditions.get_config().items() if other != name}
         del self._parameters[name]
-        self._set_conditions(Conditions(self._parameters, left))
+        self._names = {*self._parameters, *self.get_parameter_names()}
+        self._conditions, self._laid_out = Conditions(self._parameters, left), None
+        self._num_columns = len(self.columns)
 
     def add_constraint(self, constraint: str | Callable[..., Any] | Constraint) -> None:
         """Add what all settings must satisfy.
@@ -174,24 +185,7 @@ class HyperParameterList:
         if unknown:
             raise ValueError(f"constraint {added}: expected names among {list(self._parameters)}, got {unknown}")
         self._constraints = (*self._constraints, added)
-        self._set_conditions(self._conditions)
-
-    def _set_conditions(self, conditions: Conditions) -> None:
-        self._conditions = conditions
-        self._feasible_share = None
-        columns: list[AbstractHyperParameter] = []
-        self._places: dict[str, slice] = {}
-        for parameter in self:
-            own: tuple[AbstractHyperParameter, ...] = parameter.columns
-            if parameter.name in conditions:
-                # Columns of one multi-parameter stay one object, as they share a marginal.
-                wrapped = {id(column): ConditionalColumn(column) for column in own}
-                own = tuple(wrapped[id(column)] for column in own)
-            self._places[parameter.name] = slice(len(columns), len(columns) + len(own))
-            columns += own
-        self._columns = tuple(columns)
-        multiple = [p.name for p in self if isinstance(p, AbstractMultiHyperParameter)]
-        self._constrained = Constraints(self._constraints, self._places, multiple)
+        self._laid_out = None
 
     @property
     def conditions(self) -> Conditions:
@@ -203,9 +197,15 @@ class HyperParameterList:
         """What all settings satisfy."""
         return self._constraints
 
+    @property
+    def _layout(self) -> Layout:
+        if self._laid_out is None:
+            self._laid_out = Layout(self._parameters, self._conditions, self._constraints)
+        return self._laid_out
+
     def place_of(self, name: str) -> slice:
         """Give the columns of a parameter."""
-        return self._places[name]
+        return self._layout.places[name]
 
     def get_parameter_names(self) -> list[str]:
         """Return the names of the columns, in order; ``x_1``, ``x_2`` for a multi-parameter ``x``."""
@@ -244,17 +244,17 @@ class HyperParameterList:
     @property
     def columns(self) -> tuple[AbstractHyperParameter, ...]:
         """The scalar parameter of each column; a multi-parameter's marginal stands for all of its columns."""
-        return self._columns
+        return self._layout.columns
 
     @property
     def num_columns(self) -> int:
         """Width of a row."""
-        return len(self._columns)
+        return self._num_columns
 
     @property
     def has_quantile(self) -> bool:
         """Whether the compiled sampler can draw every column."""
-        return all(column.has_quantile for column in self._columns)
+        return all(column.has_quantile for column in self.columns)
 
     def sample(self) -> list[Any]:
         """Draw a flat row from the parameters' own generators.
@@ -265,7 +265,7 @@ class HyperParameterList:
             If constraints refuse a million rows in a row.
         """
         for _ in range(_MOST_TRIED):
-            row = self._without_missing([self._flatten([parameter.sample() for parameter in self])])
+            row = self._layout.mark_missing([self._flatten([parameter.sample() for parameter in self])])
             if self.satisfied(row)[0]:
                 return row[0]
         raise self._infeasible(_MOST_TRIED)
@@ -286,41 +286,7 @@ class HyperParameterList:
         """
         drawn = [parameter.sample_array(n, random) for parameter in self]
         rows = [self._flatten(values) for values in zip(*drawn, strict=True)] if drawn else [[] for _ in range(n)]
-        return self._without_missing(rows)
-
-    def _without_missing(self, rows: list[list[Any]]) -> list[list[Any]]:
-        """Put MISSING in place of values that do not exist."""
-        if self._conditions and rows:
-            by_column = [
-                column.encode_array([row[c] for row in rows]) if c in self._parent_places else None
-                for c, column in enumerate(self._columns)
-            ]
-            for name, missing in self._missing_by_name(by_column).items():
-                place = self._places[name]
-                for i in np.flatnonzero(missing).tolist():
-                    rows[i][place] = [MISSING] * (place.stop - place.start)
-        return rows
-
-    @property
-    def _parent_places(self) -> set[int]:
-        names = {parent for name in self._conditions.order for parent in self._conditions.parents(name)}
-        return {self._places[name].start for name in names}
-
-    def _missing_by_name(self, encoded: Sequence[NDArray[np.float32] | None]) -> dict[str, NDArray[np.bool_]]:
-        """Tell for each conditional parameter in which rows it does not exist, by the columns of its parents."""
-        result: dict[str, NDArray[np.bool_]] = {}
-        for name in self._conditions.order:
-            missing: NDArray[np.bool_] | None = None
-            for parent, values in self._conditions.parents(name).items():
-                column = encoded[self._places[parent].start]
-                assert column is not None
-                fails = ~np.isin(column, values)
-                if parent in result:
-                    fails |= result[parent]
-                missing = fails if missing is None else missing | fails
-            assert missing is not None
-            result[name] = missing
-        return result
+        return self._layout.mark_missing(rows)
 
     def satisfied(self, rows: Sequence[Sequence[Any]]) -> NDArray[np.bool_]:
         """Tell which flat rows satisfy all constraints.
@@ -338,12 +304,16 @@ class HyperParameterList:
         ValueError
             If a constraint gives anything else than truth values.
         """
-        return self._constrained.satisfied([[row[c] for row in rows] for c in range(self.num_columns)], len(rows))
+        return self._layout.constraints.satisfied(
+            [[row[c] for row in rows] for c in range(self.num_columns)], len(rows)
+        )
 
     def satisfied_by_uniforms(self, uniforms: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which rows of uniforms, as of `values_from_uniforms`, satisfy all constraints."""
-        values = {c: self._columns[c].quantile(uniforms[:, c]) for c in self._constrained.columns}
-        return self._constrained.satisfied(values, len(uniforms))
+        needed = self._layout.constraints.columns
+        return self._layout.constraints.satisfied(
+            {c: self.columns[c].quantile(uniforms[:, c]) for c in needed}, len(uniforms)
+        )
 
     @property
     def feasible_share(self) -> float:
@@ -354,7 +324,7 @@ class HyperParameterList:
         EmptyRegionError
             If nothing of the sample does.
         """
-        if self._feasible_share is None:
+        if self._layout.feasible_share is None:
             drawn = satisfied = 0
             random = np.random.default_rng(0)
             while self._constraints and satisfied < _PILOT_HITS and drawn < _MOST_TRIED:
@@ -362,8 +332,8 @@ class HyperParameterList:
                 drawn += _PILOT_ROWS
             if drawn and not satisfied:
                 raise self._infeasible(drawn)
-            self._feasible_share = satisfied / drawn if drawn else 1.0
-        return self._feasible_share
+            self._layout.feasible_share = satisfied / drawn if drawn else 1.0
+        return self._layout.feasible_share
 
     def _infeasible(self, tried: int) -> EmptyRegionError:
         listed = [str(constraint) for constraint in self._constraints]
@@ -389,7 +359,7 @@ class HyperParameterList:
             If the uniforms have another width.
         """
         self._check_width(uniforms.shape[1])
-        by_column = [column.quantile(uniforms[:, c]).tolist() for c, column in enumerate(self._columns)]
+        by_column = [column.quantile(uniforms[:, c]).tolist() for c, column in enumerate(self.columns)]
         return [list(row) for row in zip(*by_column, strict=True)] if by_column else [[] for _ in uniforms]
 
     def encode(self, x: Sequence[Any]) -> NDArray[np.float32]:
@@ -441,22 +411,10 @@ class HyperParameterList:
         for row in rows:
             self._check_width(len(row))
         encoded = np.empty((len(rows), self.num_columns), dtype=np.float32)
-        for c, column in enumerate(self._columns):
+        for c, column in enumerate(self.columns):
             encoded[:, c] = column.encode_array([row[c] for row in rows])
-        self._check_missing(encoded)
+        self._layout.check_missing(encoded)
         return encoded
-
-    def _check_missing(self, encoded: NDArray[np.float32]) -> None:
-        if not self._conditions:
-            return
-        for name, missing in self._missing_by_name(list(encoded.T)).items():
-            wrong = np.flatnonzero(np.isnan(encoded[:, self._places[name]]).any(axis=1) != missing)
-            if wrong.size:
-                expected, got = ("none", "one") if missing[wrong[0]] else ("one", "none")
-                raise ValueError(
-                    f"parameter {name!r}: expected {expected}, as it exists where {self._conditions.describe(name)}, "
-                    f"got {got} in row {wrong[0]}"
-                )
 
     def decode_rows(self, X: ArrayLike) -> list[list[Any]]:
         """Decode encoded rows, shape (n, num_columns), into flat rows.
@@ -470,7 +428,7 @@ class HyperParameterList:
         if encoded.ndim != 2:
             raise ValueError(f"X: expected 2 dimensions, got shape {encoded.shape}")
         self._check_width(encoded.shape[1])
-        by_column = [column.decode_array(encoded[:, c]).tolist() for c, column in enumerate(self._columns)]
+        by_column = [column.decode_array(encoded[:, c]).tolist() for c, column in enumerate(self.columns)]
         return [list(row) for row in zip(*by_column, strict=True)] if by_column else [[] for _ in encoded]
 
     def to_parameters(self, row: Sequence[Any]) -> OrderedDict[str, Any]:

@@ -3,21 +3,26 @@
 ``manifest.json`` names every other file with its size and SHA-256 and is written last; a checksum guards it itself.
 ``dataset.csv`` only grows, so that a crash between it and the manifest leaves a longer table whose beginning is still
 the one that the manifest names: reading takes that beginning. Classifiers are in XGBoost's own format, and XGBoost
-sees their bytes only when their SHA-256 is right. Nothing is ever unpickled.
+sees their bytes only when their SHA-256 is right and `check_model` finds them sound. Nothing is ever unpickled.
+
+A folder may come from anywhere: only files are read, none larger than such a file can be, and nothing is written
+through a symbolic link.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shac.dataset import DATASET_FILE, PARAMETERS_FILE, Dataset
 from shac.errors import DamagedFileError, SaveFolderError
-from shac.files import dump_json, parse_json, write_atomic
+from shac.files import dump_json, open_regular, parse_json, read_file, write_atomic
 from shac.journal import JOURNAL_FILE, has_scores
+from shac.model_check import check_model
 from shac.space import HyperParameterList
 
 if TYPE_CHECKING:
@@ -39,6 +44,10 @@ __all__ = [
 FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 CLASSIFIERS_FOLDER = "classifiers"
+
+_MEBIBYTE = 1 << 20
+_MOST_BYTES = {MANIFEST_FILE: 16 * _MEBIBYTE, PARAMETERS_FILE: 16 * _MEBIBYTE, DATASET_FILE: 512 * _MEBIBYTE}
+_MOST_CLASSIFIER_BYTES = 64 * _MEBIBYTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +99,22 @@ def holds_evaluations(folder: Path) -> bool:
     """
     table = folder / DATASET_FILE
     if holds_search(folder) and table.is_file():
-        with table.open("rb") as lines:
-            if sum(1 for _ in zip(lines, range(2), strict=False)) == 2:
-                return True
+        lines = 0
+        with os.fdopen(open_regular(table, os.O_RDONLY), "rb") as file:
+            while lines < 2 and (piece := file.read(_MEBIBYTE)):
+                lines += piece.count(b"\n")
+        if lines >= 2:
+            return True
     return has_scores(folder / JOURNAL_FILE)
 
 
 def manifest_digest(folder: Path) -> str | None:
     """Give the SHA-256 of a folder's manifest; None if there is none."""
     try:
-        return _sha256((folder / MANIFEST_FILE).read_bytes())
+        return _sha256(read_file(folder / MANIFEST_FILE, _MOST_BYTES[MANIFEST_FILE]))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except OSError:  # a folder in its place, say: `load_search` has the right words for it
+    except (OSError, DamagedFileError):  # a folder in its place, say: `load_search` has the right words for it
         return ""
 
 
@@ -119,9 +131,9 @@ def save_search(folder: Path, search: SavedSearch) -> None:
     Raises
     ------
     SaveFolderError
-        If the folder is a Python package.
+        If the folder is a Python package, or its folder of classifiers a symbolic link.
     ValueError
-        If the search space has values that cannot be saved.
+        If the search space has values that cannot be saved, or a file would be too large to be read again.
     OSError
         If the folder cannot be written.
     """
@@ -140,6 +152,11 @@ def save_search(folder: Path, search: SavedSearch) -> None:
         "space": space.fingerprint(),
         "files": {name: {"size": len(data), "sha256": _sha256(data)} for name, data in contents.items()},
     }
+    for name, data in contents.items():
+        if len(data) > _most_bytes(name):
+            raise ValueError(f"{name}: expected at most {_most_bytes(name)} bytes to save, got {len(data)}")
+    if (folder / CLASSIFIERS_FOLDER).is_symlink():
+        raise SaveFolderError(f"save_dir: {folder / CLASSIFIERS_FOLDER} is a symbolic link, and would lead elsewhere")
     (folder / CLASSIFIERS_FOLDER).mkdir(parents=True, exist_ok=True)
     for name, data in contents.items():
         path = folder / name
@@ -168,29 +185,33 @@ def load_search(folder: Path) -> SavedSearch:
         If a file is missing, not the one that the manifest names, or of another format version.
     """
     manifest = _read_manifest(folder / MANIFEST_FILE)
-    contents = {name: _read_file(folder, name, entry) for name, entry in manifest["files"].items()}
+    files = manifest["files"]
+    for name, entry in files.items():
+        _read_file(folder, name, entry)  # all of them, before the work of making something of one
     where = folder / PARAMETERS_FILE
     try:
-        space = HyperParameterList.load_from_config(parse_json(contents.pop(PARAMETERS_FILE), str(where)))
+        space = HyperParameterList.load_from_config(
+            parse_json(_read_file(folder, PARAMETERS_FILE, files.pop(PARAMETERS_FILE)), str(where))
+        )
+        fingerprint = space.fingerprint()
+    except DamagedFileError:
+        raise
     except ValueError as error:
         raise DamagedFileError(f"{where}: {error}") from error
-    if space.fingerprint() != manifest["space"]:
+    if fingerprint != manifest["space"]:
         raise DamagedFileError(f"{where}: expected the search space of {MANIFEST_FILE}, got another")
-    dataset = Dataset.from_csv(contents.pop(DATASET_FILE), space, where=str(folder / DATASET_FILE))
+    table = _read_file(folder, DATASET_FILE, files.pop(DATASET_FILE))
+    dataset = Dataset.from_csv(table, space, where=str(folder / DATASET_FILE))
     return SavedSearch(
         dataset=dataset,
-        classifiers=[_load_classifier(contents[name]) for name in sorted(contents)],
+        classifiers=[_read_classifier(folder, name, files[name], space) for name in sorted(files)],
         settings=manifest["settings"],
         progress=manifest["progress"],
     )
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_bytes()
-    except IsADirectoryError as error:
-        raise DamagedFileError(f"{path}: expected a file, got a folder") from error
-    match parse_json(text, str(path)):
+    match parse_json(read_file(path, _MOST_BYTES[MANIFEST_FILE]), str(path)):
         case {"manifest": {"format": version, **rest} as manifest, "sha256": str(checksum)}:
             pass
         case _:
@@ -220,8 +241,9 @@ def _read_file(folder: Path, name: str, entry: Any) -> bytes:
         case _:
             raise DamagedFileError(f"{folder / MANIFEST_FILE}: expected size and sha256 of {name}, got {entry!r}")
     try:
-        with path.open("rb") as file:
-            data = file.read(min(size, path.stat().st_size))
+        # Of the table only the beginning counts, so that its size is not held against it.
+        with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
+            data = file.read(min(size, _most_bytes(name)))
     except OSError as error:
         raise DamagedFileError(f"{path}: {error.strerror or error}") from error
     if _sha256(data) != sha256:
@@ -229,6 +251,21 @@ def _read_file(folder: Path, name: str, entry: Any) -> bytes:
             f"{path}: expected {size} bytes with sha256 {sha256}, got {len(data)} with {_sha256(data)}"
         )
     return data
+
+
+def _most_bytes(name: str) -> int:
+    return _MOST_BYTES.get(name, _MOST_CLASSIFIER_BYTES)
+
+
+def _read_classifier(folder: Path, name: str, entry: Any, space: HyperParameterList) -> xgboost.XGBClassifier:
+    import xgboost
+
+    data = _read_file(folder, name, entry)
+    try:
+        check_model(data, space.num_columns)
+        return _load_classifier(data)
+    except (xgboost.core.XGBoostError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DamagedFileError(f"{folder / name}: {error}") from error
 
 
 def _load_classifier(data: bytes) -> xgboost.XGBClassifier:

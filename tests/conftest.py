@@ -1,6 +1,10 @@
+import os
 from pathlib import Path
 
 import pytest
+
+# Threads of OpenMP that wait for work leave the core to others: spinning, they make a busy machine stand still.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 import os
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,3 +55,10 @@ def engine(function: Any = branin, space: Any = None, **settings: Any) -> shac.S
     made = shac.SHAC(function, branin_space() if space is None else space, **settings)
     made.concurrent_evaluators()
     return made
+
+
+def draw_restored(folder: Path, seed: int, threads: int = 1) -> bytes:
+    """Samples of a saved search of 30 evaluations; here, because worker processes import this module by its name."""
+    restored = engine(total_budget=30, num_batches=3, save_dir=folder)
+    restored.restore_data()
+    return restored.cascade.sample(50, seed=seed, threads=threads)[0].tobytes()

@@ -8,7 +8,7 @@ import xgboost
 from numpy.typing import NDArray
 
 import shac
-from shac.export import _read_learner, export_forest
+from shac.export import export_forest, read_document
 from shac.sampling.extension import core
 
 
@@ -72,7 +72,7 @@ def test_a_booster_of_an_early_stopped_classifier_predicts_with_all_its_trees() 
 def test_base_scores_of_old_and_new_formats_are_read(model: xgboost.XGBClassifier, text: str) -> None:
     document = document_of(model)
     document["learner"]["learner_model_param"]["base_score"] = text
-    assert _read_learner(document, None).base_score == pytest.approx(0.56666666)
+    assert read_document(document).base_score == pytest.approx(0.56666666)
 
 
 def test_leaves_are_those_that_pruning_left() -> None:
@@ -139,14 +139,14 @@ def test_vector_leaves_are_refused(model: xgboost.XGBClassifier) -> None:
     document = document_of(model)
     document["learner"]["gradient_booster"]["model"]["trees"][1]["tree_param"]["size_leaf_vector"] = "3"
     with pytest.raises(shac.UnsupportedModelError, match="vectors of 3 in tree 1"):
-        _read_learner(document, None)
+        read_document(document)
 
 
 def test_absent_fields_are_named(model: xgboost.XGBClassifier) -> None:
     document = document_of(model)
     del document["learner"]["learner_model_param"]["base_score"]
     with pytest.raises(shac.InvalidModelError, match="base_score"):
-        _read_learner(document, None)
+        read_document(document)
 
 
 @pytest.mark.parametrize("field", ["right_children", "split_indices", "split_conditions", "default_left"])
@@ -154,11 +154,11 @@ def test_arrays_that_are_cut_short_are_named(model: xgboost.XGBClassifier, field
     document = document_of(model)
     document["learner"]["gradient_booster"]["model"]["trees"][3][field].pop()
     with pytest.raises(shac.InvalidModelError, match=f"{field} in tree 3"):
-        _read_learner(document, None)
+        read_document(document)
 
 
 def test_numbers_out_of_range_are_named(model: xgboost.XGBClassifier) -> None:
     document = document_of(model)
     document["learner"]["gradient_booster"]["model"]["trees"][0]["left_children"][0] = 10**12
     with pytest.raises(shac.InvalidModelError, match="left_children"):
-        _read_learner(document, None)
+        read_document(document)

@@ -78,6 +78,7 @@ def read_engine(engine: SHAC) -> RestoredEngine:
             pass
         case _:
             raise DamagedFileError(f"{engine.save_dir}: expected the settings of an engine, got {saved.settings}")
+    _check_progress(saved, seed, Progress(begin, attempt, accuracies), engine)
     if objective != engine.objective:
         raise ValueError(f"objective: expected {objective!r}, that of {engine.save_dir}, got {engine.objective!r}")
     space = saved.dataset.parameters
@@ -89,3 +90,23 @@ def read_engine(engine: SHAC) -> RestoredEngine:
             )
         saved.dataset.parameters = engine.parameters
     return RestoredEngine(saved.dataset, list(saved.classifiers), Progress(begin, attempt, accuracies), seed)
+
+
+def _check_progress(saved: SavedSearch, seed: int, progress: Progress, engine: SHAC) -> None:
+    """Refuse what no search can have come to."""
+    evaluations = len(saved.dataset)
+    numbers = (seed, progress.training_begin, progress.last_attempt)
+    sound = (
+        saved.settings["objective"] in ("max", "min")
+        and all(type(number) is int for number in numbers)
+        and 0 <= seed < 2**64
+        and 0 <= progress.training_begin <= evaluations
+        and 0 <= progress.last_attempt <= evaluations
+        and len(progress.accuracies) == len(saved.classifiers)
+        and all(type(accuracy) is float for accuracy in progress.accuracies)
+    )
+    if not sound:
+        raise DamagedFileError(
+            f"{engine.save_dir}: expected a search of {evaluations} evaluations and {len(saved.classifiers)} "
+            f"classifiers, got {progress} and the settings {saved.settings}"
+        )

@@ -73,6 +73,22 @@ def read_table(
         If the table has too few rows.
     """
     file = path / "dataset.csv" if path.is_dir() else path
+    try:
+        rows, scores = _read_rows(file, space)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DamagedFileError(f"{file}: expected a table in CSV: {error}") from error
+    if len(rows) < num_rows:
+        raise ValueError(
+            f"dataset_path: expected at least {num_rows} rows, the total budget, got {len(rows)} in {file}"
+        )
+    if not presort:
+        return rows[:num_rows], scores[:num_rows]
+    sign = 1.0 if objective == "max" else -1.0
+    order = sorted(range(len(rows)), key=lambda i: sign * scores[i] if math.isfinite(scores[i]) else -math.inf)
+    return [rows[i] for i in order[-num_rows:]], [scores[i] for i in order[-num_rows:]]
+
+
+def _read_rows(file: Path, space: HyperParameterList) -> tuple[list[list[Any]], list[float]]:
     with file.open(newline="", encoding="utf-8") as lines:
         table = csv.DictReader(lines, strict=True)
         names = [*space.get_parameter_names(), "scores"]
@@ -86,15 +102,7 @@ def read_table(
                 [_value(c, line[n], f"{place}, column {n!r}") for c, n in zip(space.columns, names, strict=False)]
             )
             scores.append(_score(line["scores"], f"{place}, column 'scores'"))
-    if len(rows) < num_rows:
-        raise ValueError(
-            f"dataset_path: expected at least {num_rows} rows, the total budget, got {len(rows)} in {file}"
-        )
-    if not presort:
-        return rows[:num_rows], scores[:num_rows]
-    sign = 1.0 if objective == "max" else -1.0
-    order = sorted(range(len(rows)), key=lambda i: sign * scores[i] if math.isfinite(scores[i]) else -math.inf)
-    return [rows[i] for i in order[-num_rows:]], [scores[i] for i in order[-num_rows:]]
+    return rows, scores
 
 
 def _value(column: AbstractHyperParameter, text: str | None, place: str) -> Any:

@@ -7,6 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from shac.errors import DamagedFileError
+from shac.files import read_file
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Failure", "list_failures"]
 
 JOURNAL_FILE = "journal.jsonl"
+_MOST_BYTES = 1 << 29
 _UNKNOWN = "no reason is on record"
 
 
@@ -65,14 +69,14 @@ def list_failures(dataset: Dataset, folder: Path | None) -> list[Failure]:
 def _reasons(journal: Path) -> dict[int, tuple[str, str]]:
     """Reasons and tracebacks by evaluation; lines that tell of no failure, or are torn, are passed over."""
     try:
-        lines = journal.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
+        lines = read_file(journal, _MOST_BYTES).decode("utf-8", errors="replace").splitlines()
+    except (OSError, DamagedFileError):
         return {}
     reasons: dict[int, tuple[str, str]] = {}
     for line in lines:
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         match entry:
             case {"index": int(index), "error": str(error)}:

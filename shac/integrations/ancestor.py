@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from shac.dataset import DATASET_FILE, PARAMETERS_FILE, Dataset
 from shac.engine import SHAC
 from shac.errors import DamagedFileError, SaveFolderError
-from shac.files import parse_json, write_atomic
+from shac.files import parse_json, read_file, write_atomic
 from shac.space import HyperParameterList
 from shac.storage import holds_search
 
@@ -30,6 +30,7 @@ __all__ = ["import_ancestor", "read_ancestor"]
 _logger = logging.getLogger("shac")
 
 _MOST_BATCHES = 20
+_MOST_BYTES = 1 << 24
 
 
 def import_ancestor(
@@ -145,7 +146,7 @@ def read_ancestor(folder: str | os.PathLike[str]) -> Dataset:
         )
     where = place / PARAMETERS_FILE
     try:
-        space = HyperParameterList.load_from_config(parse_json(where.read_bytes(), str(where)))
+        space = HyperParameterList.load_from_config(parse_json(read_file(where, _MOST_BYTES), str(where)))
     except ValueError as error:
         raise DamagedFileError(f"{where}: {error}") from error
     dataset = Dataset(space)

@@ -1,0 +1,155 @@
+"""Models from files: what is known to be sound before XGBoost's own reader sees it.
+
+XGBoost follows the child indices of a file without asking whether they lead anywhere, so that a file made to harm can
+read foreign memory, walk in circles or end the process. A checksum next to the file proves that it is whole, not that
+it is honest. Here every field that XGBoost reads is checked against the others.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shac.errors import InvalidModelError, ShacError
+from shac.export import read_document
+from shac.ubjson import parse_ubjson
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shac.export import ForestArrays
+
+__all__ = ["check_model"]
+
+_FLOATS = ("base_weights", "loss_changes", "split_conditions", "sum_hessian")
+_INTEGERS = ("default_left", "left_children", "parents", "right_children", "split_indices", "split_type")
+_EMPTY = ("categories", "categories_nodes", "categories_segments", "categories_sizes")
+_NO_PARENT = 2**31 - 1
+_LONGEST_NUMBER = 9  # digits: below 2^31
+
+
+def check_model(data: bytes, num_features: int) -> None:
+    """Refuse a model's file that XGBoost must not see.
+
+    Parameters
+    ----------
+    data : bytes
+        The file, in XGBoost's UBJSON.
+    num_features : int
+        Columns of the search space.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If it is of a kind that the cascade cannot run.
+    InvalidModelError
+        If it is broken, or for another number of columns. The message names what is wrong.
+
+    Examples
+    --------
+    >>> import xgboost
+    >>> X = np.linspace(0, 1, 20, dtype=np.float32).reshape(-1, 1)
+    >>> model = xgboost.XGBClassifier(n_estimators=3, max_depth=1).fit(X, X[:, 0] > 0.5)
+    >>> check_model(bytes(model.get_booster().save_raw(raw_format="ubj")), 1)
+    """
+    document = parse_ubjson(data)
+    try:
+        _check_layout(document)
+        arrays = read_document(document)
+    except ShacError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        raise InvalidModelError(f"model: expected XGBoost's layout: {error!r}") from error
+    if arrays.num_features != num_features:
+        raise InvalidModelError(f"model: expected {num_features} features, got {arrays.num_features}")
+    _require("base_score", bool(0 < np.float32(arrays.base_score) < 1), arrays.base_score)
+    _check_trees(arrays, [tree["parents"] for tree in _trees(document)])
+
+
+def _check_layout(document: Any) -> None:
+    learner = document["learner"]
+    forest = learner["gradient_booster"]["model"]
+    numbers = {**learner["learner_model_param"], **forest["gbtree_model_param"]}
+    numbers.pop("base_score")  # is read by `read_document`
+    for name, text in numbers.items():
+        _number(name, text)
+    num_features, num_trees = int(numbers["num_feature"]), len(_trees(document))
+    _require("num_trees", int(numbers["num_trees"]) == num_trees, numbers["num_trees"])
+    parallel = max(int(numbers["num_parallel_tree"]), 1)
+    _require("num_parallel_tree", num_trees % parallel == 0, parallel)
+    info = np.asarray(forest["tree_info"])
+    _require("tree_info", info.shape == (num_trees,) and not info.any(), info)
+    if "iteration_indptr" in forest:  # from XGBoost 2.0 on
+        begins = np.asarray(forest["iteration_indptr"])
+        _require("iteration_indptr", np.array_equal(begins, np.arange(0, num_trees + 1, parallel)), begins)
+    _require("cats", not any(len(part) for part in forest.get("cats", {}).values()), "categories")
+    for name in ("feature_names", "feature_types"):
+        texts = learner.get(name, [])
+        sound = isinstance(texts, list) and all(isinstance(text, str) for text in texts)
+        _require(name, sound and len(texts) in (0, num_features) and "c" not in texts, texts)
+    attributes = learner["attributes"]
+    _require("attributes", all(isinstance(text, str) for text in attributes.values()), attributes)
+    for index, tree in enumerate(_trees(document)):
+        _require("id", tree["id"] == index, tree["id"])  # XGBoost writes a tree to the place that it names
+        _check_fields(tree, num_features)
+
+
+def _trees(document: Any) -> list[Any]:
+    trees = document["learner"]["gradient_booster"]["model"]["trees"]
+    _require("trees", isinstance(trees, list), type(trees).__name__)
+    return list(trees)
+
+
+def _check_fields(tree: Any, num_features: int) -> None:
+    parameters = tree["tree_param"]
+    for name, text in parameters.items():
+        _number(name, text)
+    num_nodes = int(parameters["num_nodes"])
+    _require("num_feature", int(parameters["num_feature"]) == num_features, parameters["num_feature"])
+    _require("num_nodes", 0 < num_nodes == len(tree["left_children"]), num_nodes)
+    for names, kinds in ((_FLOATS, "f"), (_INTEGERS, "iu")):
+        for name in names:
+            field = tree[name]
+            _require(name, isinstance(field, np.ndarray) and field.dtype.kind in kinds, field)
+            _require(name, field.shape == (num_nodes,), field.shape)
+    for name in _EMPTY:
+        _require(name, len(tree.get(name, ())) == 0, "categories")
+
+
+def _check_trees(arrays: ForestArrays, parents: list[NDArray[Any]]) -> None:
+    """Every split is reached from its root, once, so that every walk ends at a leaf of its tree."""
+    sizes = np.diff(arrays.tree_begin)
+    begin = np.repeat(arrays.tree_begin[:-1], sizes)  # root of each node's tree
+    size = np.repeat(sizes, sizes)
+    splits = np.flatnonzero(arrays.left >= 0)
+    leaves = np.flatnonzero(arrays.left < 0)
+    _require("children", bool((arrays.left[leaves] == -1).all() and (arrays.right[leaves] == -1).all()), "no leaf")
+    children = np.concatenate([arrays.left[splits], arrays.right[splits]]).astype(np.int64)
+    above = np.concatenate([splits, splits])
+    _require("children", bool(((children > 0) & (children < size[above])).all()), children)
+    children += begin[above]
+    _require("children", len(np.unique(children)) == len(children), "a node with two parents")
+    nodes = np.arange(len(begin))
+    known = nodes.copy()
+    known[children] = above
+    claimed = np.concatenate(parents).astype(np.int64) if parents else nodes
+    is_child = known != nodes
+    _require("parents", np.array_equal(claimed[is_child] + begin[is_child], known[is_child]), claimed)
+    _require("parents", bool((claimed[nodes == begin] == _NO_PARENT).all()), claimed)
+    for _ in range(int(size.max(initial=1)).bit_length()):  # pointer doubling: ends on the root, or goes in circles
+        known = known[known]
+    _require("children", np.array_equal(known[splits], begin[splits]), "a split that its root does not reach")
+    features = arrays.feature[splits]
+    _require("split_indices", bool(((features >= 0) & (features < arrays.num_features)).all()), features)
+    _require("split_conditions", bool(np.isfinite(arrays.value).all()), "a number that is not finite")
+
+
+def _number(name: str, text: Any) -> None:
+    sound = isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER
+    _require(name, sound, text)
+
+
+def _require(name: str, holds: bool, found: Any) -> None:
+    if not holds:
+        raise InvalidModelError(f"model: {name}: expected what the rest of the model says, got {str(found)[:200]!r}")

@@ -1,0 +1,198 @@
+// Fuzzes what is compiled from forests: tables, sieve and region on mutated models.
+//
+// The input grows up to three sound stages over the same few columns, with leaves and thresholds of any bits.
+// The exact forests are the oracle: plain rejection with tables gives their candidates and their counts,
+// every sample of the region passes them, and the region's bounds hold the accepted share of the plain draws.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "../cpp/trees.hpp"
+#include "decision.hpp"
+#include "plain_sampler.hpp"
+#include "random.hpp"
+#include "reader.hpp"
+#include "region.hpp"
+#include "region_sampler.hpp"
+#include "stage.hpp"
+
+namespace {
+
+using shac::Forest;
+using shac::kUniformRange;
+using shac::SampleRequest;
+using shac::Samples;
+using shac::Stage;
+using shac::fuzz::Reader;
+using shac::testing::Model;
+using shac::testing::TreeNode;
+using Stages = std::vector<std::shared_ptr<const Stage>>;
+
+void require(bool holds) {
+    if (!holds) {
+        std::abort();
+    }
+}
+
+float finite(float value) {
+    return std::isfinite(value) ? value : 0.0F;
+}
+
+float read_threshold(Reader& reader) {
+    const std::uint8_t code = reader.byte();
+    return code < 240 ? static_cast<float>(code % 48 + 1) / 49.0F : finite(reader.take<float>());
+}
+
+float read_leaf(Reader& reader) {
+    const std::uint8_t code = reader.byte();
+    return code < 240 ? (static_cast<float>(code) - 119.5F) / 128.0F : finite(reader.take<float>());
+}
+
+class TreeReader {
+  public:
+    TreeReader(Reader& reader, std::size_t width) : reader_(reader), width_(width) {}
+
+    std::vector<TreeNode> grow() {
+        nodes_.clear();
+        grow_below(0);
+        return nodes_;
+    }
+
+  private:
+    std::int32_t grow_below(std::size_t depth) {
+        const auto index = static_cast<std::int32_t>(nodes_.size());
+        const std::uint8_t code = reader_.byte();
+        if (depth == 9 || code % 3 == 0 || nodes_.size() > 200) {
+            nodes_.push_back(shac::testing::leaf(read_leaf(reader_)));
+            return index;
+        }
+        const auto feature = static_cast<std::int32_t>(code / 3 % width_);
+        nodes_.push_back({0, 0, feature, read_threshold(reader_)});
+        const std::int32_t left = grow_below(depth + 1);
+        const std::int32_t right = grow_below(depth + 1);
+        nodes_[static_cast<std::size_t>(index)].left = left;
+        nodes_[static_cast<std::size_t>(index)].right = right;
+        return index;
+    }
+
+    Reader& reader_;
+    std::size_t width_;
+    std::vector<TreeNode> nodes_;
+};
+
+/// The bins of a column whose values are its uniforms, as fractions of their range.
+shac::Column column_of(const std::vector<float>& thresholds) {
+    shac::Column column;
+    column.representatives.push_back(
+        thresholds.empty() ? 0.0F
+                           : std::nextafter(thresholds.front(), -std::numeric_limits<float>::infinity()));
+    for (const float threshold : thresholds) {
+        const double edge = std::ceil(static_cast<double>(threshold) * static_cast<double>(kUniformRange));
+        if (edge >= static_cast<double>(kUniformRange)) {
+            break;
+        }
+        const auto uniform = static_cast<std::uint64_t>(std::max(edge, 0.0));
+        if (uniform == (column.edges.empty() ? 0 : column.edges.back())) {
+            column.representatives.back() = threshold;  // no uniform lies between: the larger stands for both
+        } else {
+            column.edges.push_back(uniform);
+            column.representatives.push_back(threshold);
+        }
+    }
+    return column;
+}
+
+std::shared_ptr<const Stage> read_stage(Reader& reader, std::size_t width) {
+    Model model;
+    TreeReader trees(reader, width);
+    const std::size_t count = reader.between(1, 12);
+    for (std::size_t tree = 0; tree < count; ++tree) {
+        model.add(trees.grow());
+    }
+    const float base_score = static_cast<float>(reader.between(1, 99)) / 100.0F;
+    auto forest = model.forest(width, base_score);
+    std::vector<shac::Column> columns;
+    for (std::size_t c = 0; c < width; ++c) {
+        columns.push_back(column_of(forest->thresholds(c)));
+    }
+    const std::size_t table_bytes = reader.byte() % 4 == 0 ? reader.between(0, 255) : shac::kMaxTableBytes;
+    return std::make_shared<const Stage>(std::move(forest), shac::Space(std::move(columns)), table_bytes);
+}
+
+/// Stages that a row fails, asked of the forests alone.
+std::size_t failures(const Stages& stages, const double* uniforms, std::size_t width) {
+    std::size_t count = 0;
+    for (const auto& stage : stages) {
+        std::vector<float> row(width);
+        for (std::size_t c = 0; c < width; ++c) {
+            const auto uniform = static_cast<std::uint64_t>(uniforms[c] * static_cast<double>(kUniformRange));
+            row[c] = stage->bins.columns()[c].representative(uniform);
+        }
+        const float margin = shac::testing::margin(*stage->forest, row);
+        count += shac::accepts_margin(margin, shac::decision_threshold()) ? 0 : 1;
+    }
+    return count;
+}
+
+void check_equal(const Samples& found, const Samples& expected) {
+    require(found.candidates == expected.candidates);
+    require(found.num_drawn == expected.num_drawn);
+    require(found.end == expected.end);
+}
+
+void check_region(const Stages& stages, std::size_t width, const SampleRequest& request, const Samples& plain,
+                  std::size_t max_boxes) {
+    const auto region = std::make_shared<shac::Region>(stages, width, request.relax);
+    require(region->refine(max_boxes, {}));
+    const auto [lower, upper] = region->volume();
+    require(lower <= upper && lower >= 0.0 && upper <= 1.0);
+    // 40 standard deviations: not a question of luck.
+    const double share = static_cast<double>(plain.candidates.size()) / static_cast<double>(plain.num_drawn);
+    const double slack = 20.0 / std::sqrt(static_cast<double>(plain.num_drawn));
+    require(share >= lower - slack && share <= upper + slack);
+    if (upper == 0.0) {
+        require(plain.candidates.empty());
+        return;
+    }
+    const shac::RegionSampler sampler(region);
+    SampleRequest own = request;
+    own.max_candidates = 200;
+    const Samples drawn = sampler.draw(own, {1, {}});
+    std::vector<double> uniforms(drawn.candidates.size() * width);
+    sampler.write_uniforms(request.seed, {drawn.candidates.data(), drawn.candidates.size()},
+                           {uniforms.data(), drawn.candidates.size(), width});
+    for (std::size_t i = 0; i < drawn.candidates.size(); ++i) {
+        require(failures(stages, uniforms.data() + i * width, width) <= request.relax);
+    }
+    if (region->num_undecided() == 0 && lower > 0.0) {
+        require(drawn.candidates.size() == drawn.num_drawn || region->undecided_mass() > 0.0);
+    }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    Reader reader(data, size);
+    const std::size_t width = reader.between(1, 12);
+    SampleRequest request;
+    request.seed = reader.byte();
+    request.relax = reader.byte() % 8 == 0 ? 1 : 0;
+    request.count = 300;
+    request.max_candidates = 400;
+    const std::size_t max_boxes = reader.between(1, 60);
+    const std::size_t num_stages = reader.between(1, 3);
+    Stages stages;
+    for (std::size_t s = 0; s < num_stages; ++s) {
+        stages.push_back(read_stage(reader, width));
+    }
+    const Samples exact = shac::PlainSampler(stages, width, false).draw(request, {1, {}});
+    const Samples tables = shac::PlainSampler(stages, width, true).draw(request, {1, {}});
+    check_equal(tables, exact);
+    check_region(stages, width, request, exact, max_boxes);
+    return 0;
+}
