@@ -74,16 +74,45 @@ def sampled(width: int) -> list[Any]:
     return [OnlySampled("x0"), *mixed(width)[1:]]
 
 
+def conditional(width: int) -> shac.HyperParameterList:
+    """Parameters that depend on others, some of them by way of a third, and a constraint."""
+    return shac.HyperParameterList(
+        [
+            shac.UniformHP("x0", 0.0, 1.0),
+            shac.DiscreteHP("x1", ["a", "b", "c"]),
+            shac.DiscreteHP("x2", ["p", "q"]),
+            shac.IntegerHP("x3", 1, 50),
+            shac.LogUniformHP("x4", 1e-5, 1e-1),
+            shac.IntegerHP("x5", 1, 4),
+            shac.UniformHP("x6", 0.0, 1.0),
+            *mixed(width)[7:],
+        ],
+        conditions={
+            "x0": {"x1": ["a", "b"]},
+            "x2": {"x1": "a"},
+            "x3": {"x2": "p", "x5": [1, 2, 3]},
+            "x6": {"x5": [2, 4]},
+        },
+        constraints=["x0 + x6 < 1.2"],
+    )
+
+
+def only_valid(X: Floats) -> Floats:
+    """What `conditional` says, by hand: takes away what does not exist, and rows that break the constraint."""
+    X = X.copy()
+    X[X[:, 1] == 2, 0] = np.nan
+    X[X[:, 1] != 0, 2] = np.nan
+    X[~(X[:, 2] == 0) | (X[:, 5] == 4), 3] = np.nan
+    X[~np.isin(X[:, 5], (2, 4)), 6] = np.nan
+    return X[~(X[:, 0] + X[:, 6] >= 1.2)]
+
+
 @dataclass(frozen=True)
 class Case:
-    """A cascade that filtering can keep up with.
-
-    A case of a new kind of space (conditional parameters, constraints) is a line of `CASES`: the reference draws its
-    rows with `prior_rows`, which must then know how such a space draws.
-    """
+    """A cascade that filtering can keep up with."""
 
     name: str
-    parameters: Callable[[int], list[Any]]
+    parameters: Callable[[int], list[Any] | shac.HyperParameterList]
     width: int
     batch_size: int  # T_c
     num_stages: int
@@ -105,6 +134,8 @@ CASES = (
     Case("mixed 20", mixed, 20, 30, 7),
     Case("mixed 40", mixed, 40, 100, 6),
     Case("mixed 40, relaxed", mixed, 40, 100, 6, relax=1),
+    Case("conditional 8", conditional, 8, 60, 6),
+    Case("conditional 12, relaxed", conditional, 12, 60, 8, relax=1),
     Case("through Python 4", sampled, 4, 40, 4, samples=2000),
 )
 
@@ -135,7 +166,8 @@ def draw_batch(case: Case, models: list[xgboost.XGBClassifier], space: shac.Hype
 
 def prior_rows(space: shac.HyperParameterList, count: int, random: np.random.Generator) -> Floats:
     columns = [column.encode_array(column.sample_array(count, random)) for column in space.columns]
-    return np.stack(columns, axis=1)
+    X = np.stack(columns, axis=1)
+    return only_valid(X) if space.conditions else X
 
 
 def filter_prior(case: Case, models: list[xgboost.XGBClassifier], space: shac.HyperParameterList) -> tuple[Floats, int]:
@@ -165,7 +197,7 @@ def draw_paths(case: Case, cascade: shac.Cascade) -> Iterator[tuple[str, Floats]
             cascade.sample(case.samples, seed=seed, threads=threads, relax=case.relax, method=method)  # type: ignore[arg-type]
             for threads in (1, 2, 7)
         ]
-        if any(not np.array_equal(X, draws[0][0]) for X, _ in draws):
+        if any(not np.array_equal(X, draws[0][0], equal_nan=True) for X, _ in draws):
             raise AssertionError(f"{case.name}: {method}: the samples depend on the number of threads")
         yield method, draws[0][0]
         if method == "plain" and has_quantile:
@@ -177,7 +209,9 @@ def check_without_tables(case: Case, cascade: shac.Cascade, seed: int, expected:
     """The exact forests alone must give the same samples; of few, where they are slow."""
     few = min(case.samples, max(20, 2**22 // 2**case.num_stages))
     bare = shac.Cascade(cascade_models[case.name], cascade.space, max_table_bytes=0)
-    if not np.array_equal(bare.sample(few, seed=seed, relax=case.relax, method="plain")[0], expected[:few]):
+    if not np.array_equal(
+        bare.sample(few, seed=seed, relax=case.relax, method="plain")[0], expected[:few], equal_nan=True
+    ):
         raise AssertionError(f"{case.name}: the samples depend on the tables")
 
 
@@ -199,6 +233,9 @@ def chi_square(first: NDArray[Any], second: NDArray[Any]) -> float:
 def compare(space: shac.HyperParameterList, cascade: shac.Cascade, X: Floats, Y: Floats) -> Iterator[tuple[str, float]]:
     for c, column in enumerate(space.columns):
         a, b = X[:, c], Y[:, c]
+        if space.conditions:
+            yield f"{column.name}: chi-square of what is missing", chi_square(np.isnan(a), np.isnan(b))
+            a, b = a[~np.isnan(a)], b[~np.isnan(b)]
         if len(np.unique(a)) < 60:
             yield f"{column.name}: chi-square", chi_square(a, b)
             continue
@@ -210,7 +247,8 @@ def compare(space: shac.HyperParameterList, cascade: shac.Cascade, X: Floats, Y:
 
 
 def run_case(case: Case) -> tuple[list[tuple[str, float]], int]:
-    space = shac.HyperParameterList(case.parameters(case.width))
+    made = case.parameters(case.width)
+    space = made if isinstance(made, shac.HyperParameterList) else shac.HyperParameterList(made)
     models = cascade_models[case.name] = train(case, space)
     cascade = shac.Cascade(models, space)
     reference, drawn = filter_prior(case, models, space)
@@ -240,7 +278,7 @@ def main() -> int:
         rows += drawn
         smallest = min(p for _, p in found)
         print(
-            f"{case.name:<24}{case.num_stages:>3} stages, relax {case.relax}: {drawn:>13,} rows filtered, "
+            f"{case.name:<26}{case.num_stages:>3} stages, relax {case.relax}: {drawn:>13,} rows filtered, "
             f"{len(found):>4} tests, smallest p {smallest:.2g} ({time.perf_counter() - started:.0f} s)",
             flush=True,
         )
