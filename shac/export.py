@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from shac.errors import InvalidModelError, UnsupportedModelError
+from shac.errors import InvalidModelError, ShacError, UnsupportedModelError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,11 +142,15 @@ def read_document(document: Any, num_iterations: int | None = None) -> ForestArr
         base_score = _read_base_score(parameters["base_score"])
         num_features = int(parameters["num_feature"])
         trees = forest["trees"]
-    except (KeyError, TypeError, IndexError) as error:
+        if num_iterations is not None:
+            trees = trees[: num_iterations * parallel_trees]
+        return _flatten(trees, base_score, num_features)
+    except ShacError:
+        raise
+    except (KeyError, IndexError) as error:
         raise InvalidModelError(f"model: expected XGBoost's JSON layout, got one without {error}") from error
-    if num_iterations is not None:
-        trees = trees[: num_iterations * parallel_trees]
-    return _flatten(trees, base_score, num_features)
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise InvalidModelError(f"model: expected XGBoost's JSON layout: {error}") from error
 
 
 def _check_supported(learner: Any) -> None:
