@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 _NAMES_BY_MODULE = {
     "callbacks": ("CSVLogger", "Callback", "CallbackList", "History"),
     "dataset": ("Dataset",),
-    "engine": ("SHAC", "TorchSHAC"),
+    "engine": ("SHAC", "Strategy", "TorchSHAC", "TreeSettings"),
     "errors": (
         "DamagedFileError",
         "EmptyRegionError",
