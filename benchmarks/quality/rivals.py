@@ -46,10 +46,6 @@ class Task:
         return self.budget // self.num_batches
 
 
-Ask = "Callable[[int], Sequence[dict[str, Any]]]"
-Runner = "Callable[[Task], list[float]]"
-
-
 def _best_so_far(values: Sequence[float], batch_size: int) -> list[float]:
     """The lowest value after each batch."""
     return np.minimum.accumulate(values)[batch_size - 1 :: batch_size].tolist()
@@ -124,7 +120,10 @@ def nevergrad_search(task: Task) -> list[float]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import nevergrad
+        from nevergrad.optimization import metamodel
 
+        # NGOpt's metamodel makes a number of an array of one, which NumPy 2.4 refuses.
+        metamodel.float = lambda value: float(np.ravel(value)[0])
         space = nevergrad.p.Dict(**{axis.name: axis.for_nevergrad() for axis in task.problem.axes})
         space.random_state = np.random.RandomState(task.seed)  # nevergrad's kind
         optimizer = nevergrad.optimizers.NGOpt(space, budget=task.budget, num_workers=task.batch_size)
@@ -156,5 +155,7 @@ CONTENDERS: dict[str, Contender] = {
     "optuna-gp": Contender(lambda task: optuna_search(task, gaussian_process), largest_budget=400),
     "optuna-cmaes": Contender(lambda task: optuna_search(task, cma_es)),
     "nevergrad": Contender(nevergrad_search),
-    "shac-paper": Contender(shac_search),
+    "shac-paper": Contender(lambda task: shac_search(task, strategy="paper")),
+    "shac-pooled": Contender(lambda task: shac_search(task, strategy="pooled")),
+    "shac-guided": Contender(lambda task: shac_search(task, strategy="guided")),
 }

@@ -10,8 +10,7 @@ import numpy as np
 from shac.dataset import label_scores
 from shac.engine.proposals import samples_of_region
 from shac.evaluation import derive_seed
-from shac.export import with_lower_margins
-from shac.sampling import Cascade
+from shac.sampling import keeping_share
 from shac.training import train_classifier
 
 if TYPE_CHECKING:
@@ -93,13 +92,7 @@ def _with_its_share(engine: SHAC, model: xgboost.XGBClassifier) -> tuple[xgboost
     samples = samples_of_region(
         engine, engine.cascade, _SAMPLES_OF_A_THRESHOLD, seed=seed, threads=engine.num_parallel_generators
     )
-    margins = np.sort(Cascade([model], engine.cascade.space).margins(samples, threads=1)[:, 0])[::-1]
-    levels = np.unique(margins)
-    if len(levels) == 1:
-        return None, "it tells no part of the region from another"
-    refused = min(margins[min(int(share * len(margins)), len(margins) - 1)], levels[-2])
-    kept = levels[np.searchsorted(levels, refused, side="right")]
-    return with_lower_margins(model, (float(refused) + float(kept)) / 2), ""
+    return keeping_share(model, engine.cascade.space, samples, share), "it tells no part of the region from another"
 
 
 def _accepts_a_point(engine: SHAC, model: xgboost.XGBClassifier) -> bool:

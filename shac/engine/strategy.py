@@ -137,12 +137,15 @@ def _check_share(name: str, value: Any) -> None:
 STRATEGIES = {
     "paper": Strategy(),
     "pooled": Strategy(
-        training_points="all", cross_validation=False, trees=TreeSettings(num_trees=100, min_child_weight=0.1)
+        training_points="all",
+        cross_validation=False,
+        trees=TreeSettings(num_trees=100, min_child_weight=0.1),
+        candidates="walk",
     ),
     "guided": Strategy(
         training_points="all",
         cross_validation=False,
-        kept_share=(0.85, 0.3),
+        kept_share=(0.75, 0.4),
         trees=TreeSettings(num_trees=50, min_child_weight=0.1),
         candidates="walk",
         candidates_per_sample=64,

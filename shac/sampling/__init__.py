@@ -3,6 +3,7 @@
 from shac.sampling.cascade import Cascade
 from shac.sampling.draws import Draw, SampleReport
 from shac.sampling.policy import draw_all, draw_relaxing
+from shac.sampling.threshold import keeping_share
 from shac.sampling.walk import uniforms_of, walk
 
-__all__ = ["Cascade", "Draw", "SampleReport", "draw_all", "draw_relaxing", "uniforms_of", "walk"]
+__all__ = ["Cascade", "Draw", "SampleReport", "draw_all", "draw_relaxing", "keeping_share", "uniforms_of", "walk"]

@@ -84,6 +84,7 @@ def walk(
     ndarray of float64, shape (num_samples * walks_per_sample, num_columns)
         Uniforms where the walks end, all within the region.
     """
+    cascade = cascade.newest_first()
     spread = starts.std(axis=0) + 1e-9
     samples_at_once = max(1, _WALKS_AT_ONCE // walks_per_sample)
     ends = [np.empty((0, starts.shape[1]))]
