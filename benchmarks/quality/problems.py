@@ -5,16 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-if __package__ == "quality":
-    from quality.axes import Axis, Choice, Number
-    from quality.real import BOOSTING_AXES, MLP_AXES, SVC_AXES, boosting_table, mlp_table, svc_cancer, svc_digits
-else:
+if TYPE_CHECKING:
     from benchmarks.quality.axes import Axis, Choice, Number
     from benchmarks.quality.real import (
+        BOOSTING_AXES,
+        MLP_AXES,
+        SVC_AXES,
+        boosting_table,
+        mlp_table,
+        svc_cancer,
+        svc_digits,
+    )
+else:
+    from quality.axes import Axis, Choice, Number
+    from quality.real import (
         BOOSTING_AXES,
         MLP_AXES,
         SVC_AXES,

@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-if __package__ == "quality":
-    from workloads import cache_folder
-
-    from quality.axes import Axis, Choice, Number
-else:
-    from benchmarks.quality.axes import Axis, Choice, Number
-    from benchmarks.workloads import cache_folder
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from benchmarks.quality.axes import Axis, Choice, Number
+    from benchmarks.workloads import cache_folder
+else:
+    from workloads import cache_folder
+
+    from quality.axes import Axis, Choice, Number
 
 __all__ = ["BOOSTING_AXES", "MLP_AXES", "SVC_AXES", "boosting_table", "mlp_table", "svc_cancer", "svc_digits"]
 

@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-if __package__ == "quality":
-    from quality.problems import PROBLEMS
-    from quality.rivals import CONTENDERS
-else:
-    from benchmarks.quality.problems import PROBLEMS
-    from benchmarks.quality.rivals import CONTENDERS
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from benchmarks.quality.problems import PROBLEMS
+    from benchmarks.quality.rivals import CONTENDERS
+
     Results = dict[tuple[str, int], dict[str, NDArray[np.float64]]]
+else:
+    from quality.problems import PROBLEMS
+    from quality.rivals import CONTENDERS
 
 __all__ = ["average_ranks", "read_results", "regrets", "write_report"]
 

@@ -15,18 +15,13 @@ import numpy as np
 
 import shac
 
-if __package__ == "quality":
-    from quality.axes import draw
-else:
-    from benchmarks.quality.axes import draw
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    if __package__ == "quality":
-        from quality.problems import Problem
-    else:
-        from benchmarks.quality.problems import Problem
+    from benchmarks.quality.axes import draw
+    from benchmarks.quality.problems import Problem
+else:
+    from quality.axes import draw
 
 __all__ = ["CONTENDERS", "Contender", "Task"]
 

@@ -109,6 +109,6 @@ def _read_strategy(settings: dict[str, Any], engine: SHAC) -> Strategy:
             try:
                 return Strategy.from_config(config)
             except ValueError as error:
-                raise DamagedFileError(f"{engine.save_dir}: {error}") from error
+                raise DamagedFileError(f"{engine.save_dir}: strategy: {error}") from error
         case other:
             raise DamagedFileError(f"{engine.save_dir}: expected a strategy's settings, got {other!r}")

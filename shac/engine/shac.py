@@ -42,7 +42,7 @@ __all__ = ["SHAC"]
 
 _logger = logging.getLogger("shac")
 
-_DEFAULT_STRATEGY = "paper"
+_DEFAULT_STRATEGY = "guided"
 _SMALL_TABLE_BYTES = 1 << 14  # of a lookup table of the cascade, where memory is limited
 
 

@@ -119,14 +119,14 @@ class Strategy:
         """
         unknown = set(config) - {entry.name for entry in fields(cls)}
         if unknown or not isinstance(config.get("trees", {}), dict):
-            raise ValueError(f"strategy: expected settings of a strategy, got {dict(config)!r}")
+            raise ValueError(f"expected settings of a strategy, got {dict(config)!r}")
         try:
             arguments = dict(config)
             if arguments.get("kept_share") is not None:
                 arguments["kept_share"] = tuple(arguments["kept_share"])
             return cls(**{**arguments, "trees": TreeSettings(**config.get("trees", {}))})
         except TypeError as error:
-            raise ValueError(f"strategy: expected settings of a strategy: {error}") from error
+            raise ValueError(f"expected settings of a strategy: {error}") from error
 
 
 def _check_share(name: str, value: Any) -> None:

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shac.parameters import DiscreteHyperParameter
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -29,6 +27,7 @@ _SMOOTHING = 1e-4  # points may have the same place and different scores
 _SAME_PLACE = 1e-9
 _APART = 0.5  # a category's part of the place of its value
 _CANDIDATES_AT_ONCE = 4096
+_MOST_POINTS = 2000  # solving takes the cube of it: two seconds
 
 
 class Surface:
@@ -41,18 +40,27 @@ class Surface:
     X : ndarray of float32, shape (n, num_columns)
         Encoded settings, at least one.
     scores : ndarray of float64, shape (n,)
-        Their scores, NaN for failed evaluations; at least one is finite.
+        Their scores, NaN for failed evaluations; at least one is finite. Of more than 2,000 points the best 1,000 and
+        the newest 1,000 are taken.
     objective : {'max', 'min'}
         Whether larger or smaller scores are better.
     """
 
     def __init__(self, space: HyperParameterList, X: NDArray[np.float32], scores: Floats, objective: str) -> None:
         self._space = space
+        heights = _heights(scores, objective)
+        kept = _best_and_newest(heights)
+        X, heights = X[kept], heights[kept]
         low, high = X.min(axis=0), X.max(axis=0)
         self._low, self._range = low, np.where(high > low, high - low, np.float32(1))
         self._points = self._places(X)
-        weights = _solve(self._points, _heights(scores, objective))
+        weights = _solve(self._points, heights)
         self._bends, self._trend = weights[: len(X)], weights[len(X) :]
+
+    @property
+    def num_points(self) -> int:
+        """Points that it goes through."""
+        return len(self._points)
 
     def best_of(self, X: NDArray[np.float32], group_size: int) -> list[int]:
         """Choose a candidate of each group: low on the surface and far from all points and the choices before it.
@@ -112,7 +120,7 @@ class Surface:
 
 def _num_categories(column: AbstractHyperParameter) -> int:
     """Count the values of a parameter whose values have no order; 0 for one with an order."""
-    values = column.values if isinstance(column, DiscreteHyperParameter) else ()
+    values = getattr(column, "values", ())
     is_ordered = all(type(value) in (int, float) for value in values) and list(values) == sorted(values)
     return 0 if is_ordered else len(values)
 
@@ -122,6 +130,14 @@ def _heights(scores: Floats, objective: str) -> Floats:
     lower_is_better = -scores if objective == "max" else scores
     middle = np.nanmedian(lower_is_better)
     return _from_0_to_1(np.minimum(np.where(np.isnan(scores), middle, lower_is_better), middle))
+
+
+def _best_and_newest(heights: Floats) -> NDArray[np.intp]:
+    count = len(heights)
+    if count <= _MOST_POINTS:
+        return np.arange(count)
+    half = _MOST_POINTS // 2
+    return np.union1d(np.argsort(heights, kind="stable")[:half], np.arange(count - half, count))
 
 
 def _solve(places: Floats, heights: Floats) -> Floats:
