@@ -15,7 +15,7 @@ _NAMES_BY_MODULE = {
     "callbacks": ("CSVLogger", "Callback", "CallbackList", "History"),
     "constraints": ("Constraint", "set_custom_constraint"),
     "dataset": ("Dataset",),
-    "engine": ("SHAC", "TorchSHAC"),
+    "engine": ("SHAC", "Strategy", "TorchSHAC", "TreeSettings"),
     "errors": (
         "DamagedFileError",
         "EmptyRegionError",

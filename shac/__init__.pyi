@@ -23,7 +23,13 @@ from shac.engine import (
     SHAC as SHAC,
 )
 from shac.engine import (
+    Strategy as Strategy,
+)
+from shac.engine import (
     TorchSHAC as TorchSHAC,
+)
+from shac.engine import (
+    TreeSettings as TreeSettings,
 )
 from shac.errors import (
     DamagedFileError as DamagedFileError,

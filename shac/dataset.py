@@ -33,7 +33,9 @@ PARAMETERS_FILE = "parameters.json"
 _MOST_BYTES = 1 << 29
 
 
-def label_scores(scores: ArrayLike, objective: str = "max") -> NDArray[np.float64]:
+def label_scores(
+    scores: ArrayLike, objective: str = "max", *, better_share: float = 0.5, among: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
     """Label scores as better (1) or not better (0) than their median.
 
     Ties with the median are not better. A score that is not finite is not better and never enters the median
@@ -44,6 +46,10 @@ def label_scores(scores: ArrayLike, objective: str = "max") -> NDArray[np.float6
     scores : array_like of float, shape (n,)
     objective : {'max', 'min'}
         Whether larger or smaller scores are better.
+    better_share : float
+        In (0, 1): the part of the scores that counts as better; 0.5 for the median.
+    among : ndarray of bool, shape (n,), optional
+        The scores whose median it is; all by default.
 
     Returns
     -------
@@ -62,12 +68,14 @@ def label_scores(scores: ArrayLike, objective: str = "max") -> NDArray[np.float6
     check_objective(objective)
     values = np.asarray(scores, dtype=np.float64)
     finite = np.isfinite(values)
-    if not finite.any():
+    counted = finite if among is None else finite & among
+    if not counted.any():
         return np.zeros(values.shape)
-    ordered = np.sort(values[finite])
+    losses = -values if objective == "max" else values
+    ordered = np.sort(losses[counted])
     # No score lies between the two middle ones, so either can stand for the median, without a sum that could round.
-    low, high = ordered[(ordered.size - 1) // 2], ordered[ordered.size // 2]
-    better: NDArray[np.bool_] = values > low if objective == "max" else values < high
+    num_better = int(better_share * ordered.size)
+    better: NDArray[np.bool_] = losses < ordered[num_better]
     return (better & finite).astype(np.float64)
 
 

@@ -8,6 +8,8 @@ number up to XGBoost 3.0 and a list of one inside a string from 3.1 on.
 from __future__ import annotations
 
 import json
+import math
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
 
     Model: TypeAlias = xgboost.XGBClassifier | xgboost.Booster
 
-__all__ = ["ForestArrays", "export_forest", "read_document"]
+__all__ = ["ForestArrays", "export_forest", "read_document", "with_lower_margins"]
 
+_LARGEST_BASE_MARGIN = 15.0
 _INDEX_FIELDS = ("left_children", "right_children", "split_indices")
 
 
@@ -213,3 +216,45 @@ def _flatten(trees: Sequence[Any], base_score: float, num_features: int) -> Fore
         base_score=base_score,
         num_features=num_features,
     )
+
+
+def with_lower_margins(model: xgboost.XGBClassifier, shift: float) -> xgboost.XGBClassifier:
+    """Copy a fitted two-class classifier with all margins lower by `shift`, so that it accepts fewer rows.
+
+    Only the base score differs; the trees are the same.
+
+    Parameters
+    ----------
+    model : xgboost.XGBClassifier
+        Fitted with objective ``binary:logistic``.
+    shift : float
+        May be negative. The base margin stays within what a base score of float32 can tell from 0 and 1.
+
+    Returns
+    -------
+    xgboost.XGBClassifier
+
+    Examples
+    --------
+    >>> import numpy as np, xgboost
+    >>> X = np.linspace(0, 1, 20, dtype=np.float32).reshape(-1, 1)
+    >>> model = xgboost.XGBClassifier(n_estimators=3, n_jobs=1).fit(X, X[:, 0] > 0.5)
+    >>> lower = with_lower_margins(model, 0.25)
+    >>> difference = model.predict(X, output_margin=True) - lower.predict(X, output_margin=True)
+    >>> bool(np.allclose(difference, 0.25, atol=1e-5))
+    True
+    """
+    import xgboost
+
+    document = json.loads(bytes(model.get_booster().save_raw(raw_format="json")))
+    parameters = document["learner"]["learner_model_param"]
+    score = _read_base_score(parameters["base_score"])
+    margin = min(max(math.log(score / (1 - score)) - shift, -_LARGEST_BASE_MARGIN), _LARGEST_BASE_MARGIN)
+    text = f"{1 / (1 + math.exp(-margin)):.9e}"
+    parameters["base_score"] = f"[{text}]" if parameters["base_score"].startswith("[") else text
+    copy = xgboost.XGBClassifier(n_jobs=1)
+    with warnings.catch_warnings():
+        # XGBoost before 2.1 misses attributes of its scikit-learn class, which two-class models do not need.
+        warnings.filterwarnings("ignore", "Loading a native XGBoost model", UserWarning)
+        copy.load_model(bytearray(json.dumps(document).encode()))
+    return copy

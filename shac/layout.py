@@ -78,6 +78,11 @@ class Layout:
                 rows[i][place] = [MISSING] * (place.stop - place.start)
         return rows
 
+    def mark_missing_encoded(self, encoded: NDArray[np.float32]) -> None:
+        """Put NaN into encoded rows in place of values that do not exist."""
+        for name, missing in self._missing(dict(enumerate(encoded.T))).items():
+            encoded[missing, self.places[name]] = np.nan
+
     def check_missing(self, encoded: NDArray[np.float32]) -> None:
         """Require encoded rows to have just the parameters that exist in them.
 

@@ -256,6 +256,11 @@ class HyperParameterList:
         """Whether the compiled sampler can draw every column."""
         return all(column.has_quantile for column in self.columns)
 
+    @property
+    def has_cdf(self) -> bool:
+        """Whether the uniforms that give a value are known for every column."""
+        return all(column.has_cdf for column in self.columns)
+
     def sample(self) -> list[Any]:
         """Draw a flat row from the parameters' own generators.
 
@@ -347,7 +352,7 @@ class HyperParameterList:
         Parameters
         ----------
         uniforms : ndarray of float64, shape (n, num_columns)
-            In (0, 1).
+            In (0, 1); NaN where a value does not exist, or any number.
 
         Returns
         -------
@@ -360,7 +365,27 @@ class HyperParameterList:
         """
         self._check_width(uniforms.shape[1])
         by_column = [column.quantile(uniforms[:, c]).tolist() for c, column in enumerate(self.columns)]
-        return [list(row) for row in zip(*by_column, strict=True)] if by_column else [[] for _ in uniforms]
+        rows = [list(row) for row in zip(*by_column, strict=True)] if by_column else [[] for _ in uniforms]
+        return self._layout.mark_missing(rows)
+
+    def encode_uniforms(self, uniforms: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Encode the values of uniforms, as the classifiers see them.
+
+        Parameters
+        ----------
+        uniforms : ndarray of float64, shape (n, num_columns)
+            In (0, 1).
+
+        Returns
+        -------
+        ndarray of float32, shape (n, num_columns)
+            NaN for what does not exist.
+        """
+        encoded = np.empty(uniforms.shape, dtype=np.float32)
+        for c, column in enumerate(self.columns):
+            encoded[:, c] = column.encode_array(column.quantile(uniforms[:, c]))
+        self._layout.mark_missing_encoded(encoded)
+        return encoded
 
     def encode(self, x: Sequence[Any]) -> NDArray[np.float32]:
         """Encode one flat row.

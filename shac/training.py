@@ -1,9 +1,10 @@
-"""Classifiers of a search: trained on one batch each, and let in through a gate."""
+"""Classifiers of a search: trained on labelled points, and let in through a gate."""
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -11,12 +12,73 @@ if TYPE_CHECKING:
     import xgboost
     from numpy.typing import NDArray
 
-__all__ = ["TrainedClassifier", "train_classifier"]
+__all__ = ["TrainedClassifier", "TreeSettings", "train_classifier"]
 
-NUM_TREES = 200
 NUM_FOLDS = 5
 LOWEST_ACCURACY = 0.5
 _LARGEST_XGBOOST_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeSettings:
+    """The trees of a classifier; the defaults are XGBoost's, with the 200 trees of the paper.
+
+    Parameters
+    ----------
+    kind : {'boosted', 'forest'}
+        Trees that correct each other, or a random forest: each tree on its own 70 % of the points, each split among
+        60 % of the columns.
+    num_trees : int
+    max_depth : int
+        Splits between the root and a leaf at most.
+    min_child_weight : float
+        Least sum of hessians of a leaf; at 1, a leaf needs four points whose class is undecided. At 10 points this
+        leaves few trees that split at all.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of its range.
+
+    Examples
+    --------
+    >>> TreeSettings(num_trees=50).max_depth
+    6
+    """
+
+    kind: Literal["boosted", "forest"] = "boosted"
+    num_trees: int = 200
+    max_depth: int = 6
+    min_child_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("boosted", "forest"):
+            raise ValueError(f"kind: expected 'boosted' or 'forest', got {self.kind!r}")
+        for name in ("num_trees", "max_depth"):
+            value: Any = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
+        weight: Any = self.min_child_weight
+        if isinstance(weight, bool) or not isinstance(weight, numbers.Real) or not 0 <= float(weight) < np.inf:
+            raise ValueError(f"min_child_weight: expected a finite number of at least 0, got {weight!r}")
+
+    def arguments(self) -> dict[str, Any]:
+        """Give the arguments of XGBoost's classifier."""
+        if self.kind == "forest":
+            return {
+                "n_estimators": 1,
+                "num_parallel_tree": self.num_trees,
+                "learning_rate": 1.0,
+                "subsample": 0.7,
+                "colsample_bynode": 0.6,
+                "max_depth": self.max_depth,
+                "min_child_weight": self.min_child_weight,
+            }
+        return {
+            "n_estimators": self.num_trees,
+            "max_depth": self.max_depth,
+            "min_child_weight": self.min_child_weight,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +100,18 @@ class TrainedClassifier:
     reason: str = ""
 
 
+_TREES_OF_THE_PAPER = TreeSettings()
+
+
 def train_classifier(
-    X: NDArray[np.float32], y: NDArray[np.float64], *, seed: int, skip_cv_checks: bool = False
+    X: NDArray[np.float32],
+    y: NDArray[np.float64],
+    *,
+    seed: int,
+    skip_cv_checks: bool = False,
+    trees: TreeSettings = _TREES_OF_THE_PAPER,
 ) -> TrainedClassifier:
-    """Train the classifier of a batch, unless it would be no better than chance.
+    """Train a classifier on labelled points, unless it would be no better than chance.
 
     The gate (section 3.1 of arXiv 1805.10255): the mean accuracy of a stratified 5-fold cross-validation is at least
     0.5, and the predictions on the batch are not all alike. A class of fewer than five points gets as many folds as
@@ -57,6 +127,8 @@ def train_classifier(
         Not negative; of the folds and of XGBoost.
     skip_cv_checks : bool
         Whether to leave out the cross-validation.
+    trees : TreeSettings
+        The classifier's trees; those of the paper by default.
 
     Returns
     -------
@@ -78,31 +150,33 @@ def train_classifier(
         num_folds = min(NUM_FOLDS, int(np.bincount(labels).min()))
         if num_folds < 2:
             return TrainedClassifier(None, np.nan, "a class of one point cannot be cross-validated")
-        accuracy = _cross_validate(X, labels, num_folds, seed)
+        accuracy = _cross_validate(X, labels, num_folds, seed, trees)
         if accuracy < LOWEST_ACCURACY:
             return TrainedClassifier(
                 None, accuracy, f"the cross-validation accuracy {accuracy:.3f} is below {LOWEST_ACCURACY}"
             )
-    model = _new_model(seed).fit(X, labels)
+    model = _new_model(seed, trees).fit(X, labels)
     predictions = model.predict(X)
     if (predictions == predictions[0]).all():
         return TrainedClassifier(None, accuracy, f"it predicts {predictions[0]} for every point of its batch")
     return TrainedClassifier(model, accuracy)
 
 
-def _new_model(seed: int) -> xgboost.XGBClassifier:
+def _new_model(seed: int, trees: TreeSettings) -> xgboost.XGBClassifier:
     import xgboost
 
     # One thread: batches are small, and a sum's order must not depend on the machine.
-    return xgboost.XGBClassifier(n_estimators=NUM_TREES, n_jobs=1, random_state=seed % _LARGEST_XGBOOST_SEED)
+    return xgboost.XGBClassifier(n_jobs=1, random_state=seed % _LARGEST_XGBOOST_SEED, **trees.arguments())
 
 
-def _cross_validate(X: NDArray[np.float32], labels: NDArray[np.int64], num_folds: int, seed: int) -> float:
+def _cross_validate(
+    X: NDArray[np.float32], labels: NDArray[np.int64], num_folds: int, seed: int, trees: TreeSettings
+) -> float:
     from sklearn.model_selection import StratifiedKFold
 
     folds = StratifiedKFold(num_folds, shuffle=True, random_state=seed % _LARGEST_XGBOOST_SEED)
     accuracies = [
-        np.mean(_new_model(seed).fit(X[train], labels[train]).predict(X[test]) == labels[test])
+        np.mean(_new_model(seed, trees).fit(X[train], labels[train]).predict(X[test]) == labels[test])
         for train, test in folds.split(X, labels)
     ]
     return float(np.mean(accuracies))

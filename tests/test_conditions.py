@@ -350,3 +350,33 @@ def test_pictures_and_the_report_show_what_does_not_exist(tmp_path: Path) -> Non
     lines = [json.loads(line) for line in predicted.stdout.splitlines()]
     assert len(lines) == 5
     assert all(conditional.is_valid(setting) for setting in lines)
+
+
+@pytest.mark.parametrize("strategy", ["paper", "pooled", "guided"])
+def test_every_strategy_proposes_valid_settings_round_by_round(tmp_path: Path, strategy: str) -> None:
+    engine = shac.SHAC(
+        evaluate, conditional.space(), 200, 10, objective="min", save_dir=tmp_path, seed=5, strategy=strategy
+    )
+    engine.evaluator_backend = "threading"
+    engine.fit(skip_cv_checks=True)  # `evaluate` refuses what is not valid
+    assert len(engine.dataset) == 200
+    assert np.isfinite(engine.dataset.Y).all()
+    for setting in engine.predict(num_samples=30, seed=2):
+        assert conditional.is_valid(dict(setting))
+        assert engine.cascade.accepts(engine.cascade.space.encode_rows([engine.cascade.space.to_row(setting)]))[0]
+
+
+class OnlyQuantile(shac.AbstractHyperParameter):
+    def quantile(self, u: NDArray[np.float64]) -> NDArray[Any]:
+        return np.sqrt(u)
+
+
+@pytest.mark.parametrize("parameter", [OnlyQuantile("x"), OnlySampled("x")])
+def test_strategies_need_neither_a_cdf_nor_a_quantile(tmp_path: Path, parameter: shac.AbstractHyperParameter) -> None:
+    space = [parameter, shac.DiscreteHP("k", ["a", "b"]), shac.UniformHP("y", 0, 1)]
+    engine = shac.SHAC(
+        lambda w, p: abs(p["x"] - 0.3) + p["y"], space, 240, 12, "min", save_dir=tmp_path, seed=1, strategy="guided"
+    )
+    engine.evaluator_backend = "threading"
+    engine.fit()
+    assert min(engine.dataset.Y) < 0.1

@@ -1,6 +1,8 @@
 """The search engines."""
 
 from shac.engine.shac import SHAC
+from shac.engine.strategy import Strategy
 from shac.engine.torch import TorchSHAC
+from shac.training import TreeSettings
 
-__all__ = ["SHAC", "TorchSHAC"]
+__all__ = ["SHAC", "Strategy", "TorchSHAC", "TreeSettings"]

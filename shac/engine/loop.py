@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from shac.evaluation import derive_seed
-from shac.training import train_classifier
+from shac.engine.learning import train_when_due
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,39 +104,11 @@ def complete_round(engine: SHAC, batch: Batch, *, skip_cv_checks: bool, callback
         engine.dataset.add_sample(row, score)
     callbacks.on_dataset_changed(engine.dataset)
     started = time.perf_counter()
-    failed_training = _train_when_due(engine, skip_cv_checks=skip_cv_checks)
+    failed_training = train_when_due(engine, skip_cv_checks=skip_cv_checks)
     seconds = {**batch.seconds, "training": time.perf_counter() - started}
     engine.save_data()
     callbacks.on_epoch_end(round_index + 1, _logs(engine, batch, seconds))
     return failed_training
-
-
-def _train_when_due(engine: SHAC, *, skip_cv_checks: bool) -> bool:
-    """Train on all points since the last classifier, if enough have come since the last attempt; True if it fails."""
-    progress = engine.progress
-    num_points = len(engine.dataset)
-    due = num_points - max(progress.training_begin, progress.last_attempt) >= max(engine.points_per_classifier, 1)
-    if len(engine.classifiers) >= engine.total_classifiers or not due:
-        return False
-    points = slice(progress.training_begin, num_points)
-    X, y = engine.dataset.encode_dataset(engine.dataset.X[points], engine.dataset.Y[points], engine.objective)
-    seed = derive_seed(engine.seed, num_points, purpose="classifier")
-    trained = train_classifier(X, y, seed=seed, skip_cv_checks=skip_cv_checks)
-    progress.last_attempt = num_points
-    if trained.model is None:
-        _logger.info("no classifier from %d points: %s; they join the next batch", len(y), trained.reason)
-        return True
-    progress.training_begin = num_points
-    progress.accuracies.append(trained.accuracy)
-    engine.classifiers.append(trained.model)
-    _logger.info(
-        "classifier %d of %d trained on %d points (cross-validation accuracy %.3f)",
-        len(engine.classifiers),
-        engine.total_classifiers,
-        len(y),
-        trained.accuracy,
-    )
-    return False
 
 
 def _logs(engine: SHAC, batch: Batch, seconds: dict[str, float]) -> dict[str, Any]:

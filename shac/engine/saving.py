@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from shac.engine.strategy import STRATEGIES, Strategy
 from shac.errors import DamagedFileError
 from shac.storage import SavedSearch, load_search, save_search
 
@@ -44,6 +45,7 @@ class RestoredEngine:
     classifiers: list[xgboost.XGBClassifier]
     progress: Progress
     seed: int
+    strategy: Strategy
 
 
 def write_engine(engine: SHAC) -> None:
@@ -55,6 +57,7 @@ def write_engine(engine: SHAC) -> None:
         "objective": engine.objective,
         "total_classifiers": engine.total_classifiers,
         "seed": engine.seed,
+        "strategy": engine.strategy.as_config(),
     }
     save_search(engine.save_dir, SavedSearch(engine.dataset, engine.classifiers, settings, asdict(engine.progress)))
 
@@ -89,7 +92,27 @@ def read_engine(engine: SHAC) -> RestoredEngine:
                 f"got:\n{engine.parameters!r}"
             )
         saved.dataset.parameters = engine.parameters
-    return RestoredEngine(saved.dataset, list(saved.classifiers), Progress(begin, attempt, accuracies), seed)
+    return RestoredEngine(
+        saved.dataset,
+        list(saved.classifiers),
+        Progress(begin, attempt, accuracies),
+        seed,
+        _read_strategy(saved.settings, engine),
+    )
+
+
+def _read_strategy(settings: dict[str, Any], engine: SHAC) -> Strategy:
+    """Read a search's strategy; searches that were saved before there was one followed the paper."""
+    match settings.get("strategy"):
+        case None:
+            return STRATEGIES["paper"]
+        case dict(config):
+            try:
+                return Strategy.from_config(config)
+            except ValueError as error:
+                raise DamagedFileError(f"{engine.save_dir}: strategy: {error}") from error
+        case other:
+            raise DamagedFileError(f"{engine.save_dir}: expected a strategy's settings, got {other!r}")
 
 
 def _check_progress(saved: SavedSearch, seed: int, progress: Progress, engine: SHAC) -> None:

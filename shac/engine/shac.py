@@ -16,11 +16,13 @@ from shac.engine.ask_tell import AskTell
 from shac.engine.fitting import evaluate_rounds
 from shac.engine.folder import FolderOwnership
 from shac.engine.loop import run_rounds
+from shac.engine.proposals import propose_rows
 from shac.engine.saving import Progress, read_engine, write_engine
+from shac.engine.strategy import Strategy, resolve_strategy
 from shac.engine.tables import EvaluatedTable, read_table
 from shac.evaluation import derive_seed
 from shac.progress import SearchProgress, progress_is_wanted, sampling_progress
-from shac.sampling import Cascade, draw_all, draw_relaxing
+from shac.sampling import Cascade
 from shac.storage import check_save_folder, holds_search, manifest_digest
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ __all__ = ["SHAC"]
 
 _logger = logging.getLogger("shac")
 
+_DEFAULT_STRATEGY = "guided"
 _SMALL_TABLE_BYTES = 1 << 14  # of a lookup table of the cascade, where memory is limited
 
 
@@ -77,6 +80,8 @@ class SHAC:
         evaluation has failed. By default there is no limit.
     max_retries : int
         How often an evaluation that failed, for whatever reason, is made again with the same seed.
+    strategy : str or Strategy, optional
+        How the search learns and chooses: 'paper' (the default), 'pooled', 'guided', or a `Strategy`.
 
     Attributes
     ----------
@@ -137,6 +142,7 @@ class SHAC:
         seed: int | None = None,
         evaluation_timeout: float | None = None,
         max_retries: int = 0,
+        strategy: str | Strategy | None = None,
     ) -> None:
         if evaluation_function is not None and not callable(evaluation_function):
             raise ValueError(f"evaluation_function: expected a callable or None, got {evaluation_function!r}")
@@ -163,6 +169,8 @@ class SHAC:
         self.set_seed(seed)
         self.evaluation_timeout = checked_seconds("evaluation_timeout", evaluation_timeout)
         self.max_retries = checked_count("max_retries", max_retries, lowest=0)
+        self._strategy_is_given = strategy is not None
+        self._strategy = resolve_strategy(_DEFAULT_STRATEGY if strategy is None else strategy)
 
         self.generator_backend = "threading"
         self.evaluator_backend = "loky"
@@ -181,6 +189,11 @@ class SHAC:
     def parameters(self) -> HyperParameterList | None:
         """The search space."""
         return self.dataset.parameters
+
+    @property
+    def strategy(self) -> Strategy:
+        """How the search learns and chooses: the strategy given, that of the search restored, or the default."""
+        return self._strategy
 
     @property
     def seed(self) -> int:
@@ -451,9 +464,10 @@ class SHAC:
         if seed is None:
             seed = derive_seed(self._seed, self._num_predictions, purpose="predict")
             self._num_predictions += 1
-        draw = draw_relaxing if relax_checks else draw_all
         with sampling_progress(self.cascade.prefix(num_stages), count, progress) as cascade:
-            rows = draw(cascade, count, seed=checked_seed(seed), threads=threads)
+            rows = propose_rows(
+                self, cascade, count, seed=checked_seed(seed), threads=threads, relax_checks=relax_checks
+            )
         return [space.to_parameters(row) for row in rows]
 
     def ask(self, n: int = 1, *, relax_checks: bool = False) -> list[OrderedDict[str, Any]]:
@@ -528,9 +542,9 @@ class SHAC:
             self._ask_tell.tell(parameters, score, skip_cv_checks=skip_cv_checks)
 
     def draw_rows(self, n: int, *, seed: int, threads: int, relax_checks: bool) -> list[list[Any]]:
-        """Draw flat rows that pass all classifiers, and show it where the search's progress is shown."""
+        """Draw the flat rows to evaluate next, and show it where the search's progress is shown."""
         cascade = self.cascade if self._shown is None else self._shown.watch_sampling(self.cascade, n)
-        return (draw_relaxing if relax_checks else draw_all)(cascade, n, seed=seed, threads=threads)
+        return propose_rows(self, cascade, n, seed=seed, threads=threads, relax_checks=relax_checks)
 
     @contextmanager
     def _showing(self, callbacks: CallbackList, progress: bool | None) -> Iterator[None]:
@@ -580,8 +594,8 @@ class SHAC:
     def restore_data(self) -> None:
         """Take up the search in `save_dir`; warns and changes nothing when there is none.
 
-        The engine's own settings stay, and its seed if it was given one; else the search's seed comes back, so that
-        going on gives the same as never having stopped.
+        The engine's own settings stay, and its seed and strategy if they were given; else those of the search come
+        back, so that going on gives the same as never having stopped.
 
         Raises
         ------
@@ -599,6 +613,7 @@ class SHAC:
         self.classifiers = restored.classifiers
         self.progress = restored.progress
         self._seed = self._seed if self._seed_is_given else restored.seed
+        self._strategy = self._strategy if self._strategy_is_given else restored.strategy
         self._num_predictions = 0
         self.ownership.known = known
         self._ask_tell = AskTell(self)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from shac.engine.shac import EvaluationFunction
+    from shac.engine.strategy import Strategy
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
@@ -29,7 +30,7 @@ class TorchSHAC(SHAC):
     ----------
     evaluation_function, hyperparameter_list, total_budget, num_batches, objective, max_classifiers
         As of `SHAC`.
-    save_dir, seed, evaluation_timeout, max_retries
+    save_dir, seed, evaluation_timeout, max_retries, strategy
         As of `SHAC`.
     max_gpu_evaluators : int
         Above 0: evaluations that run at once, on GPU slots; may exceed the number of GPUs, which then are shared.
@@ -74,6 +75,7 @@ class TorchSHAC(SHAC):
         evaluation_timeout: float | None = None,
         max_retries: int = 0,
         pin_gpus: bool = False,
+        strategy: str | Strategy | None = None,
     ) -> None:
         super().__init__(
             evaluation_function,
@@ -86,6 +88,7 @@ class TorchSHAC(SHAC):
             seed=seed,
             evaluation_timeout=evaluation_timeout,
             max_retries=max_retries,
+            strategy=strategy,
         )
         num_gpu_evaluators = checked_count("max_gpu_evaluators", max_gpu_evaluators, lowest=0)
         num_cpu_evaluators = _checked_cpu_evaluators(max_cpu_evaluators)

@@ -102,6 +102,11 @@ class AbstractHyperParameter:
         return False
 
     @property
+    def has_cdf(self) -> bool:
+        """Whether the class defines `cdf`."""
+        return type(self).cdf is not AbstractHyperParameter.cdf
+
+    @property
     def num_columns(self) -> int:
         """Number of encoded columns."""
         return len(self.columns)

@@ -71,6 +71,10 @@ class ConditionalColumn(AbstractHyperParameter):
     def has_quantile(self) -> bool:
         return self.column.has_quantile
 
+    @property
+    def has_cdf(self) -> bool:
+        return self.column.has_cdf
+
     def quantile(self, u: NDArray[np.float64]) -> NDArray[Any]:
         return _where_there(np.isnan(u), u, self.column.quantile)
 

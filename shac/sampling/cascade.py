@@ -138,6 +138,15 @@ class Cascade:
         num_stages = _integer("num_stages", num_stages, 0, self.num_stages)
         return self if num_stages == self.num_stages else self._with_stages(self._forests[:num_stages])
 
+    def newest_first(self) -> Self:
+        """Return a cascade that asks the last stage first: near the region's edge that is the one that rejects.
+
+        It accepts the same rows.
+        """
+        other = self.prefix(0)._with_stages(self._forests[::-1])
+        other._stages = ()
+        return other
+
     def accepts(self, X: ArrayLike, relax: int = 0, *, threads: int | None = None) -> NDArray[np.bool_]:
         """Tell which rows fail at most `relax` stages.
 

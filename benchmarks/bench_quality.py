@@ -1,0 +1,115 @@
+"""How good the settings are that a search finds: shac next to other searches, at the same budget and the same batches.
+
+Every run is a line of JSON in `<folder>/<problem>.jsonl`: the best value after each batch. A run that is there already
+is not made again, so that figures grow from call to call, and a stopped call goes on. What is known of the answers is
+checked first; exit code 1 where it is wrong. `--report` makes the table, the ranks and the pictures of all that is
+there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import shac
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from benchmarks.quality.problems import PROBLEMS, CheckError, check
+    from benchmarks.quality.report import write_report
+    from benchmarks.quality.rivals import CONTENDERS, Task
+else:
+    from quality.problems import PROBLEMS, CheckError, check
+    from quality.report import write_report
+    from quality.rivals import CONTENDERS, Task
+
+FOLDER = Path(__file__).resolve().parent / "results" / "quality"
+NUM_BATCHES = {200: 20, 400: 20, 1900: 19}
+QUICK = {"problems": ["branin"], "budgets": [40], "contenders": ["random", "shac-paper", "shac-guided"], "seeds": 2}
+
+
+def known_runs(path: Path) -> set[tuple[str, int, int]]:
+    """Runs that a file has: contender, budget and seed."""
+    if not path.exists():
+        return set()
+    runs = [json.loads(line) for line in path.read_text().splitlines()]
+    return {(run["contender"], run["budget"], run["seed"]) for run in runs}
+
+
+def wanted_runs(options: argparse.Namespace) -> Iterator[tuple[str, int, str, int]]:
+    """Runs seed by seed, so that a call that is stopped leaves as many of each."""
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
+        for name in options.problems:
+            for budget in options.budgets:
+                for contender in options.contenders:
+                    if budget <= CONTENDERS[contender].largest_budget:
+                        yield name, budget, contender, seed
+
+
+def make_runs(options: argparse.Namespace) -> None:
+    functions: dict[str, Any] = {}
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for name, budget, contender, seed in wanted_runs(options):
+        path = options.folder / f"{name}.jsonl"
+        if (contender, budget, seed) in known_runs(path):
+            continue
+        problem = PROBLEMS[name]
+        if name not in functions:
+            check(problem)
+            functions[name] = problem.make()
+        task = Task(problem, functions[name], budget, NUM_BATCHES.get(budget, 4), seed)
+        started = time.perf_counter()
+        best = CONTENDERS[contender].run(task)
+        if len(best) != task.num_batches:
+            raise CheckError(f"{contender}: expected {task.num_batches} batches, got {len(best)}")
+        seconds = time.perf_counter() - started
+        run = {
+            "problem": name,
+            "contender": contender,
+            "budget": budget,
+            "batches": task.num_batches,
+            "seed": seed,
+            "best": best,
+            "seconds": round(seconds, 2),
+            "version": shac.__version__,
+        }
+        with path.open("a") as file:
+            file.write(json.dumps(run) + "\n")
+        print(f"{name:16} {budget:5} {contender:14} seed {seed:2}  {best[-1]:14.6g}  {seconds:6.1f} s", flush=True)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problems", nargs="+", choices=[*PROBLEMS], default=[*PROBLEMS], metavar="NAME")
+    parser.add_argument("--budgets", nargs="+", type=int, default=[200], metavar="N")
+    parser.add_argument("--contenders", nargs="+", choices=[*CONTENDERS], default=[*CONTENDERS], metavar="NAME")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--report", action="store_true", help="make the report of what is there, run nothing")
+    parser.add_argument("--quick", action="store_true", help="everything small: a few seconds")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        vars(options).update(QUICK)
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+    try:
+        if not options.report:
+            make_runs(options)
+        write_report(options.folder, options.problems)
+    except CheckError as error:
+        print(f"CHECK FAILED: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""What is made of the runs: medians and quartiles, ranks and regret with bootstrap intervals, pictures."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from benchmarks.quality.problems import PROBLEMS
+    from benchmarks.quality.rivals import CONTENDERS
+
+    Results = dict[tuple[str, int], dict[str, NDArray[np.float64]]]
+else:
+    from quality.problems import PROBLEMS
+    from quality.rivals import CONTENDERS
+
+__all__ = ["average_ranks", "read_results", "regrets", "write_report"]
+
+NUM_RESAMPLES = 1000
+SIGNIFICANT = 0.05
+
+
+def read_results(folder: Path, problems: Sequence[str]) -> Results:
+    """Read all runs: by problem and budget, then by contender, an array of (seeds, batches) of best values."""
+    runs: dict[tuple[str, int], dict[str, dict[int, list[float]]]] = defaultdict(lambda: defaultdict(dict))
+    for name in problems:
+        path = folder / f"{name}.jsonl"
+        for line in path.read_text().splitlines() if path.exists() else ():
+            run = json.loads(line)
+            runs[name, run["budget"]][run["contender"]][run["seed"]] = run["best"]
+    return {
+        key: {contender: np.array([best[seed] for seed in sorted(best)]) for contender, best in found.items()}
+        for key, found in runs.items()
+    }
+
+
+def lowest_known(results: Results) -> dict[str, float]:
+    """The optimum of each problem; where it is not known, the lowest value that any run found."""
+    lowest: dict[str, float] = {}
+    for (name, _), found in results.items():
+        optimum = PROBLEMS[name].optimum
+        least = min(float(best.min()) for best in found.values())
+        lowest[name] = optimum if optimum is not None else min(least, lowest.get(name, np.inf))
+    return lowest
+
+
+def _ranks(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.stats import rankdata
+
+    result: NDArray[np.float64] = rankdata(columns, axis=0)
+    return result
+
+
+def average_ranks(
+    results: Results, contenders: Sequence[str], random: np.random.Generator
+) -> dict[str, tuple[float, float, float]]:
+    """Average rank over problems and seeds of contenders that all ran, with a 95 % bootstrap interval.
+
+    Problems are drawn anew, and for each of them the seeds of every contender.
+    """
+    finals = [
+        [found[contender][:, -1] for contender in contenders]
+        for found in results.values()
+        if all(contender in found for contender in contenders)
+    ]
+    if not finals:
+        return {}
+
+    def ranks_of(values: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        size = max(len(value) for value in values)
+        drawn = np.array([value[random.integers(len(value), size=size)] for value in values])
+        mean: NDArray[np.float64] = _ranks(drawn).mean(axis=1)
+        return mean
+
+    table = np.array([[ranks_of(values) for values in finals] for _ in range(NUM_RESAMPLES)])
+    resampled = np.array([row[random.integers(len(finals), size=len(finals))].mean(axis=0) for row in table])
+    low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
+    centre = table.mean(axis=(0, 1))
+    return {name: (float(centre[i]), float(low[i]), float(high[i])) for i, name in enumerate(contenders)}
+
+
+def regrets(
+    results: Results, contenders: Sequence[str], random: np.random.Generator
+) -> dict[str, tuple[float, float, float]]:
+    """Average normalised regret: 0 at the lowest value known, 1 at the median of random search; at most 2 a run."""
+    lowest = lowest_known(results)
+    by_problem: list[list[NDArray[np.float64]]] = []
+    for (name, _), found in results.items():
+        if all(contender in found for contender in (*contenders, "random")):
+            scale = float(np.median(found["random"][:, -1])) - lowest[name]
+            by_problem.append([np.clip((found[c][:, -1] - lowest[name]) / (scale or 1.0), 0, 2) for c in contenders])
+    if not by_problem:
+        return {}
+    samples = []
+    for _ in range(NUM_RESAMPLES):
+        problems = random.integers(len(by_problem), size=len(by_problem))
+        samples.append(
+            [
+                np.mean([random.choice(by_problem[p][i], len(by_problem[p][i])).mean() for p in problems])
+                for i in range(len(contenders))
+            ]
+        )
+    low, high = np.quantile(samples, [0.025, 0.975], axis=0)
+    centre = [float(np.mean([values[i].mean() for values in by_problem])) for i in range(len(contenders))]
+    return {name: (centre[i], float(low[i]), float(high[i])) for i, name in enumerate(contenders)}
+
+
+def against_four_times_random(results: Results, contender: str) -> list[tuple[str, int, bool]]:
+    """Where 4N random settings are significantly better than N, and whether a contender's median is better still."""
+    from scipy.stats import mannwhitneyu
+
+    lines = []
+    for (name, budget), found in results.items():
+        if not {"random", "random-4x", contender} <= found.keys():
+            continue
+        one, four = found["random"][:, -1], found["random-4x"][:, -1]
+        if mannwhitneyu(four, one, alternative="less").pvalue < SIGNIFICANT:
+            lines.append((name, budget, bool(np.median(found[contender][:, -1]) < np.median(four))))
+    return lines
+
+
+def write_report(folder: Path, problems: Sequence[str]) -> None:
+    """Print the tables, and write them and the pictures into the folder."""
+    results = read_results(folder, problems)
+    lines: list[str] = []
+    for budget in sorted({budget for _, budget in results}):
+        lines += _of_budget({key: found for key, found in results.items() if key[1] == budget}, budget)
+    text = "\n".join(lines) + "\n"
+    print(text)
+    (folder / "report.md").write_text(text)
+    for (name, budget), found in results.items():
+        _plot(folder / f"{name}-{budget}.png", name, budget, found)
+
+
+def _of_budget(results: Results, budget: int) -> list[str]:
+    contenders = [name for name in CONTENDERS if any(name in found for found in results.values())]
+    lines = [
+        f"## N = {budget}",
+        "",
+        "| problem | " + " | ".join(contenders) + " |",
+        "|---" * (len(contenders) + 1) + "|",
+    ]
+    for (name, _), found in results.items():
+        cells = [_cell(found[c][:, -1]) if c in found else "" for c in contenders]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += ["", "Median (quartiles; seeds). Smaller is better.", ""]
+    random = np.random.default_rng(0)
+    equal = [name for name in contenders if CONTENDERS[name].has_equal_budget]
+    complete = [name for name in equal if all(name in found for found in results.values())]
+    for title, chosen in (("all problems", complete), ("problems that all contenders ran on", equal)):
+        ranks, regret = average_ranks(results, chosen, random), regrets(results, chosen, random)
+        if ranks and (title == "all problems" or chosen != complete):
+            count = sum(all(c in found for c in chosen) for found in results.values())
+            lines += [f"Average rank and normalised regret, {title} ({count}):", ""]
+            lines += ["| search | average rank | 95 % | normalised regret | 95 % |", "|---|---|---|---|---|"]
+            for name in sorted(ranks, key=lambda name: ranks[name][0]):
+                rank, loss = ranks[name], regret.get(name, (np.nan,) * 3)
+                lines.append(
+                    f"| {name} | {rank[0]:.2f} | {rank[1]:.2f} to {rank[2]:.2f} "
+                    f"| {loss[0]:.3f} | {loss[1]:.3f} to {loss[2]:.3f} |"
+                )
+            lines.append("")
+    for name in (name for name in equal if name.startswith("shac")):
+        against = against_four_times_random(results, name)
+        better = sum(is_better for *_, is_better in against)
+        worse = ", ".join(problem for problem, _, is_better in against if not is_better)
+        lines.append(
+            f"{name}: better than four times as many random settings on {better} of the {len(against)} problems "
+            f"where those are significantly better than random search{f'; not on {worse}' if worse else ''}."
+        )
+    return [*lines, ""]
+
+
+def _cell(values: NDArray[np.float64]) -> str:
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return f"{middle:.4g} ({low:.4g} to {high:.4g}; {len(values)})"
+
+
+def _plot(path: Path, name: str, budget: int, found: dict[str, Any]) -> None:
+    """Draw the median of the best value so far against evaluations, with quartiles."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    optimum = PROBLEMS[name].optimum
+    for contender in (c for c in CONTENDERS if c in found):
+        best = found[contender] - (optimum or 0.0)
+        evaluations = np.linspace(budget / best.shape[1], budget, best.shape[1])
+        low, middle, high = np.quantile(best, [0.25, 0.5, 0.75], axis=0)
+        (line,) = axes.plot(evaluations, middle, label=contender)
+        axes.fill_between(evaluations, low, high, color=line.get_color(), alpha=0.12, linewidth=0)
+    if optimum is not None:
+        axes.set_yscale("log")
+    axes.set(
+        xlabel="evaluations", ylabel="best value" + (" above the optimum" if optimum is not None else ""), title=name
+    )
+    axes.legend(fontsize="small")
+    figure.savefig(path, dpi=90)

@@ -1,0 +1,156 @@
+"""The contenders: each spends a budget in synchronous batches, and tells the best value after every batch.
+
+All get the same budget and the same batches: the settings of a batch are asked for before any of its values is known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import shac
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from benchmarks.quality.axes import draw
+    from benchmarks.quality.problems import Problem
+else:
+    from quality.axes import draw
+
+__all__ = ["CONTENDERS", "Contender", "Task"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run: a problem with its function made, a budget, its batches, a seed."""
+
+    problem: Problem
+    function: Callable[[dict[str, Any]], float]
+    budget: int
+    num_batches: int
+    seed: int
+
+    @property
+    def batch_size(self) -> int:
+        return self.budget // self.num_batches
+
+
+def _best_so_far(values: Sequence[float], batch_size: int) -> list[float]:
+    """The lowest value after each batch."""
+    return np.minimum.accumulate(values)[batch_size - 1 :: batch_size].tolist()
+
+
+def random_search(task: Task, times: int) -> list[float]:
+    random = np.random.default_rng([task.seed, times])
+    count = task.budget * times
+    values = [task.function(draw(task.problem.axes, random)) for _ in range(count)]
+    return _best_so_far(values, task.batch_size * times)
+
+
+def shac_search(task: Task, **settings: Any) -> list[float]:
+    """The library's own loop, by `ask` and `tell`."""
+    with tempfile.TemporaryDirectory() as folder:
+        engine = shac.SHAC(
+            None,
+            [axis.for_shac() for axis in task.problem.axes],
+            total_budget=task.budget,
+            num_batches=task.num_batches,
+            objective="min",
+            save_dir=folder,
+            seed=task.seed,
+            **settings,
+        )
+        engine.set_num_parallel_generators(1)
+        while batch := engine.ask(task.batch_size):
+            values = [task.function(dict(setting)) for setting in batch]
+            for setting, value in zip(batch, values, strict=True):
+                engine.tell(setting, value)
+        return _best_so_far(engine.dataset.Y, task.batch_size)
+
+
+def optuna_search(task: Task, make_sampler: Callable[[Task], Any]) -> list[float]:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    distributions = {axis.name: axis.for_optuna() for axis in task.problem.axes}
+    values: list[float] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # experimental samplers say so
+        study = optuna.create_study(sampler=make_sampler(task))
+        for _ in range(task.num_batches):
+            trials = [study.ask(distributions) for _ in range(task.batch_size)]
+            batch = [task.function(trial.params) for trial in trials]
+            for trial, value in zip(trials, batch, strict=True):
+                study.tell(trial, value)
+            values += batch
+    return _best_so_far(values, task.batch_size)
+
+
+def tpe(task: Task) -> Any:
+    import optuna
+
+    return optuna.samplers.TPESampler(seed=task.seed, constant_liar=True)
+
+
+def gaussian_process(task: Task) -> Any:
+    import optuna
+
+    return optuna.samplers.GPSampler(seed=task.seed)
+
+
+def cma_es(task: Task) -> Any:
+    import optuna
+
+    return optuna.samplers.CmaEsSampler(seed=task.seed, popsize=task.batch_size)
+
+
+def nevergrad_search(task: Task) -> list[float]:
+    """NGOpt, which chooses an algorithm by the space, the budget and the number of workers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import nevergrad
+        from nevergrad.optimization import metamodel
+
+        # NGOpt's metamodel makes a number of an array of one, which NumPy 2.4 refuses.
+        metamodel.float = lambda value: float(np.ravel(value)[0])
+        space = nevergrad.p.Dict(**{axis.name: axis.for_nevergrad() for axis in task.problem.axes})
+        space.random_state = np.random.RandomState(task.seed)  # nevergrad's kind
+        optimizer = nevergrad.optimizers.NGOpt(space, budget=task.budget, num_workers=task.batch_size)
+        values: list[float] = []
+        with contextlib.redirect_stdout(None):
+            for _ in range(task.num_batches):
+                asked = [optimizer.ask() for _ in range(task.batch_size)]
+                batch = [task.function(candidate.value) for candidate in asked]
+                for candidate, value in zip(asked, batch, strict=True):
+                    optimizer.tell(candidate, value)
+                values += batch
+    return _best_so_far(values, task.batch_size)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A search, and whether it spends the budget of all (the others are for comparison only)."""
+
+    run: Callable[[Task], list[float]]
+    has_equal_budget: bool = True
+    largest_budget: int = 10**9  # above it a run takes hours
+
+
+CONTENDERS: dict[str, Contender] = {
+    "random": Contender(lambda task: random_search(task, 1)),
+    "random-2x": Contender(lambda task: random_search(task, 2), has_equal_budget=False),
+    "random-4x": Contender(lambda task: random_search(task, 4), has_equal_budget=False),
+    "optuna-tpe": Contender(lambda task: optuna_search(task, tpe)),
+    "optuna-gp": Contender(lambda task: optuna_search(task, gaussian_process), largest_budget=400),
+    "optuna-cmaes": Contender(lambda task: optuna_search(task, cma_es)),
+    "nevergrad": Contender(nevergrad_search),
+    "shac-paper": Contender(lambda task: shac_search(task, strategy="paper")),
+    "shac-pooled": Contender(lambda task: shac_search(task, strategy="pooled")),
+    "shac-guided": Contender(lambda task: shac_search(task, strategy="guided")),
+}

@@ -1,0 +1,169 @@
+"""How a search learns and chooses: what classifiers are trained on, what they let pass, which candidates are taken."""
+
+from __future__ import annotations
+
+import numbers
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+
+from shac.engine.arguments import checked_count
+from shac.training import TreeSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["STRATEGIES", "Strategy", "resolve_strategy"]
+
+TrainingPoints = Literal["batch", "region", "all"]
+FirstBatch = Literal["random", "sobol"]
+Candidates = Literal["region", "walk"]
+Ranking = Literal["margins", "surface"]
+
+_CHOICES = {
+    "training_points": get_args(TrainingPoints),
+    "first_batch": get_args(FirstBatch),
+    "candidates": get_args(Candidates),
+    "ranking": get_args(Ranking),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy:
+    """Settings of a search beyond its budget; the defaults are those of the paper (arXiv 1805.10255).
+
+    Parameters
+    ----------
+    training_points : {'batch', 'region', 'all'}
+        What a classifier is trained on: the points since the last classifier; all points that the classifiers so far
+        accept; or every point. The last two take the threshold between better and worse from the points that the
+        classifiers so far accept.
+    cross_validation : bool
+        Whether a classifier has to pass the cross-validation gate.
+    better_share : float
+        In (0, 1): the part of the points that counts as better; 0.5 for better than the median.
+    kept_share : tuple of two floats, optional
+        In (0, 1): the part of the region that the first and the last classifier let pass; those between follow in even
+        steps. The threshold of each is set on samples of the region. By default a classifier lets pass what it
+        predicts to be better.
+    trees : TreeSettings
+        Of the classifiers.
+    first_batch : {'random', 'sobol'}
+        The first batch is drawn from the prior, or is a scrambled Sobol sequence in it.
+    candidates : {'region', 'walk'}
+        'region' draws from what the classifiers accept; 'walk' does so as long as the prior gives it easily, then
+        walks within it from the points evaluated there, whose cost does not grow as the region shrinks. Only for
+        parameters with a quantile function; others use 'region'.
+    candidates_per_sample : int
+        Candidates that each setting is the best of.
+    ranking : {'margins', 'surface'}
+        What is best: the largest sum of the classifiers' margins, or the lowest value of a smooth surface through all
+        points (cubic radial basis functions) weighed against the distance from all points.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of its range.
+
+    Examples
+    --------
+    >>> Strategy(training_points="all", cross_validation=False).candidates_per_sample
+    1
+    """
+
+    training_points: TrainingPoints = "batch"
+    cross_validation: bool = True
+    better_share: float = 0.5
+    kept_share: tuple[float, float] | None = None
+    trees: TreeSettings = field(default_factory=TreeSettings)
+    first_batch: FirstBatch = "random"
+    candidates: Candidates = "region"
+    candidates_per_sample: int = 1
+    ranking: Ranking = "surface"
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}: expected one of {choices}, got {getattr(self, name)!r}")
+        if not isinstance(self.cross_validation, bool):
+            raise ValueError(f"cross_validation: expected True or False, got {self.cross_validation!r}")
+        if not isinstance(self.trees, TreeSettings):
+            raise ValueError(f"trees: expected a TreeSettings, got {self.trees!r}")
+        _check_share("better_share", self.better_share)
+        checked_count("candidates_per_sample", self.candidates_per_sample)
+        shares: Any = self.kept_share
+        if shares is not None:
+            if not isinstance(shares, tuple) or len(shares) != 2:
+                raise ValueError(f"kept_share: expected two shares, or None, got {shares!r}")
+            for share in shares:
+                _check_share("kept_share", share)
+
+    def share_at(self, stage: int, num_stages: int) -> float | None:
+        """Give the part of the region that a stage keeps; None where its classifier decides."""
+        if self.kept_share is None:
+            return None
+        first, last = self.kept_share
+        return first + (last - first) * stage / max(num_stages - 1, 1)
+
+    def as_config(self) -> dict[str, Any]:
+        """Give the settings in types that JSON has."""
+        return {**asdict(self), "kept_share": None if self.kept_share is None else list(self.kept_share)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Make a strategy of what `as_config` gave.
+
+        Raises
+        ------
+        ValueError
+            If the settings are none of a strategy.
+        """
+        unknown = set(config) - {entry.name for entry in fields(cls)}
+        if unknown or not isinstance(config.get("trees", {}), dict):
+            raise ValueError(f"expected settings of a strategy, got {dict(config)!r}")
+        try:
+            arguments = dict(config)
+            if arguments.get("kept_share") is not None:
+                arguments["kept_share"] = tuple(arguments["kept_share"])
+            return cls(**{**arguments, "trees": TreeSettings(**config.get("trees", {}))})
+        except TypeError as error:
+            raise ValueError(f"expected settings of a strategy: {error}") from error
+
+
+def _check_share(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < float(value) < 1:
+        raise ValueError(f"{name}: expected a number between 0 and 1, got {value!r}")
+
+
+STRATEGIES = {
+    "paper": Strategy(),
+    "pooled": Strategy(
+        training_points="all",
+        cross_validation=False,
+        trees=TreeSettings(num_trees=100, min_child_weight=0.1),
+        candidates="walk",
+    ),
+    "guided": Strategy(
+        training_points="all",
+        cross_validation=False,
+        kept_share=(0.75, 0.4),
+        trees=TreeSettings(num_trees=50, min_child_weight=0.1),
+        candidates="walk",
+        candidates_per_sample=64,
+    ),
+}
+
+
+def resolve_strategy(strategy: str | Strategy) -> Strategy:
+    """Return a strategy by its name, or itself.
+
+    Raises
+    ------
+    ValueError
+        If it is neither a `Strategy` nor the name of one.
+    """
+    if isinstance(strategy, Strategy):
+        return strategy
+    try:
+        return STRATEGIES[strategy]
+    except (KeyError, TypeError):
+        raise ValueError(f"strategy: expected a Strategy or one of {[*STRATEGIES]}, got {strategy!r}") from None

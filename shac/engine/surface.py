@@ -1,0 +1,181 @@
+"""A smooth surface through the scores of a search, and candidates ranked by it.
+
+The surface is a sum of cubic radial basis functions around all points, with a linear trend: it has no scale to tune
+(Regis and Shoemaker, INFORMS Journal on Computing 19, 2007). As there, the worse half of the scores counts as the
+median, so that a few terrible points do not bend it elsewhere, and a candidate's height is weighed against its
+distance from all points, by weights that the samples of a batch take in turns.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shac.parameters import DiscreteHyperParameter
+from shac.parameters.conditional import ConditionalColumn
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shac.parameters import AbstractHyperParameter
+    from shac.space import HyperParameterList
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["Surface"]
+
+_WEIGHTS_OF_HEIGHT = (0.5, 0.8, 0.95, 1.0)
+_SMOOTHING = 1e-4  # points may have the same place and different scores
+_SAME_PLACE = 1e-9
+_APART = 0.5  # a category's part of the place of its value
+_CANDIDATES_AT_ONCE = 4096
+_MOST_POINTS = 2000  # solving takes the cube of it: two seconds
+
+
+class Surface:
+    """The surface through evaluated points.
+
+    Parameters
+    ----------
+    space : HyperParameterList
+        The search space.
+    X : ndarray of float32, shape (n, num_columns)
+        Encoded settings, at least one.
+    scores : ndarray of float64, shape (n,)
+        Their scores, NaN for failed evaluations; at least one is finite. Of more than 2,000 points the best 1,000 and
+        the newest 1,000 are taken.
+    objective : {'max', 'min'}
+        Whether larger or smaller scores are better.
+    """
+
+    def __init__(self, space: HyperParameterList, X: NDArray[np.float32], scores: Floats, objective: str) -> None:
+        self._space = space
+        heights = _heights(scores, objective)
+        kept = _best_and_newest(heights)
+        X, heights = X[kept], heights[kept]
+        there = ~np.isnan(X)
+        low = np.where(there, X, np.float32(np.inf)).min(axis=0)
+        high = np.where(there, X, np.float32(-np.inf)).max(axis=0)
+        self._low, self._range = low, np.where(high > low, high - low, np.float32(1))
+        self._points = self._places(X)
+        weights = _solve(self._points, heights)
+        self._bends, self._trend = weights[: len(X)], weights[len(X) :]
+
+    @property
+    def num_points(self) -> int:
+        """Points that it goes through."""
+        return len(self._points)
+
+    def best_of(self, X: NDArray[np.float32], group_size: int) -> list[int]:
+        """Choose a candidate of each group: low on the surface and far from all points and the choices before it.
+
+        The choice of a group depends on those before it and on nothing after it.
+
+        Parameters
+        ----------
+        X : ndarray of float32, shape (num_groups * group_size, num_columns)
+            Encoded candidates, group after group.
+        group_size : int
+
+        Returns
+        -------
+        list of int
+            Their places in `X`.
+        """
+        from scipy.spatial.distance import cdist
+        from threadpoolctl import threadpool_limits
+
+        places = self._places(X)
+        heights, apart = np.empty(len(X)), np.empty(len(X))
+        with threadpool_limits(1, user_api="blas"):  # a sum's order must not depend on the machine's cores
+            for first in range(0, len(X), _CANDIDATES_AT_ONCE):
+                block = slice(first, first + _CANDIDATES_AT_ONCE)
+                distances = cdist(places[block], self._points)
+                apart[block] = distances.min(axis=1)
+                heights[block] = distances**3 @ self._bends + _with_one(places[block]) @ self._trend
+        chosen: list[int] = []
+        for group in range(len(X) // group_size):
+            candidates = slice(group * group_size, (group + 1) * group_size)
+            weight = _WEIGHTS_OF_HEIGHT[group % len(_WEIGHTS_OF_HEIGHT)]
+            loss = weight * _from_0_to_1(heights[candidates]) - (1 - weight) * _from_0_to_1(apart[candidates])
+            loss[apart[candidates] < _SAME_PLACE] += 2.0  # what is evaluated already teaches nothing
+            chosen.append(candidates.start + int(np.argmin(loss)))
+            apart = np.minimum(apart, cdist(places, places[chosen[-1:]])[:, 0])
+        return chosen
+
+    def _places(self, X: NDArray[np.float32]) -> Floats:
+        """Place encoded rows where distances mean something.
+
+        A number is at the prior probability of being below it, categories are all equally far from each other, and
+        from what does not exist; that has a number's middle, apart from all numbers.
+        """
+        parts = []
+        for c, column in enumerate(self._space.columns):
+            there = ~np.isnan(X[:, c])
+            values = X[there, c]
+            categories = _num_categories(column)
+            if categories:
+                part = np.zeros((len(X), categories))
+                part[np.flatnonzero(there), values.astype(np.intp)] = _APART
+            else:
+                part = np.full((len(X), 1), 0.5)
+                if column.has_quantile and column.has_cdf:
+                    part[there, 0] = column.cdf(values)
+                else:
+                    part[there, 0] = (values - self._low[c]) / self._range[c]
+            parts.append(part)
+            if isinstance(column, ConditionalColumn):
+                parts.append(_APART * (~there)[:, np.newaxis].astype(np.float64))
+        return np.hstack(parts)
+
+
+def _num_categories(column: AbstractHyperParameter) -> int:
+    """Count the values of a parameter whose values have no order; 0 for one with an order."""
+    column = column.column if isinstance(column, ConditionalColumn) else column
+    values = column.values if isinstance(column, DiscreteHyperParameter) else ()
+    is_ordered = all(type(value) in (int, float) for value in values) and list(values) == sorted(values)
+    return 0 if is_ordered else len(values)
+
+
+def _heights(scores: Floats, objective: str) -> Floats:
+    """Turn scores into heights from 0 for the best to 1 for the median and all that is worse."""
+    lower_is_better = -scores if objective == "max" else scores
+    middle = np.nanmedian(lower_is_better)
+    return _from_0_to_1(np.minimum(np.where(np.isnan(scores), middle, lower_is_better), middle))
+
+
+def _best_and_newest(heights: Floats) -> NDArray[np.intp]:
+    count = len(heights)
+    if count <= _MOST_POINTS:
+        return np.arange(count)
+    half = _MOST_POINTS // 2
+    return np.union1d(np.argsort(heights, kind="stable")[:half], np.arange(count - half, count))
+
+
+def _solve(places: Floats, heights: Floats) -> Floats:
+    """Give the weights of the basis functions, then those of the trend."""
+    from scipy.spatial.distance import cdist
+    from threadpoolctl import threadpool_limits
+
+    trend = _with_one(places)
+    num_points, num_trends = trend.shape
+    matrix = np.zeros((num_points + num_trends,) * 2)
+    matrix[:num_points, :num_points] = cdist(places, places) ** 3 + _SMOOTHING * np.eye(num_points)
+    matrix[:num_points, num_points:] = trend
+    matrix[num_points:, :num_points] = trend.T
+    # Categories and few points leave the trend undetermined; this takes the small one.
+    matrix[num_points:, num_points:] = -1e-8 * np.eye(num_trends)
+    with threadpool_limits(1, user_api="blas"):
+        solution: Floats = np.linalg.solve(matrix, np.concatenate([heights, np.zeros(num_trends)]))
+    return solution
+
+
+def _with_one(places: Floats) -> Floats:
+    return np.hstack([np.ones((len(places), 1)), places])
+
+
+def _from_0_to_1(values: Floats) -> Floats:
+    low, high = values.min(), values.max()
+    result: Floats = (values - low) / (high - low) if high > low else np.zeros(len(values))
+    return result

@@ -1,0 +1,324 @@
+"""How a search learns and chooses: every option, and what holds for all of them."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from searches import branin, branin_space, engine
+
+import shac
+from shac.dataset import label_scores
+from shac.engine import surface
+from shac.engine.strategy import STRATEGIES
+from shac.files import dump_json, parse_json
+from shac.storage import _checksum
+from shac.training import train_classifier
+
+FEW = shac.TreeSettings(num_trees=20, min_child_weight=0.1)
+OPTIONS = {
+    "region": shac.Strategy(training_points="region", cross_validation=False),
+    "all": shac.Strategy(training_points="all", cross_validation=False, trees=FEW),
+    "forest": shac.Strategy(trees=shac.TreeSettings(kind="forest", num_trees=30, min_child_weight=0.1)),
+    "shallow": shac.Strategy(trees=shac.TreeSettings(num_trees=30, max_depth=2, min_child_weight=0.1)),
+    "better third": shac.Strategy(better_share=1 / 3),
+    "kept share": shac.Strategy(kept_share=(0.7, 0.4), trees=FEW),
+    "sobol": shac.Strategy(first_batch="sobol"),
+    "margins": shac.Strategy(candidates_per_sample=8, ranking="margins"),
+    "surface": shac.Strategy(candidates_per_sample=8, ranking="surface"),
+    "walk": shac.Strategy(training_points="all", cross_validation=False, candidates="walk", trees=FEW),
+    "guided": STRATEGIES["guided"],
+}
+
+
+def evaluate(worker_id: int, parameters: Any) -> float:
+    return branin(worker_id, parameters)
+
+
+def files(folder: str) -> dict[str, bytes]:
+    paths = (p for p in sorted(Path(folder).rglob("*")) if p.is_file() and p.name not in {".lock", "journal.jsonl"})
+    return {str(p.relative_to(folder)): p.read_bytes() for p in paths}
+
+
+def read_manifest() -> Any:
+    path = Path("shac_run/manifest.json")
+    return parse_json(path.read_bytes(), str(path))["manifest"]
+
+
+def write_settings(settings: dict[str, Any]) -> None:
+    manifest = {**read_manifest(), "settings": settings}
+    Path("shac_run/manifest.json").write_text(
+        dump_json({"manifest": manifest, "sha256": _checksum(manifest)}, "manifest")
+    )
+
+
+class StopAfterThirdRound(shac.Callback):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if epoch == 4:
+            raise KeyboardInterrupt
+
+
+def test_the_paper_is_the_strategy_that_needs_no_argument() -> None:
+    assert engine(strategy="paper").strategy == shac.Strategy()
+
+
+@pytest.mark.parametrize("strategy", OPTIONS.values(), ids=OPTIONS)
+def test_an_interrupted_search_goes_on_to_the_files_of_an_undisturbed_one(strategy: shac.Strategy) -> None:
+    engine(save_dir="undisturbed", strategy=strategy).fit()
+    with pytest.raises(KeyboardInterrupt):
+        engine(save_dir="stopped", strategy=strategy).fit(callbacks=[StopAfterThirdRound()])
+    again = shac.SHAC(evaluate, None, 60, 6, "min", save_dir="stopped")  # knows neither the strategy nor the seed
+    again.concurrent_evaluators()
+    again.restore_data()
+    assert again.strategy == strategy
+    again.fit()
+    assert files("stopped") == files("undisturbed")
+
+
+@pytest.mark.parametrize("strategy", OPTIONS.values(), ids=OPTIONS)
+def test_asking_and_telling_in_any_order_and_on_any_number_of_threads_is_the_search_of_fit(
+    strategy: shac.Strategy,
+) -> None:
+    engine(save_dir="fit", strategy=strategy).fit()
+    asked = engine(None, save_dir="asked", strategy=strategy)
+    asked.set_num_parallel_generators(3)
+    order = random.Random(0)
+    while settings := asked.ask(10):
+        order.shuffle(settings)
+        for setting in settings:
+            asked.tell(setting, branin(0, setting))
+    assert files("asked") == files("fit")
+
+
+@pytest.mark.parametrize("strategy", OPTIONS.values(), ids=OPTIONS)
+def test_every_setting_passes_the_classifiers_of_its_time(strategy: shac.Strategy) -> None:
+    search = engine(strategy=strategy)
+    counts: list[int] = []
+
+    class Count(shac.Callback):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            counts.append(len(search.classifiers))
+
+    search.fit(callbacks=[Count()])
+    assert len(search.classifiers) >= 2
+    X, _ = search.dataset.encode_dataset()
+    for round_index, count in enumerate(counts):
+        assert search.cascade.prefix(count).accepts(X[10 * round_index : 10 * (round_index + 1)]).all()
+    assert len({tuple(row) for row in search.dataset.X}) == 60
+
+
+@pytest.mark.parametrize("name", ["margins", "surface", "walk", "guided"])
+def test_the_first_settings_do_not_depend_on_how_many_are_asked_for(name: str) -> None:
+    search = engine(strategy=OPTIONS[name])
+    search.fit()
+    few = search.predict(num_samples=5, seed=3)
+    assert search.predict(num_samples=12, seed=3)[:5] == few
+    assert search.predict(num_samples=5, seed=4) != few
+
+
+def test_all_points_are_labelled_by_the_median_of_those_in_the_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Any, Any, int]] = []
+    search = engine(strategy=OPTIONS["all"])
+
+    def train(X: Any, y: Any, **arguments: Any) -> Any:
+        seen.append((X, y, len(search.classifiers)))
+        return train_classifier(X, y, **arguments)
+
+    monkeypatch.setattr("shac.engine.learning.train_classifier", train)
+    search.fit()
+    scores = np.array(search.dataset.Y)
+    assert [len(y) for _, y, _ in seen] == [10, 20, 30, 40, 50]
+    for X, y, stages in seen:
+        known = scores[: len(y)]
+        inside = search.cascade.prefix(stages).accepts(X)
+        if inside.sum() >= 4:
+            assert np.array_equal(y, known < np.sort(known[inside])[inside.sum() // 2])
+    assert any(not search.cascade.prefix(stages).accepts(X).all() for X, _, stages in seen)
+
+
+def test_points_of_the_region_are_those_that_all_classifiers_accept(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Any, int]] = []
+    search = engine(strategy=OPTIONS["region"])
+
+    def train(X: Any, y: Any, **arguments: Any) -> Any:
+        seen.append((X, len(search.classifiers)))
+        return train_classifier(X, y, **arguments)
+
+    monkeypatch.setattr("shac.engine.learning.train_classifier", train)
+    search.fit()
+    everything, _ = search.dataset.encode_dataset()
+    for round_index, (X, stages) in enumerate(seen, start=1):
+        known = everything[: 10 * round_index]
+        assert np.array_equal(X, known[search.cascade.prefix(stages).accepts(known)])
+    assert len(seen[-1][0]) > 10
+
+
+def test_a_classifier_keeps_its_share_of_the_region() -> None:
+    # 256 samples set a threshold, and ties move it down: within four standard deviations and a tenth.
+    search = engine(total_budget=100, num_batches=5, strategy=shac.Strategy(kept_share=(0.7, 0.4), trees=FEW))
+    search.fit()
+    assert len(search.classifiers) == 4
+    masses = [1.0, *(search.cascade.volume(stage).upper for stage in (1, 2, 3, 4))]
+    for share, before, after in zip((0.7, 0.6, 0.5, 0.4), masses, masses[1:], strict=False):
+        assert share - 0.22 < after / before < share + 0.12
+
+
+def test_a_share_of_the_scores_counts_as_better() -> None:
+    scores = [5.0, 1.0, np.nan, 4.0, 2.0, 3.0, 6.0]
+    assert label_scores(scores, "min", better_share=1 / 3).tolist() == [0, 1, 0, 0, 1, 0, 0]
+    assert label_scores(scores, "max", better_share=1 / 3).tolist() == [1, 0, 0, 0, 0, 0, 1]
+    among = np.array([True, False, True, True, False, False, True])
+    assert label_scores(scores, "min", among=among).tolist() == [0, 1, 0, 1, 1, 1, 0]
+
+
+def test_a_sobol_batch_fills_every_part_of_the_space_once() -> None:
+    search = engine(None, strategy=shac.Strategy(first_batch="sobol"), total_budget=64, num_batches=4)
+    x = np.array([setting["x"] for setting in search.ask(16)])
+    assert sorted(((x + 5) / 15 * 16).astype(int)) == list(range(16))
+
+
+def test_walks_reach_a_region_that_rejection_would_not_find() -> None:
+    space = [shac.UniformHP(f"x{i}", 0.0, 1.0) for i in range(12)] + [shac.DiscreteHP("kind", ["a", "b", "c"])]
+
+    def bowl(worker_id: int, parameters: Any) -> float:
+        *numbers, kind = parameters.values()
+        return float(sum((value - 0.7) ** 2 for value in numbers) + (kind != "b"))
+
+    strategy = shac.Strategy(
+        training_points="all", cross_validation=False, kept_share=(0.1, 0.1), candidates="walk", trees=FEW
+    )
+    search = engine(bowl, space, strategy=strategy, total_budget=200, num_batches=20)
+    search.fit()
+    assert search.cascade.volume(max_boxes=512).lower < 2.0**-20
+    found = search.predict(num_samples=20, seed=1)
+    assert search.cascade.accepts(search.parameters.encode_rows([list(s.values()) for s in found])).all()  # type: ignore[union-attr]  # there is one
+    assert min(search.dataset.Y) < min(search.dataset.Y[:10]) / 2
+
+
+def test_a_guided_search_finds_what_the_papers_does_not() -> None:
+    def best(strategy: str) -> float:
+        searches = [engine(seed=seed, strategy=strategy, save_dir=f"{strategy}{seed}") for seed in range(5)]
+        for search in searches:
+            search.fit()
+        return float(np.median([min(search.dataset.Y) for search in searches]))
+
+    assert best("guided") < 0.42 < best("paper")
+
+
+def test_failed_evaluations_are_worse_than_the_median_and_bend_no_surface() -> None:
+    def fails_on_the_left(worker_id: int, parameters: Any) -> float:
+        return branin(worker_id, parameters) if parameters["x"] > 0 else float("nan")
+
+    search = engine(fails_on_the_left, strategy="guided")
+    search.fit()
+    assert np.isnan(search.dataset.Y[:10]).any()
+    assert min(score for score in search.dataset.Y if not np.isnan(score)) < 1.0
+    assert np.isnan(search.dataset.Y[30:]).sum() < 10
+
+
+def test_parameters_without_a_quantile_function_are_searched_by_rejection() -> None:
+    class Squares(shac.AbstractHyperParameter):
+        def sample(self) -> float:
+            return float(self.random.random() ** 2)
+
+    search = engine(lambda worker_id, parameters: abs(parameters["s"] - 0.25), [Squares("s")], strategy="guided")
+    search.fit()
+    assert min(search.dataset.Y) < 0.01
+
+
+def test_a_larger_score_is_better_where_it_is_told() -> None:
+    down = engine(strategy="guided", save_dir="down")
+    down.fit()
+    up = engine(
+        lambda worker_id, parameters: -branin(worker_id, parameters),
+        strategy="guided",
+        objective="max",
+        save_dir="up",
+    )
+    up.fit()
+    assert up.dataset.X == down.dataset.X
+
+
+def test_a_given_strategy_outlives_restoring_and_a_folder_without_one_follows_the_paper() -> None:
+    engine(strategy="guided", total_budget=20, num_batches=2).fit()
+    given = engine(strategy="paper", total_budget=20, num_batches=2)
+    given.restore_data()
+    assert given.strategy == STRATEGIES["paper"]
+    settings = read_manifest()["settings"]
+    del settings["strategy"]
+    write_settings(settings)
+    old = shac.SHAC(evaluate, None, 20, 2, "min")
+    old.restore_data()
+    assert old.strategy == STRATEGIES["paper"]
+
+
+@pytest.mark.parametrize("wrong", [7, {"ranking": "luck"}, {"colour": "red"}, {"trees": {"height": 3}}, {"trees": 1}])
+def test_a_damaged_strategy_is_refused(wrong: Any) -> None:
+    search = engine(total_budget=20, num_batches=2)
+    search.fit()
+    write_settings({**read_manifest()["settings"], "strategy": wrong})
+    with pytest.raises(shac.DamagedFileError, match="strategy"):
+        engine(total_budget=20, num_batches=2).restore_data()
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
+def test_a_strategy_comes_back_from_json(strategy: shac.Strategy) -> None:
+    assert shac.Strategy.from_config(json.loads(json.dumps(strategy.as_config()))) == strategy
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"training_points": "some"},
+        {"cross_validation": 1},
+        {"better_share": 0.0},
+        {"better_share": True},
+        {"kept_share": 0.5},
+        {"kept_share": (0.5, 1.0)},
+        {"kept_share": [0.5, 0.5]},
+        {"trees": 200},
+        {"first_batch": "grid"},
+        {"candidates": "all"},
+        {"candidates_per_sample": 0},
+        {"ranking": "luck"},
+    ],
+)
+def test_a_setting_out_of_its_range_is_named(arguments: dict[str, Any]) -> None:
+    (name,) = arguments
+    with pytest.raises(ValueError, match=f"^{name}: expected"):
+        shac.Strategy(**arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"kind": "oak"}, {"num_trees": 0}, {"max_depth": 1.5}, {"min_child_weight": -1}, {"num_trees": True}]
+)
+def test_trees_out_of_their_range_are_named(arguments: dict[str, Any]) -> None:
+    (name,) = arguments
+    with pytest.raises(ValueError, match=f"^{name}: expected"):
+        shac.TreeSettings(**arguments)
+
+
+def test_a_surface_of_many_points_goes_through_the_best_and_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = branin_space()
+    X, _ = shac.Cascade([], space).sample(60, seed=0)
+    scores = np.arange(60.0)[::-1].copy()
+    scores[:5] = -1.0
+    monkeypatch.setattr("shac.engine.surface._MOST_POINTS", 20)
+    few = surface.Surface(space, X, scores, "min")
+    kept = [*range(5), *range(50, 60)]  # the newest ten are also the best but five
+    monkeypatch.setattr("shac.engine.surface._MOST_POINTS", 2000)
+    candidates, _ = shac.Cascade([], space).sample(64, seed=1)
+    assert few.num_points == len(kept)
+    assert len(few.best_of(candidates, 8)) == 8
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"strategy: expected a Strategy or one of \['paper', 'pooled', 'guided'\]"):
+        engine(strategy="best")
+
+
+def test_torch_searches_take_a_strategy() -> None:
+    search = shac.TorchSHAC(evaluate, branin_space(), 20, 2, 0, "min", strategy="guided")
+    assert search.strategy == STRATEGIES["guided"]
