@@ -22,7 +22,7 @@ from shac.engine.strategy import Strategy, resolve_strategy
 from shac.engine.tables import EvaluatedTable, read_table
 from shac.evaluation import derive_seed
 from shac.progress import SearchProgress, progress_is_wanted, sampling_progress
-from shac.sampling import Cascade
+from shac.sampling import Cascade, draw_all, draw_relaxing
 from shac.storage import check_save_folder, holds_search, manifest_digest
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ __all__ = ["SHAC"]
 
 _logger = logging.getLogger("shac")
 
-_DEFAULT_STRATEGY = "guided"
+_DEFAULT_STRATEGY = "paper"
 _SMALL_TABLE_BYTES = 1 << 14  # of a lookup table of the cascade, where memory is limited
 
 
@@ -465,9 +465,8 @@ class SHAC:
             seed = derive_seed(self._seed, self._num_predictions, purpose="predict")
             self._num_predictions += 1
         with sampling_progress(self.cascade.prefix(num_stages), count, progress) as cascade:
-            rows = propose_rows(
-                self, cascade, count, seed=checked_seed(seed), threads=threads, relax_checks=relax_checks
-            )
+            draw = draw_relaxing if relax_checks else draw_all
+            rows = draw(cascade, count, seed=checked_seed(seed), threads=threads)
         return [space.to_parameters(row) for row in rows]
 
     def ask(self, n: int = 1, *, relax_checks: bool = False) -> list[OrderedDict[str, Any]]:
