@@ -40,8 +40,9 @@ class SHAC(StoredEngine):
 
     A search of N = `total_budget` evaluations runs in M = `num_batches` rounds of W = N / M evaluations at once. After
     a round a classifier learns which settings were better than the median, and later settings must pass all
-    classifiers. K = min(max(M - 1, 1), `max_classifiers`) classifiers are trained, each on
-    T_c = W * floor(N / (W * (K + 1))) evaluations (section 3 of the paper).
+    classifiers. `strategy` says on which evaluations, and which of the settings that pass are tried. K = min(max(M - 1,
+    1), `max_classifiers`) classifiers are trained, one whenever T_c = W * floor(N / (W * (K + 1))) evaluations have
+    come (section 3 of the paper).
 
     Parameters
     ----------
@@ -70,7 +71,9 @@ class SHAC(StoredEngine):
     max_retries : int
         How often an evaluation that failed, for whatever reason, is made again with the same seed.
     strategy : str or Strategy, optional
-        How the search learns and chooses: 'paper' (the default), 'pooled', 'guided', or a `Strategy`.
+        How the search learns and chooses: 'guided' (the default) trains on all evaluations and tries the best of 64
+        settings that pass, by a smooth surface through the scores; 'pooled' only trains on all evaluations; 'paper'
+        trains on the last round alone, and tries whatever passes. Or a `Strategy` of your own.
 
     Attributes
     ----------
@@ -284,7 +287,7 @@ class SHAC(StoredEngine):
         seed: int | None = None,
         progress: bool | None = None,
     ) -> list[OrderedDict[str, Any]]:
-        """Draw settings that pass the classifiers; from the prior when none is trained.
+        """Draw settings that pass the classifiers, without choosing among them; from the prior when none is trained.
 
         Parameters
         ----------
