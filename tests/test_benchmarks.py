@@ -246,3 +246,81 @@ def test_a_sample_that_xgboost_rejects_ends_the_benchmark_of_the_region(bench: A
     X = shac.Cascade(models, space).prefix(0).sample(1000, seed=0)[0]
     with pytest.raises(bench.CheckError, match="expected all to pass stage 0, got"):
         region.check_samples(models, X, 1000)
+
+
+def test_the_quick_benchmark_of_quality_keeps_its_runs_and_reports_them(tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "bench_quality.py"), "--quick", "--folder", "out"]
+    first = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert first.returncode == 0, first.stderr
+    lines = (tmp_path / "out" / "branin.jsonl").read_text().splitlines()
+    runs = [json.loads(line) for line in lines]
+    assert {(run["contender"], run["seed"]) for run in runs} == {
+        (contender, seed) for contender in ("random", "shac-paper", "shac-guided") for seed in (0, 1)
+    }
+    for run in runs:
+        assert len(run["best"]) == run["batches"] == 4
+        assert run["best"] == sorted(run["best"], reverse=True)
+        assert run["best"][-1] >= 0.397887
+    assert "| shac-guided | 1." in first.stdout
+    assert (tmp_path / "out" / "branin-40.png").stat().st_size > 5000
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
+    assert "seed" not in again.stdout.split("##")[0]  # no run is made twice
+    assert (tmp_path / "out" / "branin.jsonl").read_text().splitlines() == lines
+
+
+@pytest.fixture
+def quality() -> Any:
+    return importlib.import_module("bench_quality")
+
+
+def test_a_problem_whose_known_answer_is_wrong_ends_the_benchmark(
+    quality: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = quality.PROBLEMS["branin"]
+    for wrong in (
+        dataclasses.replace(right, known=((right.known[0][0], 0.5),)),
+        dataclasses.replace(right, known=(), optimum=3.0),
+    ):
+        monkeypatch.setitem(quality.PROBLEMS, "branin", wrong)
+        assert quality.main(["--quick", "--folder", str(tmp_path)]) == 1
+        assert "CHECK FAILED: branin" in capsys.readouterr().err
+    assert not (tmp_path / "branin.jsonl").exists()
+
+
+def test_the_answers_of_the_problems_that_need_no_package_are_right(quality: Any) -> None:
+    problems = importlib.import_module("quality.problems")
+    cheap = ("branin", "hart", "rosen", "ackley", "mixed", "svc")
+    names = [name for name in problems.PROBLEMS if name.startswith(cheap)]
+    assert len(names) == 9
+    for name in names:
+        problems.check(problems.PROBLEMS[name])
+
+
+def test_ranks_and_regret_order_the_searches() -> None:
+    report = importlib.import_module("quality.report")
+    random = np.random.default_rng(0)
+    results = {
+        (name, 200): {
+            contender: np.array([[level + 1.0, level + noise] for noise in random.random(8) / 100])
+            for contender, level in (("random", 3.0), ("shac-paper", 2.0), ("shac-guided", 1.0))
+        }
+        for name in ("branin", "rosenbrock-4")
+    }
+    contenders = ["random", "shac-paper", "shac-guided"]
+    ranks = report.average_ranks(results, contenders, random)
+    assert [ranks[name][0] for name in contenders] == [3.0, 2.0, 1.0]
+    losses = report.regrets(results, contenders, random)
+    assert losses["shac-guided"][0] < losses["shac-paper"][0] < losses["random"][0]
+    assert losses["random"][0] == pytest.approx(1.0, abs=0.01)
+    assert all(low <= centre <= high for centre, low, high in losses.values())
+
+
+def test_every_space_can_be_told_to_optuna_as_it_is_told_to_shac(quality: Any) -> None:
+    problems = importlib.import_module("quality.problems")
+    axes = importlib.import_module("quality.axes")
+    for problem in problems.PROBLEMS.values():
+        space = shac.HyperParameterList([axis.for_shac() for axis in problem.axes])
+        setting = axes.draw(problem.axes, np.random.default_rng(0))
+        assert dict(space.to_parameters(space.to_row(setting))) == setting
+        for axis in problem.axes:
+            assert axis.for_optuna()._contains(axis.for_optuna().to_internal_repr(setting[axis.name]))

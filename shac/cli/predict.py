@@ -45,9 +45,8 @@ def predict(folder: Path, samples: int, classifiers: int | None, relax: bool, se
 
     Settings go to standard output and nothing else does, so that they can be piped.
     """
+    from shac import SHAC
     from shac.insight import view_of
-    from shac.progress import sampling_progress
-    from shac.sampling import draw_all, draw_relaxing
 
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     view = view_of(folder)
@@ -59,8 +58,10 @@ def predict(folder: Path, samples: int, classifiers: int | None, relax: bool, se
         )
     seed = secrets.randbits(63) if seed is None else seed
     click.echo(f"{samples} settings that pass {num_stages} classifiers of {folder}, seed {seed}", err=True)
-    with sampling_progress(view.cascade.prefix(num_stages), samples) as cascade:
-        rows = (draw_relaxing if relax else draw_all)(cascade, samples, seed=seed)
+    search = SHAC(None, None, view.total_budget, view.num_batches, view.objective, save_dir=folder)
+    search.restore_data()
+    settings = search.predict(num_samples=samples, max_classifiers=num_stages, relax_checks=relax, seed=seed)
+    rows = [view.space.to_row(setting) for setting in settings]
     click.echo(_written(rows, view.space, format_), nl=False)
 
 

@@ -7,7 +7,7 @@ import numbers
 import operator
 from typing import Any
 
-__all__ = ["checked_count", "checked_seconds", "checked_seed"]
+__all__ = ["checked_count", "checked_seconds", "checked_seed", "chosen_stages"]
 
 
 def checked_count(name: str, value: Any, *, lowest: int = 1) -> int:
@@ -50,3 +50,22 @@ def checked_seconds(name: str, value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < float(value) < math.inf:
         raise ValueError(f"{name}: expected a finite number of seconds above 0, or None, got {value!r}")
     return float(value)
+
+
+def chosen_stages(num_trained: int, max_classfiers: Any, max_classifiers: Any) -> int:
+    """Return how many classifiers to use, given in either spelling; all that are trained where neither is given.
+
+    Raises
+    ------
+    ValueError
+        If the spellings differ, or more are asked for than are trained.
+    """
+    if None not in (max_classfiers, max_classifiers) and max_classfiers != max_classifiers:
+        raise ValueError(
+            f"max_classifiers: expected one number, got {max_classifiers} and max_classfiers={max_classfiers}"
+        )
+    wanted = max_classifiers if max_classfiers is None else max_classfiers
+    num_stages = num_trained if wanted is None else checked_count("max_classifiers", wanted, lowest=0)
+    if num_stages > num_trained:
+        raise ValueError(f"max_classifiers: expected at most {num_trained}, the classifiers trained, got {num_stages}")
+    return num_stages

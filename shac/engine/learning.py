@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shac.dataset import label_scores
-from shac.engine.proposals import samples_of_region
+from shac.engine.proposals import draw_region
 from shac.evaluation import derive_seed
 from shac.sampling import keeping_share
 from shac.training import train_classifier
@@ -89,10 +89,11 @@ def _with_its_share(engine: SHAC, model: xgboost.XGBClassifier) -> tuple[xgboost
     share = engine.strategy.share_at(len(engine.classifiers), engine.total_classifiers)
     assert share is not None, "asked for by the caller"
     seed = derive_seed(engine.seed, len(engine.dataset), purpose="threshold")
-    samples = samples_of_region(
+    rows = draw_region(
         engine, engine.cascade, _SAMPLES_OF_A_THRESHOLD, seed=seed, threads=engine.num_parallel_generators
     )
-    return keeping_share(model, engine.cascade.space, samples, share), "it tells no part of the region from another"
+    space = engine.cascade.space
+    return keeping_share(model, space, space.encode_rows(rows), share), "it tells no part of the region from another"
 
 
 def _accepts_a_point(engine: SHAC, model: xgboost.XGBClassifier) -> bool:

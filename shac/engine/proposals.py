@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from shac.engine.shac import SHAC
     from shac.sampling import Cascade
 
-__all__ = ["propose_rows", "samples_of_region"]
+__all__ = ["draw_region", "propose_rows"]
 
 _PILOT_SAMPLES = 32
 _STAGES_OF_FULL_GROUPS = (
@@ -50,34 +50,44 @@ def propose_rows(
         Flat rows of values.
     """
     strategy, dataset = engine.strategy, engine.dataset
-    draw = draw_relaxing if relax_checks else draw_all
     has_scores = bool(np.isfinite(np.array(dataset.Y, dtype=np.float64)).any())
     if not has_scores:
         is_free = cascade.space.has_quantile and not cascade.space.constraints
         if strategy.first_batch == "sobol" and is_free and not cascade.num_stages:
             return cascade.space.values_from_uniforms(_sobol(n, cascade.space.num_columns, seed))
-        return draw(cascade, n, seed=seed, threads=threads)
+        return draw_region(engine, cascade, n, seed=seed, threads=threads, relax_checks=relax_checks)
     group_size = strategy.candidates_per_sample
-    starts = walk_starts(engine, cascade, seed=seed, threads=threads)
-    if starts is None:
-        if not _can_walk(engine, cascade):
-            group_size = max(1, group_size >> max(0, cascade.num_stages - _STAGES_OF_FULL_GROUPS))
-        rows = draw(cascade, n * group_size, seed=seed, threads=threads)
-    else:
-        ends = walk(cascade, starts, n, group_size, seed=seed, threads=threads)
-        rows = cascade.space.values_from_uniforms(ends)
+    if engine.strategy.candidates == "walk" and not _can_walk(engine, cascade):
+        group_size = max(1, group_size >> max(0, cascade.num_stages - _STAGES_OF_FULL_GROUPS))
+    rows = draw_region(
+        engine, cascade, n * group_size, seed=seed, threads=threads, relax_checks=relax_checks, walks=group_size
+    )
     if group_size == 1 or n == 0:
         return rows
     return [rows[place] for place in _best_of(engine, cascade, rows, group_size)]
 
 
-def samples_of_region(engine: SHAC, cascade: Cascade, n: int, *, seed: int, threads: int) -> NDArray[np.float32]:
-    """Draw encoded samples of the region, as candidates are drawn, without choosing among them."""
-    space = cascade.space
+def draw_region(
+    engine: SHAC, cascade: Cascade, n: int, *, seed: int, threads: int, relax_checks: bool = False, walks: int = 1
+) -> list[list[Any]]:
+    """Draw flat rows that a cascade accepts, by the engine's way to candidates, without choosing among them.
+
+    Parameters
+    ----------
+    engine, cascade, n, seed, threads, relax_checks
+        As of `propose_rows`.
+    walks : int
+        Of walks, how many share a stream of random numbers; divides `n`.
+
+    Returns
+    -------
+    list of list
+    """
     starts = walk_starts(engine, cascade, seed=seed, threads=threads)
     if starts is None:
-        return space.encode_rows(draw_all(cascade, n, seed=seed, threads=threads))
-    return space.encode_rows(space.values_from_uniforms(walk(cascade, starts, n, 1, seed=seed, threads=threads)))
+        return (draw_relaxing if relax_checks else draw_all)(cascade, n, seed=seed, threads=threads)
+    ends = walk(cascade, starts, n // walks, walks, seed=seed, threads=threads)
+    return cascade.space.values_from_uniforms(ends)
 
 
 def walk_starts(engine: SHAC, cascade: Cascade, *, seed: int, threads: int) -> NDArray[np.float64] | None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import xgboost
 
     from shac.dataset import Dataset
-    from shac.engine.shac import SHAC
+    from shac.engine.stored import StoredEngine
 
 __all__ = ["Progress", "RestoredEngine", "read_engine", "write_engine"]
 
@@ -48,7 +48,7 @@ class RestoredEngine:
     strategy: Strategy
 
 
-def write_engine(engine: SHAC) -> None:
+def write_engine(engine: StoredEngine) -> None:
     """Write an engine to its `save_dir`; see `shac.storage.save_search` for the errors."""
     settings = {
         "engine": type(engine).__name__,
@@ -62,7 +62,7 @@ def write_engine(engine: SHAC) -> None:
     save_search(engine.save_dir, SavedSearch(engine.dataset, engine.classifiers, settings, asdict(engine.progress)))
 
 
-def read_engine(engine: SHAC) -> RestoredEngine:
+def read_engine(engine: StoredEngine) -> RestoredEngine:
     """Read what `write_engine` wrote for an engine of the same space and objective, and change nothing.
 
     Raises
@@ -101,7 +101,7 @@ def read_engine(engine: SHAC) -> RestoredEngine:
     )
 
 
-def _read_strategy(settings: dict[str, Any], engine: SHAC) -> Strategy:
+def _read_strategy(settings: dict[str, Any], engine: StoredEngine) -> Strategy:
     """Read a search's strategy; searches that were saved before there was one followed the paper."""
     match settings.get("strategy"):
         case None:
@@ -115,7 +115,7 @@ def _read_strategy(settings: dict[str, Any], engine: SHAC) -> Strategy:
             raise DamagedFileError(f"{engine.save_dir}: expected a strategy's settings, got {other!r}")
 
 
-def _check_progress(saved: SavedSearch, seed: int, progress: Progress, engine: SHAC) -> None:
+def _check_progress(saved: SavedSearch, seed: int, progress: Progress, engine: StoredEngine) -> None:
     """Refuse what no search can have come to."""
     evaluations = len(saved.dataset)
     numbers = (seed, progress.training_begin, progress.last_attempt)

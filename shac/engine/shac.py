@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import logging
-import secrets
-import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from shac.callbacks import CallbackList
-from shac.dataset import Dataset, check_objective
-from shac.engine.arguments import checked_count, checked_seconds, checked_seed
+from shac.engine.arguments import checked_count, checked_seed, chosen_stages
 from shac.engine.ask_tell import AskTell
 from shac.engine.fitting import evaluate_rounds
-from shac.engine.folder import FolderOwnership
 from shac.engine.loop import run_rounds
-from shac.engine.proposals import propose_rows
-from shac.engine.saving import Progress, read_engine, write_engine
-from shac.engine.strategy import Strategy, resolve_strategy
+from shac.engine.proposals import draw_region, propose_rows
+from shac.engine.stored import StoredEngine
 from shac.engine.tables import EvaluatedTable, read_table
 from shac.evaluation import derive_seed
 from shac.progress import SearchProgress, progress_is_wanted, sampling_progress
-from shac.sampling import Cascade, draw_all, draw_relaxing
-from shac.storage import check_save_folder, holds_search, manifest_digest
 
 if TYPE_CHECKING:
     import os
     from collections import OrderedDict
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    import xgboost
-
     from shac.callbacks import Callback, History
+    from shac.engine.strategy import Strategy
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
@@ -42,17 +34,15 @@ __all__ = ["SHAC"]
 
 _logger = logging.getLogger("shac")
 
-_DEFAULT_STRATEGY = "paper"
-_SMALL_TABLE_BYTES = 1 << 14  # of a lookup table of the cascade, where memory is limited
 
-
-class SHAC:
+class SHAC(StoredEngine):
     """Search by Successive Halving and Classification (arXiv 1805.10255).
 
     A search of N = `total_budget` evaluations runs in M = `num_batches` rounds of W = N / M evaluations at once. After
     a round a classifier learns which settings were better than the median, and later settings must pass all
-    classifiers. K = min(max(M - 1, 1), `max_classifiers`) classifiers are trained, each on
-    T_c = W * floor(N / (W * (K + 1))) evaluations (section 3 of the paper).
+    classifiers. `strategy` says on which evaluations, and which of the settings that pass are tried. K = min(max(M - 1,
+    1), `max_classifiers`) classifiers are trained, one whenever T_c = W * floor(N / (W * (K + 1))) evaluations have
+    come (section 3 of the paper).
 
     Parameters
     ----------
@@ -81,7 +71,9 @@ class SHAC:
     max_retries : int
         How often an evaluation that failed, for whatever reason, is made again with the same seed.
     strategy : str or Strategy, optional
-        How the search learns and chooses: 'paper' (the default), 'pooled', 'guided', or a `Strategy`.
+        How the search learns and chooses: 'guided' (the default) trains on all evaluations and tries the best of 64
+        settings that pass, by a smooth surface through the scores; 'pooled' only trains on all evaluations; 'paper'
+        trains on the last round alone, and tries whatever passes. Or a `Strategy` of your own.
 
     Attributes
     ----------
@@ -146,137 +138,21 @@ class SHAC:
     ) -> None:
         if evaluation_function is not None and not callable(evaluation_function):
             raise ValueError(f"evaluation_function: expected a callable or None, got {evaluation_function!r}")
-        check_objective(objective)
-        self.evaluation_function = evaluation_function
-        self.total_budget = checked_count("total_budget", total_budget)
-        self.num_batches = checked_count("num_batches", num_batches)
-        if self.total_budget % self.num_batches:
-            raise ValueError(
-                f"total_budget: expected a multiple of num_batches={num_batches}, got {total_budget}, "
-                f"which leaves {total_budget % num_batches}"
-            )
-        self.objective = objective
-        self.num_workers = self.total_budget // self.num_batches
-        self.total_classifiers = min(max(self.num_batches - 1, 1), checked_count("max_classifiers", max_classifiers))
-        self.points_per_classifier = self.num_workers * (
-            self.total_budget // (self.num_workers * (self.total_classifiers + 1))
+        super().__init__(
+            hyperparameter_list,
+            total_budget,
+            num_batches,
+            objective,
+            max_classifiers,
+            save_dir=save_dir,
+            seed=seed,
+            evaluation_timeout=evaluation_timeout,
+            max_retries=max_retries,
+            strategy=strategy,
         )
-        self.save_dir = Path(save_dir)
-        check_save_folder(self.save_dir)
-        self.dataset = Dataset(hyperparameter_list, save_dir=self.save_dir)
-        self.classifiers: list[xgboost.XGBClassifier] = []
-        self.progress = Progress()
-        self.set_seed(seed)
-        self.evaluation_timeout = checked_seconds("evaluation_timeout", evaluation_timeout)
-        self.max_retries = checked_count("max_retries", max_retries, lowest=0)
-        self._strategy_is_given = strategy is not None
-        self._strategy = resolve_strategy(_DEFAULT_STRATEGY if strategy is None else strategy)
-
-        self.generator_backend = "threading"
-        self.evaluator_backend = "loky"
-        self.evaluator_cluster: Any = None
-        self.threads_per_evaluator: int | None = None
-        self.limit_memory = False
-        self.num_parallel_generators = min(self.num_workers, _num_cores())
-        self.num_parallel_evaluators = min(self.num_workers, _num_cores())
-        self._cascade: Cascade | None = None
-        self._compiled: list[xgboost.XGBClassifier] = []
-        self.ownership = FolderOwnership()
+        self.evaluation_function = evaluation_function
         self._ask_tell = AskTell(self)
         self._shown: SearchProgress | None = None
-
-    @property
-    def parameters(self) -> HyperParameterList | None:
-        """The search space."""
-        return self.dataset.parameters
-
-    @property
-    def strategy(self) -> Strategy:
-        """How the search learns and chooses: the strategy given, that of the search restored, or the default."""
-        return self._strategy
-
-    @property
-    def seed(self) -> int:
-        """Seed of the search: the one given, or a fresh one."""
-        return self._seed
-
-    def set_seed(self, seed: int | None) -> None:
-        """Set the seed of all that follows, and start the stream of `predict` again.
-
-        Parameters
-        ----------
-        seed : int or None
-            In [0, 2**64); None for a fresh one.
-
-        Raises
-        ------
-        ValueError
-            If `seed` is out of its range.
-        """
-        if seed is None and self.parameters is not None:
-            seed = self.parameters.seed
-        self._seed_is_given = seed is not None
-        self._seed = secrets.randbits(63) if seed is None else checked_seed(seed)
-        self._num_predictions = 0
-
-    @contextmanager
-    def as_deterministic(self, seed: int) -> Iterator[Self]:
-        """Use a seed within a ``with`` block, and the old one again after it.
-
-        Parameters
-        ----------
-        seed : int
-            In [0, 2**64).
-
-        Raises
-        ------
-        ValueError
-            If `seed` is out of its range.
-        """
-        old = self._seed, self._seed_is_given, self._num_predictions
-        self.set_seed(checked_seed(seed))
-        try:
-            yield self
-        finally:
-            self._seed, self._seed_is_given, self._num_predictions = old
-
-    def set_num_parallel_generators(self, n: int | None) -> None:
-        """Set how many threads draw samples.
-
-        Parameters
-        ----------
-        n : int or None
-            None: as many as workers, at most the cores, with a warning if there are fewer cores.
-
-        Raises
-        ------
-        ValueError
-            If `n` is below 1.
-        """
-        self.num_parallel_generators = self._parallelism("num_parallel_generators", n)
-
-    def set_num_parallel_evaluators(self, n: int | None) -> None:
-        """Set how many evaluations run at once.
-
-        Parameters
-        ----------
-        n : int or None
-            None: as many as workers, at most the cores, with a warning if there are fewer cores.
-
-        Raises
-        ------
-        ValueError
-            If `n` is below 1.
-        """
-        self.num_parallel_evaluators = self._parallelism("num_parallel_evaluators", n)
-
-    def parallel_evaluators(self) -> None:
-        """Evaluate on processes."""
-        self.evaluator_backend = "loky"
-
-    def concurrent_evaluators(self) -> None:
-        """Evaluate on threads of this process."""
-        self.evaluator_backend = "threading"
 
     def fit(
         self,
@@ -411,7 +287,7 @@ class SHAC:
         seed: int | None = None,
         progress: bool | None = None,
     ) -> list[OrderedDict[str, Any]]:
-        """Draw settings that pass the classifiers; from the prior when none is trained.
+        """Draw settings that pass the classifiers, without choosing among them; from the prior when none is trained.
 
         Parameters
         ----------
@@ -440,17 +316,7 @@ class SHAC:
             If an argument is out of its range, more classifiers are asked for than are trained, or the two spellings
             differ.
         """
-        space = self.search_space()
-        if None not in (max_classfiers, max_classifiers) and max_classfiers != max_classifiers:
-            raise ValueError(
-                f"max_classifiers: expected one number, got {max_classifiers} and max_classfiers={max_classfiers}"
-            )
-        wanted = max_classifiers if max_classfiers is None else max_classfiers
-        num_stages = len(self.classifiers) if wanted is None else checked_count("max_classifiers", wanted, lowest=0)
-        if num_stages > len(self.classifiers):
-            raise ValueError(
-                f"max_classifiers: expected at most {len(self.classifiers)}, the classifiers trained, got {num_stages}"
-            )
+        stages = chosen_stages(len(self.classifiers), max_classfiers, max_classifiers)
         count = (
             checked_count("num_batches", num_batches, lowest=0) * self.num_batches
             if num_samples is None
@@ -464,10 +330,11 @@ class SHAC:
         if seed is None:
             seed = derive_seed(self._seed, self._num_predictions, purpose="predict")
             self._num_predictions += 1
-        with sampling_progress(self.cascade.prefix(num_stages), count, progress) as cascade:
-            draw = draw_relaxing if relax_checks else draw_all
-            rows = draw(cascade, count, seed=checked_seed(seed), threads=threads)
-        return [space.to_parameters(row) for row in rows]
+        with sampling_progress(self.cascade.prefix(stages), count, progress) as cascade:
+            rows = draw_region(
+                self, cascade, count, seed=checked_seed(seed), threads=threads, relax_checks=relax_checks
+            )
+        return [self.search_space().to_parameters(row) for row in rows]
 
     def ask(self, n: int = 1, *, relax_checks: bool = False) -> list[OrderedDict[str, Any]]:
         """Give settings to evaluate outside of the engine; their scores come back through `tell`.
@@ -558,99 +425,13 @@ class SHAC:
         finally:
             self._shown = None
 
-    @property
-    def cascade(self) -> Cascade:
-        """The classifiers, compiled."""
-        known = len(self._compiled)
-        kept = self._cascade is not None and self._cascade.space is self.parameters
-        if not kept or list(map(id, self._compiled)) != list(map(id, self.classifiers[:known])):
-            tables = {"max_table_bytes": _SMALL_TABLE_BYTES} if self.limit_memory else {}
-            self._cascade, self._compiled, known = Cascade([], self.search_space(), **tables), [], 0
-        assert self._cascade is not None
-        for model in self.classifiers[known:]:
-            self._cascade = self._cascade.extended(model)
-            self._compiled.append(model)
-        return self._cascade
-
-    def save_data(self) -> None:
-        """Write the search to `save_dir`; every file is whole, before and after.
-
-        Raises
-        ------
-        SaveFolderError
-            If the folder holds a search that this engine neither restored nor wrote, another process runs one there,
-            or it is a Python package.
-        ValueError
-            If the search space is missing or cannot be saved.
-        OSError
-            If the folder cannot be written.
-        """
-        self._check_ready()
-        with self.ownership.owned(self.save_dir):
-            write_engine(self)
-            self.ownership.learn(self.save_dir)
-
     def restore_data(self) -> None:
-        """Take up the search in `save_dir`; warns and changes nothing when there is none.
-
-        The engine's own settings stay, and its seed and strategy if they were given; else those of the search come
-        back, so that going on gives the same as never having stopped.
-
-        Raises
-        ------
-        DamagedFileError
-            If a file is damaged; the engine is as before.
-        ValueError
-            If the search has another space or objective than the engine; the engine is as before.
-        """
-        if not holds_search(self.save_dir):
-            warnings.warn(f"save_dir: {self.save_dir} holds no search; nothing is restored", stacklevel=2)
-            return
-        known = manifest_digest(self.save_dir)  # before the rest: what another process writes later is not known
-        restored = read_engine(self)
-        self.dataset = restored.dataset
-        self.classifiers = restored.classifiers
-        self.progress = restored.progress
-        self._seed = self._seed if self._seed_is_given else restored.seed
-        self._strategy = self._strategy if self._strategy_is_given else restored.strategy
-        self._num_predictions = 0
-        self.ownership.known = known
+        super().restore_data()
         self._ask_tell = AskTell(self)
 
     def evaluator_settings(self) -> dict[str, Any]:
         """Arguments of the pool that a kind of engine adds."""
         return {}
 
-    def search_space(self) -> HyperParameterList:
-        """Give the search space, or raise ValueError where there is none yet."""
-        if self.parameters is None:
-            raise ValueError("hyperparameter_list: expected a search space, got None; call restore_data() first")
-        return self.parameters
-
-    def _check_ready(self) -> HyperParameterList:
-        self.ownership.check(self.save_dir)
-        return self.search_space()
-
-    def _parallelism(self, name: str, n: int | None) -> int:
-        if n is not None:
-            return checked_count(name, n)
-        cores = _num_cores()
-        if self.num_workers > cores:
-            warnings.warn(f"{name}: {self.num_workers} workers share {cores} cores", stacklevel=3)
-        return min(self.num_workers, cores)
-
     def __getstate__(self) -> dict[str, Any]:
-        """All but the compiled cascade, which is made again when it is needed."""
-        return {**self.__dict__, "_cascade": None, "_compiled": [], "_shown": None}
-
-    def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}({len(self.dataset)} of {self.total_budget} evaluations, "
-            f"{len(self.classifiers)} of {self.total_classifiers} classifiers, save_dir={str(self.save_dir)!r})"
-        )
-
-
-def _num_cores() -> int:
-    import joblib
-
-    return int(joblib.cpu_count())
+        return {**super().__getstate__(), "_shown": None}

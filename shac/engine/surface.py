@@ -30,6 +30,7 @@ _SMOOTHING = 1e-4  # points may have the same place and different scores
 _SAME_PLACE = 1e-9
 _APART = 0.5  # a category's part of the place of its value
 _CANDIDATES_AT_ONCE = 4096
+_REMEMBERED_CHOICES = 1000
 _MOST_POINTS = 2000  # solving takes the cube of it: two seconds
 
 
@@ -98,10 +99,13 @@ class Surface:
         for group in range(len(X) // group_size):
             candidates = slice(group * group_size, (group + 1) * group_size)
             weight = _WEIGHTS_OF_HEIGHT[group % len(_WEIGHTS_OF_HEIGHT)]
+            before = chosen[-_REMEMBERED_CHOICES:]
+            if before:
+                closest = cdist(places[candidates], places[before]).min(axis=1)
+                apart[candidates] = np.minimum(apart[candidates], closest)
             loss = weight * _from_0_to_1(heights[candidates]) - (1 - weight) * _from_0_to_1(apart[candidates])
             loss[apart[candidates] < _SAME_PLACE] += 2.0  # what is evaluated already teaches nothing
             chosen.append(candidates.start + int(np.argmin(loss)))
-            apart = np.minimum(apart, cdist(places, places[chosen[-1:]])[:, 0])
         return chosen
 
     def _places(self, X: NDArray[np.float32]) -> Floats:
