@@ -84,10 +84,11 @@ def make_runs(options: argparse.Namespace) -> None:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    usual = [name for name, contender in CONTENDERS.items() if not contender.is_variant]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", nargs="+", choices=[*PROBLEMS], default=[*PROBLEMS], metavar="NAME")
     parser.add_argument("--budgets", nargs="+", type=int, default=[200], metavar="N")
-    parser.add_argument("--contenders", nargs="+", choices=[*CONTENDERS], default=[*CONTENDERS], metavar="NAME")
+    parser.add_argument("--contenders", nargs="+", choices=[*CONTENDERS], default=usual, metavar="NAME")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=FOLDER)

@@ -141,7 +141,8 @@ def write_report(folder: Path, problems: Sequence[str]) -> None:
 
 
 def _of_budget(results: Results, budget: int) -> list[str]:
-    contenders = [name for name in CONTENDERS if any(name in found for found in results.values())]
+    known = [name for name in CONTENDERS if any(name in found for found in results.values())]
+    contenders = [name for name in known if not CONTENDERS[name].is_variant]
     lines = [
         f"## N = {budget}",
         "",
@@ -153,7 +154,7 @@ def _of_budget(results: Results, budget: int) -> list[str]:
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     lines += ["", "Median (quartiles; seeds). Smaller is better.", ""]
     random = np.random.default_rng(0)
-    equal = [name for name in contenders if CONTENDERS[name].has_equal_budget]
+    equal = [n for n in contenders if CONTENDERS[n].has_equal_budget and not CONTENDERS[n].is_variant]
     complete = [name for name in equal if all(name in found for found in results.values())]
     for title, chosen in (("all problems", complete), ("problems that all contenders ran on", equal)):
         ranks, regret = average_ranks(results, chosen, random), regrets(results, chosen, random)
@@ -168,6 +169,7 @@ def _of_budget(results: Results, budget: int) -> list[str]:
                     f"| {loss[0]:.3f} | {loss[1]:.3f} to {loss[2]:.3f} |"
                 )
             lines.append("")
+    lines += _variants(results, [name for name in known if CONTENDERS[name].is_variant], random)
     for name in (name for name in equal if name.startswith("shac")):
         against = against_four_times_random(results, name)
         better = sum(is_better for *_, is_better in against)
@@ -176,6 +178,26 @@ def _of_budget(results: Results, budget: int) -> list[str]:
             f"{name}: better than four times as many random settings on {better} of the {len(against)} problems "
             f"where those are significantly better than random search{f'; not on {worse}' if worse else ''}."
         )
+    return [*lines, ""]
+
+
+def _variants(results: Results, variants: list[str], random: np.random.Generator) -> list[str]:
+    """Options alone and together, on the problems that all of them ran on."""
+    chosen = [*variants, "shac-paper", "shac-pooled", "shac-guided"] if variants else []
+    ranks = average_ranks(results, chosen, random) if chosen else {}
+    if not ranks:
+        return []
+    shown = {key: found for key, found in results.items() if all(name in found for name in chosen)}
+    names = [name for name, _ in shown]
+    lines = [
+        "Options alone (changes of the paper's) and together:",
+        "",
+        f"| option | average rank | {' | '.join(names)} |",
+    ]
+    lines.append("|---" * (len(names) + 2) + "|")
+    for name in sorted(ranks, key=lambda name: ranks[name][0]):
+        medians = [f"{np.median(found[name][:, -1]):.4g}" for found in shown.values()]
+        lines.append(f"| {name} | {ranks[name][0]:.1f} | {' | '.join(medians)} |")
     return [*lines, ""]
 
 

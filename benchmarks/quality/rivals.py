@@ -6,6 +6,8 @@ All get the same budget and the same batches: the settings of a batch are asked 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import importlib
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -140,7 +142,27 @@ class Contender:
     run: Callable[[Task], list[float]]
     has_equal_budget: bool = True
     largest_budget: int = 10**9  # above it a run takes hours
+    is_variant: bool = False  # runs only where it is asked for
 
+
+def _variant(**options: Any) -> Contender:
+    """The paper's strategy with some options changed."""
+    return Contender(lambda task: shac_search(task, strategy=shac.Strategy(**options)), is_variant=True)
+
+
+def _guided_without(**options: Any) -> Contender:
+    """The default strategy with some options changed."""
+
+    def run(task: Task) -> list[float]:
+        guided = importlib.import_module("shac.engine.strategy").STRATEGIES["guided"]
+        return shac_search(task, strategy=dataclasses.replace(guided, **options))
+
+    return Contender(run, is_variant=True)
+
+
+_SMALL_LEAVES: dict[str, Any] = {"min_child_weight": 0.1}
+_FOREST = shac.TreeSettings(kind="forest", num_trees=100, **_SMALL_LEAVES)
+_ALL_POINTS: dict[str, Any] = {"training_points": "all", "cross_validation": False, "candidates": "walk"}
 
 CONTENDERS: dict[str, Contender] = {
     "random": Contender(lambda task: random_search(task, 1)),
@@ -153,4 +175,21 @@ CONTENDERS: dict[str, Contender] = {
     "shac-paper": Contender(lambda task: shac_search(task, strategy="paper")),
     "shac-pooled": Contender(lambda task: shac_search(task, strategy="pooled")),
     "shac-guided": Contender(lambda task: shac_search(task, strategy="guided")),
+    "no-gate": _variant(cross_validation=False),
+    "small-leaves": _variant(trees=shac.TreeSettings(**_SMALL_LEAVES)),
+    "forest": _variant(trees=_FOREST),
+    "region-points": _variant(training_points="region", cross_validation=False, candidates="walk"),
+    "all-points": _variant(**_ALL_POINTS),
+    "all-points-forest": _variant(**_ALL_POINTS, trees=_FOREST),
+    "best-third": _variant(better_share=1 / 3),
+    "kept-share": _variant(kept_share=(0.75, 0.4), candidates="walk"),
+    "sobol": _variant(first_batch="sobol"),
+    "best-of-64-margins": _variant(candidates_per_sample=64, ranking="margins", candidates="walk"),
+    "best-of-64-surface": _variant(candidates_per_sample=64, candidates="walk"),
+    "guided-sobol": _guided_without(first_batch="sobol"),
+    "guided-margins": _guided_without(ranking="margins"),
+    "guided-no-ranking": _guided_without(candidates_per_sample=1),
+    "guided-no-share": _guided_without(kept_share=None),
+    "guided-last-batch": _guided_without(training_points="batch"),
+    "guided-forest": _guided_without(trees=shac.TreeSettings(kind="forest", num_trees=50, **_SMALL_LEAVES)),
 }
