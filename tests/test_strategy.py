@@ -309,7 +309,7 @@ def test_a_surface_of_many_points_goes_through_the_best_and_the_newest(monkeypat
     few = surface.Surface(space, X, scores, "min")
     kept = [*range(5), *range(50, 60)]  # the newest ten are also the best but five
     monkeypatch.setattr("shac.engine.surface._MOST_POINTS", 2000)
-    candidates, _ = shac.Cascade([], space).sample(64, seed=1)
+    candidates = shac.Cascade([], space).draw(64, seed=1).rows
     assert few.num_points == len(kept)
     assert len(few.best_of(candidates, 8)) == 8
 
