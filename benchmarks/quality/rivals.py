@@ -186,6 +186,7 @@ CONTENDERS: dict[str, Contender] = {
     "sobol": _variant(first_batch="sobol"),
     "best-of-64-margins": _variant(candidates_per_sample=64, ranking="margins", candidates="walk"),
     "best-of-64-surface": _variant(candidates_per_sample=64, candidates="walk"),
+    "guided-no-climb": _guided_without(climb=False),
     "guided-sobol": _guided_without(first_batch="sobol"),
     "guided-margins": _guided_without(ranking="margins"),
     "guided-no-ranking": _guided_without(candidates_per_sample=1),

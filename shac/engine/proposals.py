@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shac.engine.climbing import Climber
 from shac.engine.surface import Surface
 from shac.sampling import draw_all, draw_relaxing, uniforms_of, walk
 
@@ -64,7 +65,7 @@ def propose_rows(
     )
     if group_size == 1 or n == 0:
         return rows
-    return [rows[place] for place in _best_of(engine, cascade, rows, group_size)]
+    return _best_of(engine, cascade, rows, group_size, seed=seed, threads=threads)
 
 
 def draw_region(
@@ -112,14 +113,21 @@ def _can_walk(engine: SHAC, cascade: Cascade) -> bool:
     return engine.strategy.candidates == "walk" and cascade.space.has_quantile and cascade.space.has_cdf
 
 
-def _best_of(engine: SHAC, cascade: Cascade, rows: list[list[Any]], group_size: int) -> list[int]:
+def _best_of(
+    engine: SHAC, cascade: Cascade, rows: list[list[Any]], group_size: int, *, seed: int, threads: int
+) -> list[list[Any]]:
     X = cascade.space.encode_rows(rows)
-    if engine.strategy.ranking == "surface":
-        points = cascade.space.encode_rows(engine.dataset.X)
-        scores = np.array(engine.dataset.Y, dtype=np.float64)
-        return Surface(cascade.space, points, scores, engine.objective).best_of(X, group_size)
-    sums = cascade.margins(X, threads=1).sum(axis=1, dtype=np.float64).reshape(-1, group_size)
-    return [group * group_size + int(place) for group, place in enumerate(sums.argmax(axis=1))]
+    if engine.strategy.ranking == "margins":
+        sums = cascade.margins(X, threads=1).sum(axis=1, dtype=np.float64).reshape(-1, group_size)
+        return [rows[group * group_size + int(place)] for group, place in enumerate(sums.argmax(axis=1))]
+    points = cascade.space.encode_rows(engine.dataset.X)
+    scores = np.array(engine.dataset.Y, dtype=np.float64)
+    surface = Surface(cascade.space, points, scores, engine.objective)
+    is_late = 2 * cascade.num_stages >= engine.total_classifiers
+    can_climb = _can_walk(engine, cascade) and not cascade.space.constraints and not np.isnan(X).any()
+    has_climber = engine.strategy.climb and is_late and can_climb
+    climber = Climber(cascade, seed=seed, threads=threads) if has_climber else None
+    return surface.best_of(rows, group_size, climber)
 
 
 def _sobol(n: int, width: int, seed: int) -> NDArray[np.float64]:

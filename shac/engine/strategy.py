@@ -58,6 +58,9 @@ class Strategy:
     ranking : {'margins', 'surface'}
         What is best: the largest sum of the classifiers' margins, or the lowest value of a smooth surface through all
         points (cubic radial basis functions) weighed against the distance from all points.
+    climb : bool
+        Whether, from the middle of the search on, the best candidates of half a batch go on down the surface in short
+        steps within the region. Only with 'surface' and 'walk', and where all parameters exist always.
 
     Raises
     ------
@@ -79,13 +82,15 @@ class Strategy:
     candidates: Candidates = "region"
     candidates_per_sample: int = 1
     ranking: Ranking = "surface"
+    climb: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}: expected one of {choices}, got {getattr(self, name)!r}")
-        if not isinstance(self.cross_validation, bool):
-            raise ValueError(f"cross_validation: expected True or False, got {self.cross_validation!r}")
+        for name in ("cross_validation", "climb"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name}: expected True or False, got {getattr(self, name)!r}")
         if not isinstance(self.trees, TreeSettings):
             raise ValueError(f"trees: expected a TreeSettings, got {self.trees!r}")
         _check_share("better_share", self.better_share)
@@ -149,6 +154,7 @@ STRATEGIES = {
         trees=TreeSettings(num_trees=50, min_child_weight=0.1),
         candidates="walk",
         candidates_per_sample=64,
+        climb=True,
     ),
 }
 

@@ -8,7 +8,8 @@ distance from all points, by weights that the samples of a batch take in turns.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from shac.parameters.conditional import ConditionalColumn
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from shac.engine.climbing import Climber
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Surface"]
 
 _WEIGHTS_OF_HEIGHT = (0.5, 0.8, 0.95, 1.0)
+_WEIGHT_OF_CLIMBS = 0.95  # the other half of a batch keeps its distance
 _SMOOTHING = 1e-4  # points may have the same place and different scores
 _SAME_PLACE = 1e-9
 _APART = 0.5  # a category's part of the place of its value
@@ -68,45 +71,59 @@ class Surface:
         """Points that it goes through."""
         return len(self._points)
 
-    def best_of(self, X: NDArray[np.float32], group_size: int) -> list[int]:
+    def best_of(self, rows: list[list[Any]], group_size: int, climber: Climber | None = None) -> list[list[Any]]:
         """Choose a candidate of each group: low on the surface and far from all points and the choices before it.
 
         The choice of a group depends on those before it and on nothing after it.
 
         Parameters
         ----------
-        X : ndarray of float32, shape (num_groups * group_size, num_columns)
-            Encoded candidates, group after group.
+        rows : list of list
+            Values of the candidates, group after group, as many as groups times `group_size`.
         group_size : int
+        climber : Climber, optional
+            Makes each choice better before the next one.
 
         Returns
         -------
-        list of int
-            Their places in `X`.
+        list of list
+            Values of the choices.
         """
+        X = self._space.encode_rows(rows)
+        places = self._places(X)
+        heights, apart = self._heights_and_distances(places)
+        chosen: list[list[Any]] = []
+        places_before = np.empty((0, places.shape[1]))
+        for group in range(len(rows) // group_size):
+            candidates = slice(group * group_size, (group + 1) * group_size)
+            closest = _closest(places[candidates], places_before)
+            loss = _Loss(group, heights[candidates], np.minimum(apart[candidates], closest))
+            choice = rows[candidates.start + int(np.argmin(loss.known))]
+            if climber is not None and loss.weight >= _WEIGHT_OF_CLIMBS:
+                choice = climber.climb(group, choice, X[candidates], partial(self._loss_at, loss, places_before))
+            chosen.append(choice)
+            place = self._places(self._space.encode_rows([choice]))
+            places_before = np.concatenate([places_before, place])[-_REMEMBERED_CHOICES:]
+        return chosen
+
+    def _loss_at(self, loss: _Loss, places_before: Floats, X: NDArray[np.float32]) -> Floats:
+        places = self._places(X)
+        heights, apart = self._heights_and_distances(places)
+        return loss(heights, np.minimum(apart, _closest(places, places_before)))
+
+    def _heights_and_distances(self, places: Floats) -> tuple[Floats, Floats]:
+        """Give the height of the surface at places, and their distances from the closest points."""
         from scipy.spatial.distance import cdist
         from threadpoolctl import threadpool_limits
 
-        places = self._places(X)
-        heights, apart = np.empty(len(X)), np.empty(len(X))
+        heights, apart = np.empty(len(places)), np.empty(len(places))
         with threadpool_limits(1, user_api="blas"):  # a sum's order must not depend on the machine's cores
-            for first in range(0, len(X), _CANDIDATES_AT_ONCE):
+            for first in range(0, len(places), _CANDIDATES_AT_ONCE):
                 block = slice(first, first + _CANDIDATES_AT_ONCE)
                 distances = cdist(places[block], self._points)
                 apart[block] = distances.min(axis=1)
                 heights[block] = distances**3 @ self._bends + _with_one(places[block]) @ self._trend
-        chosen: list[int] = []
-        for group in range(len(X) // group_size):
-            candidates = slice(group * group_size, (group + 1) * group_size)
-            weight = _WEIGHTS_OF_HEIGHT[group % len(_WEIGHTS_OF_HEIGHT)]
-            before = chosen[-_REMEMBERED_CHOICES:]
-            if before:
-                closest = cdist(places[candidates], places[before]).min(axis=1)
-                apart[candidates] = np.minimum(apart[candidates], closest)
-            loss = weight * _from_0_to_1(heights[candidates]) - (1 - weight) * _from_0_to_1(apart[candidates])
-            loss[apart[candidates] < _SAME_PLACE] += 2.0  # what is evaluated already teaches nothing
-            chosen.append(candidates.start + int(np.argmin(loss)))
-        return chosen
+        return heights, apart
 
     def _places(self, X: NDArray[np.float32]) -> Floats:
         """Place encoded rows where distances mean something.
@@ -132,6 +149,37 @@ class Surface:
             if isinstance(column, ConditionalColumn):
                 parts.append(_APART * (~there)[:, np.newaxis].astype(np.float64))
         return np.hstack(parts)
+
+
+class _Loss:
+    """Height weighed against distance, both on the scale of one group's candidates."""
+
+    def __init__(self, group: int, heights: Floats, apart: Floats) -> None:
+        self.weight = _WEIGHTS_OF_HEIGHT[group % len(_WEIGHTS_OF_HEIGHT)]
+        self._lowest, self._height_range = _scale(heights)
+        self._closest, self._distance_range = _scale(apart)
+        self.known = self(heights, apart)
+
+    def __call__(self, heights: Floats, apart: Floats) -> Floats:
+        height = (heights - self._lowest) / self._height_range
+        distance = (apart - self._closest) / self._distance_range
+        loss: Floats = self.weight * height - (1 - self.weight) * distance
+        loss[apart < _SAME_PLACE] += 2.0  # what is evaluated already teaches nothing
+        return loss
+
+
+def _scale(values: Floats) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    return low, high - low if high > low else 1.0
+
+
+def _closest(places: Floats, others: Floats) -> Floats:
+    from scipy.spatial.distance import cdist
+
+    if not len(others):
+        return np.full(len(places), np.inf)
+    result: Floats = cdist(places, others).min(axis=1)
+    return result
 
 
 def _num_categories(column: AbstractHyperParameter) -> int:
