@@ -18,7 +18,7 @@ import shac
 from shac import MISSING
 from shac.cli import main
 from shac.insight import stage_marginals, view_of
-from shac.sampling import draw_all, draw_relaxing
+from shac.sampling import draw_relaxing
 from shac.sampling.bins import ThresholdBins
 from shac.sampling.extension import core
 
@@ -229,8 +229,8 @@ def test_every_level_of_tables_and_the_exact_forest_agree_on_every_candidate(cas
 
 def test_relaxing_looks_at_candidates_that_satisfy_the_constraints(cascade: shac.Cascade) -> None:
     rows = draw_relaxing(cascade, 30, seed=1)
-    assert rows == draw_all(cascade, 30, seed=1)[:30] or all(cascade.space.satisfied(rows))
     assert len(rows) == 30
+    assert all(cascade.space.satisfied(rows))
 
 
 class OnlySampled(shac.AbstractHyperParameter):

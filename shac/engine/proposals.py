@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_region", "propose_rows"]
 
 _PILOT_SAMPLES = 32
-_STAGES_OF_FULL_GROUPS = (
-    6  # where nothing can walk, each stage more halves the candidates that a setting is the best of
-)
+_STAGES_OF_FULL_GROUPS = 6  # where nothing can walk, each stage more halves the candidates to choose from
 _PILOT_CANDIDATES = 8192  # rarer samples are found sooner by walking
 
 
