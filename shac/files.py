@@ -14,7 +14,7 @@ from typing import Any
 
 from shac.errors import DamagedFileError
 
-__all__ = ["dump_json", "open_regular", "parse_json", "read_file", "write_atomic"]
+__all__ = ["dump_json", "open_regular", "parse_json", "read_beginning", "read_file", "write_atomic"]
 
 _DO_NOT_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe in a file's place is opened at once, and refused
 _DO_NOT_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -86,11 +86,36 @@ def read_file(path: Path, most_bytes: int) -> bytes:
     """
     if path.is_dir():
         raise DamagedFileError(f"{path}: expected a file, got a folder")
-    with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
-        data = file.read(most_bytes + 1)
+    data = read_beginning(path, most_bytes + 1)
     if len(data) > most_bytes:
         raise DamagedFileError(f"{path}: expected at most {most_bytes} bytes, got more")
     return data
+
+
+def read_beginning(path: Path, most_bytes: int) -> bytes:
+    """Read the first bytes of a file that somebody else may have made, with memory for what is there alone.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    most_bytes : int
+        How many bytes are read, if there are as many.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    DamagedFileError
+        If it is no file.
+    OSError
+        If it cannot be read; `FileNotFoundError` if it is not there.
+    """
+    with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
+        # `read` takes memory for all that it is asked for, before it looks at the file.
+        return file.read(min(most_bytes, os.fstat(file.fileno()).st_size))
 
 
 def open_regular(path: Path, flags: int, *, follow: bool = True) -> int:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from shac.dataset import DATASET_FILE, PARAMETERS_FILE, Dataset
 from shac.errors import DamagedFileError, SaveFolderError
-from shac.files import dump_json, open_regular, parse_json, read_file, write_atomic
+from shac.files import dump_json, open_regular, parse_json, read_beginning, read_file, write_atomic
 from shac.journal import JOURNAL_FILE, has_scores
 from shac.model_check import check_model
 from shac.space import HyperParameterList
@@ -242,8 +242,7 @@ def _read_file(folder: Path, name: str, entry: Any) -> bytes:
             raise DamagedFileError(f"{folder / MANIFEST_FILE}: expected size and sha256 of {name}, got {entry!r}")
     try:
         # Of the table only the beginning counts, so that its size is not held against it.
-        with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
-            data = file.read(min(size, _most_bytes(name)))
+        data = read_beginning(path, min(size, _most_bytes(name)))
     except OSError as error:
         raise DamagedFileError(f"{path}: {error.strerror or error}") from error
     if _sha256(data) != sha256:

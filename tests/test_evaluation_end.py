@@ -27,12 +27,24 @@ def tasks_of(values: list[Any]) -> list[EvaluationTask]:
     return [EvaluationTask(i, OrderedDict(x=value), seed=i) for i, value in enumerate(values)]
 
 
+_of_others: set[psutil.Process] = set()
+
+
+@pytest.fixture(autouse=True)
+def _only_processes_of_the_test_count() -> None:
+    """Tests before may have left some, such as the workers that joblib keeps for later."""
+    _of_others.clear()
+    _of_others.update(psutil.Process().children(recursive=True))
+
+
 def workers() -> list[psutil.Process]:
     # The resource trackers of multiprocessing and loky live as long as the interpreter
     return [
         child
         for child in psutil.Process().children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(child.cmdline())
+        if child not in _of_others
+        and child.status() != psutil.STATUS_ZOMBIE
+        and "resource_tracker" not in " ".join(child.cmdline())
     ]
 
 

@@ -2,6 +2,7 @@ import errno
 import math
 import os
 import stat
+import tracemalloc
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shac.errors import DamagedFileError
-from shac.files import dump_json, parse_json, write_atomic
+from shac.files import dump_json, parse_json, read_beginning, read_file, write_atomic
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -211,3 +212,15 @@ def test_a_value_that_holds_itself_or_has_too_many_digits_is_named() -> None:
         dump_json(endless, "space")
     with pytest.raises(ValueError, match=r"space\[0\]: expected an integer that can be written: "):
         dump_json([10**5000], "space")
+
+
+def test_reading_takes_memory_for_what_is_there_and_not_for_what_is_claimed(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    tracemalloc.start()
+    try:
+        assert read_beginning(tmp_path / "a", 1 << 30) == b"abc"
+        assert read_file(tmp_path / "a", 1 << 30) == b"abc"
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    assert read_beginning(tmp_path / "a", 2) == b"ab"
