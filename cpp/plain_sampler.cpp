@@ -12,6 +12,8 @@ namespace shac {
 namespace {
 
 constexpr std::size_t kExactBlock = 256;  // candidates of the reference, a few milliseconds of tree walking
+constexpr std::size_t kSmallBlock = 256;
+constexpr double kBlocksPerThread = 4.0;  // at least, but for the smallest blocks
 
 struct Buffers {
     Sieve::Scratch sieve;
@@ -60,11 +62,24 @@ Samples PlainSampler::draw(const SampleRequest& request, const Workers& workers)
                        result.passed, own.exact, result.rejected_by_stage.data());
         return result;
     };
-    std::size_t block_size = use_tables_ ? sieve_.block_size() : kExactBlock;
+    return draw_in_order(request, workers, stages_.size(), block_size_for(request, workers.threads), test);
+}
+
+/// Smaller blocks where few candidates give all that is wanted: what passes the sieve costs most.
+std::size_t PlainSampler::block_size_for(const SampleRequest& request, std::size_t threads) const {
     if (request.block_size != 0) {
-        block_size = std::min(request.block_size, Sieve::kMaxBlock);
+        return std::min(request.block_size, Sieve::kMaxBlock);
     }
-    return draw_in_order(request, workers, stages_.size(), block_size, test);
+    if (!use_tables_) {
+        return kExactBlock;
+    }
+    const double candidates = static_cast<double>(request.count) / sieve_.share_left();
+    const double blocks = kBlocksPerThread * static_cast<double>(threads);
+    if (candidates >= blocks * static_cast<double>(sieve_.block_size())) {
+        return sieve_.block_size();
+    }
+    const auto chunks = static_cast<std::size_t>(candidates / blocks) / kSmallBlock;
+    return std::clamp((chunks + 1) * kSmallBlock, kSmallBlock, sieve_.block_size());
 }
 
 }  // namespace shac

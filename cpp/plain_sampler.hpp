@@ -34,6 +34,8 @@ class PlainSampler {
     Samples draw(const SampleRequest& request, const Workers& workers) const;
 
   private:
+    std::size_t block_size_for(const SampleRequest& request, std::size_t threads) const;
+
     std::vector<std::shared_ptr<const Stage>> stages_;
     std::size_t width_;
     bool use_tables_;

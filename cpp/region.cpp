@@ -47,7 +47,7 @@ Region::Region(std::vector<std::shared_ptr<const Stage>> stages, std::size_t wid
             undecided.set(s);
         }
     }
-    keep(corners, undecided, failures);
+    keep(corners, undecided, failures, 1.0);
 }
 
 void Region::check(const std::shared_ptr<const Stage>& stage) const {
@@ -111,7 +111,7 @@ void Region::extend(std::shared_ptr<const Stage> stage) {
         if (scans_[added].range.smallest < bounds_[added].accept_limit()) {
             undecided.set(added);
         }
-        keep(corners, undecided, 0);
+        keep(corners, undecided, 0, 1.0);
     }
 }
 
@@ -294,6 +294,20 @@ bool Region::refine(std::size_t max_boxes, const std::function<bool()>& stop) {
     return true;
 }
 
+void Region::order_by_rejected(ArrayView<const double> share) {
+    if (share.size != boxes_.size()) {
+        throw std::invalid_argument("share: expected one for each of " + std::to_string(boxes_.size()) +
+                                    " places of boxes, got " + std::to_string(share.size));
+    }
+    open_ = {};
+    for (std::uint32_t box = 0; box < boxes_.size(); ++box) {
+        boxes_[box].rejected = share[box];
+        if (boxes_[box].undecided.any()) {
+            open_.push({boxes_[box].mass * share[box], box});
+        }
+    }
+}
+
 std::uint64_t Region::work() const {
     std::uint64_t cells = work_before_;
     for (const auto& scan : scans_) {
@@ -303,7 +317,8 @@ std::uint64_t Region::work() const {
 }
 
 /// Enters a box, unless it is rejected.
-void Region::keep(const std::vector<Corners>& corners, StageSet undecided, std::uint32_t failures) {
+void Region::keep(const std::vector<Corners>& corners, StageSet undecided, std::uint32_t failures,
+                  double rejected) {
     if (failures > relax_) {
         return;
     }
@@ -322,7 +337,7 @@ void Region::keep(const std::vector<Corners>& corners, StageSet undecided, std::
             undecided.reset();
         }
     }
-    const Box box{mass_of(corners), undecided, failures};
+    const Box box{mass_of(corners), undecided, failures, rejected};
     std::uint32_t place = 0;
     if (free_.empty()) {
         place = static_cast<std::uint32_t>(boxes_.size());
@@ -338,7 +353,7 @@ void Region::keep(const std::vector<Corners>& corners, StageSet undecided, std::
     if (undecided.none()) {
         accepted_mass_ += box.mass;
     } else {
-        open_.push({box.mass, place});
+        open_.push({box.mass * rejected, place});
     }
 }
 
@@ -368,7 +383,7 @@ void Region::divide(std::uint32_t box) {
     const Box whole = boxes_[box];
     const auto begin = corners_.begin() + static_cast<std::ptrdiff_t>(box * 2 * width_);
     const std::vector<Corners> corners(begin, begin + static_cast<std::ptrdiff_t>(2 * width_));
-    boxes_[box] = {0.0, {}, 0};
+    boxes_[box] = {0.0, {}, 0, 0.0};
     free_.push_back(box);
     const auto mass = [this](std::size_t column, std::size_t first, std::size_t last) {
         return mass_of(column, first, last);
@@ -422,7 +437,7 @@ void Region::add_part(const std::vector<Corners>& corners, const Box& whole, con
             undecided.set(s);
         }
     }
-    keep(part, undecided, failures);
+    keep(part, undecided, failures, whole.rejected);
 }
 
 }  // namespace shac

@@ -12,8 +12,10 @@
 // its conditions until each holds either that bin or others, where a stage asks for it; the uniform of what
 // is missing is free.
 //
-// The index is a function of the stages, the relaxation and the budget alone. Memory: 4 bytes for each column
-// of a box, and about 50 more. Immutable once built.
+// Where draws were refused tells which boxes are worth dividing: `order_by_rejected` puts those first.
+//
+// The index is a function of the stages, the relaxation, the budget and the order alone. Memory: 4 bytes for
+// each column of a box, and about 60 more. Immutable once built.
 #pragma once
 
 #include <bitset>
@@ -46,6 +48,7 @@ class Region {
         double mass;
         StageSet undecided;      // none: accepted
         std::uint32_t failures;  // stages proven to reject all of it
+        double rejected;         // share of it that is taken to be rejected, to order by
     };
 
     /// Throws std::invalid_argument when a stage is null or of another width, or there are too many.
@@ -60,6 +63,11 @@ class Region {
     /// Divides boxes until `max_boxes` are held or have been divided, or all are decided. False when `stop`
     /// ended it first.
     bool refine(std::size_t max_boxes, const std::function<bool()>& stop);
+
+    /// Divides from now on the boxes with the largest rejected mass first, by these shares of each box in
+    /// [0, 1]; parts take over the share of their box. Throws std::invalid_argument when there are not as
+    /// many as boxes.
+    void order_by_rejected(ArrayView<const double> share);
 
     std::size_t width() const { return width_; }
     std::size_t relax() const { return relax_; }
@@ -93,10 +101,10 @@ class Region {
 
   private:
     struct Open {
-        double mass;
+        double rejected;  // mass
         std::uint32_t box;
         bool operator<(const Open& other) const {
-            return mass != other.mass ? mass < other.mass : box > other.box;
+            return rejected != other.rejected ? rejected < other.rejected : box > other.box;
         }
     };
     void check(const std::shared_ptr<const Stage>& stage) const;
@@ -111,7 +119,8 @@ class Region {
                            Division& division) const;
     void divide(std::uint32_t box);
     void add_part(const std::vector<Corners>& corners, const Box& whole, const Division& division, bool left);
-    void keep(const std::vector<Corners>& corners, StageSet undecided, std::uint32_t failures);
+    void keep(const std::vector<Corners>& corners, StageSet undecided, std::uint32_t failures,
+              double rejected);
     bool decide_cell(const std::vector<Corners>& corners, const StageSet& undecided,
                      std::uint32_t failures) const;
     double mass_of(const std::vector<Corners>& corners) const;

@@ -153,6 +153,39 @@ Samples RegionSampler::draw(const SampleRequest& request, const Workers& workers
                          request.block_size == 0 ? kBlock : request.block_size, test);
 }
 
+std::vector<double> RegionSampler::rejected_share(std::uint64_t seed, std::uint64_t first,
+                                                  std::uint64_t num_drawn,
+                                                  ArrayView<const std::uint64_t> passed) const {
+    std::vector<double> drawn(region_->boxes().size());
+    std::vector<double> rejected(drawn.size());
+    const std::uint64_t* next = passed.begin();
+    for (std::uint64_t candidate = first; candidate < first + num_drawn; ++candidate) {
+        const std::size_t box = pick_box(seed, candidate);
+        drawn[box] += 1.0;
+        if (next != passed.end() && *next == candidate) {
+            ++next;
+        } else {
+            rejected[box] += 1.0;
+        }
+    }
+    double all_drawn = 0.0;
+    double all_rejected = 0.0;
+    for (std::size_t box = 0; box < drawn.size(); ++box) {
+        if (region_->boxes()[box].undecided.any()) {
+            all_drawn += drawn[box];
+            all_rejected += rejected[box];
+        }
+    }
+    const double rate = (all_rejected + 1.0) / (all_drawn + 1.0);
+    std::vector<double> share(drawn.size());
+    for (std::size_t box = 0; box < drawn.size(); ++box) {
+        if (region_->boxes()[box].undecided.any()) {
+            share[box] = (rejected[box] + rate) / (drawn[box] + 1.0);
+        }
+    }
+    return share;
+}
+
 void RegionSampler::write_uniforms(std::uint64_t seed, ArrayView<const std::uint64_t> candidates,
                                    MatrixView<double> result) const {
     std::vector<std::uint64_t> uniforms;

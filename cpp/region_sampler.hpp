@@ -30,6 +30,12 @@ class RegionSampler {
     /// The relaxation is the region's own.
     Samples draw(const SampleRequest& request, const Workers& workers) const;
 
+    /// For each of the region's boxes, the share of it that is taken to be rejected after these draws: by the
+    /// candidates from number `first` on, of which the listed ones, ascending, passed. Few draws in a box
+    /// weigh like one more at the rate of all.
+    std::vector<double> rejected_share(std::uint64_t seed, std::uint64_t first, std::uint64_t num_drawn,
+                                       ArrayView<const std::uint64_t> passed) const;
+
     /// Writes the uniforms in (0, 1) of the listed candidates, candidates by columns; NaN for what is
     /// missing.
     void write_uniforms(std::uint64_t seed, ArrayView<const std::uint64_t> candidates,

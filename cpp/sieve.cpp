@@ -85,6 +85,11 @@ void Sieve::choose_order() {
                             kMoveCost * static_cast<double>(width_);
         candidate_cost_ += static_cast<double>(reached) / static_cast<double>(kPilot) * cost;
     }
+    std::size_t left = 0;
+    for (const std::uint64_t word : alive) {
+        left += count_bits(word);
+    }
+    share_left_ = static_cast<double>(std::max<std::size_t>(left, 1)) / static_cast<double>(kPilot);
 }
 
 void Sieve::plan_steps() {

@@ -45,6 +45,8 @@ class Sieve {
     /// Work for a candidate, drawing included: in vector instructions, by the pilot's rejections. The same on
     /// every machine.
     double candidate_cost() const { return candidate_cost_; }
+    /// About which share of candidates is left: at least one of the pilot's, so that it is never 0.
+    double share_left() const { return share_left_; }
     static constexpr std::size_t kMaxBlock = std::size_t{1} << 16;
 
     /// Leaves in scratch.offsets which of the candidates first, first + 1, ... may pass; `count` is at most
@@ -80,6 +82,7 @@ class Sieve {
     const Kernels& kernels_;
     std::size_t block_size_;
     double candidate_cost_ = 0.0;
+    double share_left_ = 1.0;
     std::vector<std::size_t> order_;
     std::vector<Step> steps_;
 };

@@ -137,6 +137,12 @@ void register_region(py::module_& module) {
                 region.extend(stage);
             },
             py::arg("stage"))
+        .def(
+            "order_by_rejected",
+            [](Region& region, const Array<double>& share) {
+                region.order_by_rejected(vector_view(share, "share"));
+            },
+            py::arg("share"))
         .def("copy", [](const Region& region) { return std::make_shared<Region>(region); })
         .def_property_readonly("num_divided", &Region::num_divided)
         .def_property_readonly("num_undecided", &Region::num_undecided)
@@ -203,9 +209,18 @@ void register_sampler(py::module_& module) {
                                 });
               });
     py::class_<RegionSampler> region(module, "RegionSampler");
-    region.def(
-        py::init([](const std::shared_ptr<Region>& of) { return std::make_unique<RegionSampler>(of); }),
-        py::arg("region"));
+    region
+        .def(py::init([](const std::shared_ptr<Region>& of) { return std::make_unique<RegionSampler>(of); }),
+             py::arg("region"))
+        .def(
+            "rejected_share",
+            [](const RegionSampler& sampler, std::uint64_t seed, std::uint64_t first, std::uint64_t num_drawn,
+               const Array<std::uint64_t>& passed) {
+                const auto share =
+                    sampler.rejected_share(seed, first, num_drawn, vector_view(passed, "passed"));
+                return Array<double>(static_cast<py::ssize_t>(share.size()), share.data());
+            },
+            py::arg("seed"), py::arg("first"), py::arg("num_drawn"), py::arg("passed"));
     arguments([&](auto&&... all) { region.def(all...); },
               [](const RegionSampler& sampler, std::uint64_t seed, std::uint64_t first_candidate,
                  std::size_t count, std::size_t relax, std::uint64_t max_candidates, std::uint64_t max_gap,

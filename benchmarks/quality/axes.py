@@ -50,6 +50,11 @@ class Number:
             return optuna.distributions.IntDistribution(int(self.low), int(self.high), log=self.log)
         return optuna.distributions.FloatDistribution(self.low, self.high, log=self.log)
 
+    def suggest(self, trial: optuna.Trial) -> float | int:
+        if self.integer:
+            return trial.suggest_int(self.name, int(self.low), int(self.high), log=self.log)
+        return trial.suggest_float(self.name, self.low, self.high, log=self.log)
+
     def for_nevergrad(self) -> Any:
         import nevergrad
 
@@ -77,6 +82,9 @@ class Choice:
         import optuna
 
         return optuna.distributions.CategoricalDistribution(self.values)
+
+    def suggest(self, trial: optuna.Trial) -> Any:
+        return trial.suggest_categorical(self.name, self.values)
 
     def for_nevergrad(self) -> Any:
         import nevergrad

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +59,8 @@ class Problem:
         The lowest value, where it is known.
     is_cheap : bool
         Whether an evaluation takes less than a millisecond or so.
+    conditions : dict
+        Axes that count only where an axis before has one of some values: name -> (axis, values).
     """
 
     name: str
@@ -67,6 +69,14 @@ class Problem:
     known: tuple[tuple[dict[str, Any], float], ...] = ()
     optimum: float | None = None
     is_cheap: bool = True
+    conditions: dict[str, tuple[str, tuple[Any, ...]]] = field(default_factory=dict)
+
+    def counts(self, name: str, setting: dict[str, Any]) -> bool:
+        """Whether an axis counts beside the values of those before it."""
+        if name not in self.conditions:
+            return True
+        parent, values = self.conditions[name]
+        return setting.get(parent) in values
 
 
 def check(problem: Problem) -> None:
@@ -179,9 +189,50 @@ def _mixed(num_choices: int, num_floats: int) -> Problem:
     return Problem(f"mixed-{num_choices + num_floats}", axes, lambda: function)
 
 
+_NETWORK_AXES: tuple[Axis, ...] = (
+    Choice("layers", (1, 2, 3)),
+    Number("units1", 8, 512, log=True, integer=True),
+    Number("units2", 8, 512, log=True, integer=True),
+    Number("units3", 8, 512, log=True, integer=True),
+    Choice("optimizer", ("sgd", "adam", "rmsprop")),
+    Number("lr", 1e-5, 1.0, log=True),
+    Number("momentum", 0.0, 1.0),
+    Number("beta", 0.0, 1.0),
+    Choice("schedule", ("none", "step", "cosine")),
+    Number("step", 0.0, 1.0),
+    Choice("dropout", (False, True)),
+    Number("rate", 0.0, 1.0),
+)
+_NETWORK_CONDITIONS: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "units2": ("layers", (2, 3)),
+    "units3": ("layers", (3,)),
+    "momentum": ("optimizer", ("sgd",)),
+    "beta": ("optimizer", ("adam", "rmsprop")),
+    "step": ("schedule", ("step",)),
+    "rate": ("dropout", (True,)),
+}
+
+
+def _network(setting: dict[str, Any]) -> float:
+    """A made-up network's loss: branches that are good at best are hard to tune, the others easy."""
+    layers, optimizer = setting["layers"], setting["optimizer"]
+    loss = {1: 0.5, 2: 0.2, 3: 0.0}[layers]
+    for layer in range(1, layers + 1):
+        loss += 0.15 * (math.log2(setting[f"units{layer}"]) - (9 - layer)) ** 2
+    best_lr = {"sgd": -1.0, "adam": -2.7, "rmsprop": -3.2}[optimizer] - 0.3 * (layers - 1)
+    loss += {"sgd": 1.0, "adam": 0.5, "rmsprop": 0.5}[optimizer] * (math.log10(setting["lr"]) - best_lr) ** 2
+    if optimizer == "sgd":
+        loss += 4 * (setting["momentum"] - 0.9) ** 2
+    else:
+        loss += {"adam": 0.15, "rmsprop": 0.25}[optimizer] + (setting["beta"] - 0.95) ** 2
+    loss += {"none": 0.2, "step": 0.0, "cosine": 0.1}[setting["schedule"]]
+    if setting["schedule"] == "step":
+        loss += 2 * (setting["step"] - 0.3) ** 2
+    return loss + (3 * (setting["rate"] - 0.1 * layers) ** 2 if setting["dropout"] else 0.05 * layers)
+
+
 BBOB_FUNCTIONS = (1, 3, 8, 10, 15, 21)  # sphere, Rastrigin, Rosenbrock, turned ellipsoid, turned Rastrigin, 101 peaks
 
-# Conditional spaces join here when the library has conditions.
 PROBLEMS: dict[str, Problem] = {
     problem.name: problem
     for problem in (
@@ -210,6 +261,20 @@ PROBLEMS: dict[str, Problem] = {
         _shifted_ackley(20),
         _mixed(8, 4),
         _mixed(20, 10),
+        Problem(
+            "conditional-12",
+            _NETWORK_AXES,
+            lambda: _network,
+            known=(
+                (
+                    {"layers": 3, "units1": 256, "units2": 128, "units3": 64, "optimizer": "sgd", "lr": 10**-1.6}
+                    | {"momentum": 0.9, "schedule": "step", "step": 0.3, "dropout": True, "rate": 0.3},
+                    0.0,
+                ),
+            ),
+            optimum=0.0,
+            conditions=_NETWORK_CONDITIONS,
+        ),
         Problem("svc-digits", SVC_AXES, lambda: svc_digits, is_cheap=False),
         Problem("svc-cancer", SVC_AXES, lambda: svc_cancer, is_cheap=False),
         Problem("boosting-cancer", BOOSTING_AXES, boosting_table),

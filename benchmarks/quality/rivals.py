@@ -60,7 +60,12 @@ def shac_search(task: Task, **settings: Any) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         engine = shac.SHAC(
             None,
-            [axis.for_shac() for axis in task.problem.axes],
+            shac.HyperParameterList(
+                [axis.for_shac() for axis in task.problem.axes],
+                conditions={
+                    name: {parent: list(values)} for name, (parent, values) in task.problem.conditions.items()
+                },
+            ),
             total_budget=task.budget,
             num_batches=task.num_batches,
             objective="min",
@@ -80,13 +85,18 @@ def optuna_search(task: Task, make_sampler: Callable[[Task], Any]) -> list[float
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    distributions = {axis.name: axis.for_optuna() for axis in task.problem.axes}
+    problem = task.problem
+    distributions = {axis.name: axis.for_optuna() for axis in problem.axes if not problem.conditions}
     values: list[float] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # experimental samplers say so
         study = optuna.create_study(sampler=make_sampler(task))
         for _ in range(task.num_batches):
             trials = [study.ask(distributions) for _ in range(task.batch_size)]
+            for trial in trials if problem.conditions else ():  # "define by run"
+                for axis in problem.axes:
+                    if problem.counts(axis.name, trial.params):
+                        axis.suggest(trial)
             batch = [task.function(trial.params) for trial in trials]
             for trial, value in zip(trials, batch, strict=True):
                 study.tell(trial, value)

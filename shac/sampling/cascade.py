@@ -18,6 +18,7 @@ from shac.sampling.bins import Condition, ThresholdBins, conditions_of
 from shac.sampling.draws import Draw, Piece, Pieces, SampleReport
 from shac.sampling.extension import core
 from shac.sampling.python_path import draw_in_python
+from shac.sampling.refining import RefiningSampler
 from shac.sampling.region import Marginal, Regions, Volume
 
 if TYPE_CHECKING:
@@ -324,7 +325,7 @@ class Cascade:
         started = time.perf_counter()
         pieces = Pieces(self.num_stages)
         wanted = request["count"]
-        sampler, index = self._choose_sampler(
+        sampler = self._choose_sampler(
             method, request, limited=max_candidates is not None or max_gap is not None or first_candidate > 0
         )
         while True:
@@ -339,7 +340,8 @@ class Cascade:
             request |= {"count": wanted - pieces.num_samples}
             request |= {"first_candidate": piece.next_candidate}
             limits["max_candidates"] -= piece.num_drawn
-        return pieces.finish(started, self._space.num_columns, index)
+        region = sampler.region if isinstance(sampler, RefiningSampler) else None
+        return pieces.finish(started, self._space.num_columns, region)
 
     def method_for(self, n: int, relax: int = 0) -> Literal["plain", "region"]:
         """Tell which method 'auto' takes for `n` samples.
@@ -366,31 +368,31 @@ class Cascade:
             "count": _integer("n", n, 0, _LARGEST_COUNT),
             "relax": _integer("relax", relax, 0, _LARGEST_COUNT),
         }
-        _, region = self._choose_sampler("auto", request, limited=False)
-        return "plain" if region is None else "region"
+        sampler = self._choose_sampler("auto", request, limited=False)
+        return "region" if isinstance(sampler, RefiningSampler) else "plain"
 
     def _choose_sampler(
         self, method: Method, request: dict[str, int], *, limited: bool
-    ) -> tuple[core.PlainSampler | core.RegionSampler | None, core.Region | None]:
-        """Give the compiled sampler of a call (None: Python draws), and the region that it draws from."""
+    ) -> core.PlainSampler | RefiningSampler | None:
+        """Give the compiled sampler of a call; None: Python draws."""
         n, relax = request["count"], request["relax"]
         if not self._space.has_quantile:
             if method == "region":
                 raise ValueError("method: expected parameters with a quantile function for 'region'")
-            return None, None
+            return None
         if method == "plain" or n == 0 or (method == "auto" and (limited or relax >= self.num_stages)):
-            return self._plain_sampler(), None
+            return self._plain_sampler()
         regions = self._known_regions()
         try:
             needed = math.ceil(n / self._space.feasible_share)
-            chosen, budget = regions.choose(needed, relax, self._plain_sampler(), allow_plain=method == "auto")
+            chosen, budget = regions.choose(needed, relax, self._plain_sampler if method == "auto" else None)
         except ValueError:
             if method == "region":
                 raise
-            return self._plain_sampler(), None  # more stages or thresholds than a region can index
+            return self._plain_sampler()  # more stages or thresholds than a region can index
         if chosen == "plain":
-            return self._plain_sampler(), None
-        return regions.sampler(relax, budget), regions.region(relax, budget)
+            return self._plain_sampler()
+        return RefiningSampler(regions.region(relax, budget), regions.sampler(relax, budget), self.num_stages, needed)
 
     def volume(self, stage: int | None = None, relax: int = 0, *, max_boxes: int = _KNOWN_BOXES) -> Volume:
         """Bound the mass of the prior that survives.
@@ -504,7 +506,7 @@ class Cascade:
 
     def _draw_compiled(
         self,
-        sampler: core.PlainSampler | core.RegionSampler,
+        sampler: core.PlainSampler | RefiningSampler,
         request: dict[str, int],
         limits: dict[str, int],
         threads: int,

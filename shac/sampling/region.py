@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from shac.errors import EmptyRegionError
+from shac.sampling.costs import WORTH, seconds_of_candidate, seconds_of_dividing, seconds_of_draws, seconds_of_samples
 from shac.sampling.extension import core
+from shac.sampling.refining import make_sampler
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,17 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Marginal", "Regions", "Volume"]
 
-# Seconds that kinds of work take on one core of a 2.6 GHz EPYC with AVX-512; only their ratios matter.
-_SECONDS_PER_INSTRUCTION = 3.5e-10  # of the sieve, for one candidate
-_SECONDS_PER_BOX = 1e-5
-_SECONDS_PER_CELL = 1e-8  # of a table within a box, scoring divisions included
-_SECONDS_PER_TESTED_DRAW = 1.3e-6
-_SECONDS_PER_DRAW = 2e-7
-
 _BUDGETS = (64, 512, 4096, 32_768)  # boxes divided; each is tried where the one before leaves enough to gain
 _PILOT_DRAWS = 500
 _PILOT_SEED = 0x5AC5AC5AC
-_WORTH = 0.5  # the part of the sampling still ahead that dividing further may cost
 _ESTIMATE_DRAWS = 50_000
 
 
@@ -131,16 +124,11 @@ class Regions:
         key = relax, budget
         if key not in self._samplers:
             region = self.region(relax, budget)
-            if region.volume()[1] == 0:
-                raise EmptyRegionError(
-                    f"no setting of the search space passes {len(self._stages)} classifiers with relax={relax}: proven "
-                    f"by dividing the space into {region.num_divided + 1} boxes"
-                )
-            self._samplers[key] = core.RegionSampler(region)
+            self._samplers[key] = make_sampler(region, len(self._stages), relax)
         return self._samplers[key]
 
     def choose(
-        self, n: int, relax: int, plain: core.PlainSampler, *, allow_plain: bool = True
+        self, n: int, relax: int, make_plain: Callable[[], core.PlainSampler] | None
     ) -> tuple[Literal["plain", "region"], int]:
         """Choose the method and the budget that should give `n` samples soonest.
 
@@ -150,10 +138,8 @@ class Regions:
             Samples wanted.
         relax : int
             Stages that a sample may fail.
-        plain : core.PlainSampler
-            The other method.
-        allow_plain : bool
-            Whether plain rejection may be chosen.
+        make_plain : callable or None
+            Gives the sampler of plain rejection, which takes time to make; None where it is not wanted.
 
         Returns
         -------
@@ -171,25 +157,24 @@ class Regions:
             region = self.region(relax, budget)
             hits, draws = self._pilot(region, sampler)
             share = (hits + 0.5) / (draws + 0.5)
-            mass = region.accepted_mass + region.undecided_mass
-            undecided = region.undecided_mass / mass
-            seconds = {"region": n / share * (_SECONDS_PER_DRAW + undecided * _SECONDS_PER_TESTED_DRAW)}
-            seconds_per_candidate = plain.candidate_cost * _SECONDS_PER_INSTRUCTION
-            if allow_plain:
-                seconds["plain"] = n / (share * mass) * seconds_per_candidate
-            best: Literal["plain", "region"] = "region"
-            if seconds.get("plain", np.inf) < seconds["region"]:
-                best = "plain"
-            building = region.num_divided * _SECONDS_PER_BOX + region.work * _SECONDS_PER_CELL - spent
+            ahead = seconds_of_draws(region, n / share)
+            plain = None
+            if make_plain is not None:
+                mass = region.accepted_mass + region.undecided_mass
+                by_plain = seconds_of_samples(make_plain(), n, share * mass, len(self._stages))
+                if by_plain < ahead:
+                    plain, ahead = make_plain(), by_plain
+            building = seconds_of_dividing(region) - spent
             spent += building
             if following is None or region.num_undecided == 0:
                 break
             next_building = building * following / budget
-            if next_building <= _WORTH * seconds[best]:
+            if next_building <= WORTH * ahead:
                 continue
-            if best == "region" or hits or self._finds(plain, relax, int(next_building / seconds_per_candidate)):
+            # The region may be empty, which only dividing proves.
+            if plain is None or hits or self._finds(plain, relax, int(next_building / seconds_of_candidate(plain))):
                 break
-        return best, budget
+        return "region" if plain is None else "plain", budget
 
     @staticmethod
     def _pilot(region: core.Region, sampler: core.RegionSampler) -> tuple[int, int]:

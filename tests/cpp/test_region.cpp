@@ -115,6 +115,56 @@ TEST_CASE("a budget leaves undecided boxes, and a stop request ends the dividing
     CHECK_FALSE(large.refine(1'000'000, [] { return true; }));
 }
 
+TEST_CASE(
+    "boxes with the largest rejected mass are divided first, and the order needs a share for each box") {
+    const std::vector<double> from_left{0.1, 0.9};
+    const std::vector<double> from_right{0.9, 0.1};
+    Model model;  // wherever it is divided first, both parts are undecided
+    model.add({{1, 2, 0, 0.5F},
+               {3, 4, 1, 0.25F},
+               {5, 6, 1, 0.75F},
+               leaf(1.0F),
+               leaf(-1.0F),
+               leaf(-1.0F),
+               leaf(1.0F)});
+    std::vector<std::size_t> divided;
+    for (const auto& share : {from_left, from_right}) {
+        Region region({stage(model.forest(2))}, 2, 0);
+        CHECK(region.refine(2, {}));
+        REQUIRE(region.boxes().size() == 2);
+        const std::vector<Region::Box> before = region.boxes();
+        region.order_by_rejected({share.data(), 2});
+        CHECK(region.num_undecided() == 2);
+        CHECK(region.refine(3, {}));
+        divided.push_back(region.boxes()[0].mass < before[0].mass ? 0 : 1);
+        CHECK(region.boxes()[divided.back()].rejected == 0.9);  // of a part in the place of its box
+        CHECK_THROWS_AS(region.order_by_rejected({share.data(), 1}), std::invalid_argument);
+    }
+    CHECK(divided == std::vector<std::size_t>{1, 0});
+}
+
+TEST_CASE("what was drawn tells where the rejected mass is") {
+    const auto region = eighth();
+    region->refine(2, {});  // one half is dropped; the other is undecided
+    const RegionSampler sampler(region);
+    SampleRequest request;
+    request.seed = 7;
+    request.count = 1000;
+    request.max_candidates = 1000;
+    const shac::Samples samples = sampler.draw(request, {1, {}});
+    const auto share =
+        sampler.rejected_share(7, 0, 1000, {samples.candidates.data(), samples.candidates.size()});
+    REQUIRE(share.size() == region->boxes().size());
+    double rejected = 0.0;
+    double mass = 0.0;
+    for (std::size_t box = 0; box < share.size(); ++box) {
+        rejected += share[box] * region->boxes()[box].mass;
+        mass += region->boxes()[box].mass;
+    }
+    const double passed = static_cast<double>(samples.candidates.size()) / 1000.0;
+    CHECK(rejected / mass == doctest::Approx(1.0 - passed).epsilon(0.1));
+}
+
 TEST_CASE("samples of undecided boxes are inside what the stages accept") {
     for (const std::size_t budget : {1U, 2U, 100U}) {
         const auto region = eighth();
