@@ -41,7 +41,7 @@ def test_watching_a_draw_from_the_region_does_not_change_it(cascade: shac.Cascad
 
 
 def test_watching_a_draw_by_rejection_does_not_change_it() -> None:
-    cascade = shac.Cascade(train_cascade(bowl, 2, 4, 40), unit_space(2))
+    cascade = shac.Cascade(train_cascade(bowl, 6, 6, 40), unit_space(6))
     assert cascade.method_for(2000) == "plain"
     pieces: list[tuple[int, int]] = []
     watched = watch(cascade, lambda samples, candidates: pieces.append((samples, candidates)))

@@ -247,7 +247,7 @@ def test_a_value_that_does_not_fit_its_bin_is_replaced_by_the_next_candidate(
     model = cascades.train_stage(X, X[:, 0], n_estimators=5)
     cascade = shac.Cascade([model], shac.HyperParameterList([Unsteady("x")]))
     with caplog.at_level(logging.DEBUG, logger="shac"):
-        samples, report = cascade.sample(100, seed=0)
+        samples, report = cascade.sample(100, seed=0, method="plain")
     assert len(samples) == 100
     assert (model.predict(samples) == 1).all()
     assert "rounded onto a threshold" in caplog.text
@@ -324,7 +324,7 @@ def test_relaxing_does_not_relax_where_samples_are_found() -> None:
     model = xgboost.XGBClassifier(n_estimators=5, n_jobs=1).fit(X, X[:, 0] > 0.05)
     cascade = shac.Cascade([model] * 4, cascades.unit_space(1))
     rows = draw_relaxing(cascade, 1000, seed=3)
-    assert np.array_equal(cascade.space.encode_rows(rows), cascade.sample(1000, seed=3)[0])
+    assert np.array_equal(cascade.space.encode_rows(rows), cascade.sample(1000, seed=3, method="plain")[0])
 
 
 SAMPLE_UNDER_A_LEVEL = """
