@@ -21,4 +21,4 @@ def test_the_example_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> N
 def test_the_first_command_runs_the_demo_and_the_second_the_tests() -> None:
     demo, tests, *_ = blocks("bash")
     assert demo.rstrip().endswith(".venv/bin/shac demo")
-    assert tests.rstrip().endswith(".venv/bin/pytest")
+    assert tests.rstrip().endswith(".venv/bin/pytest --numprocesses=2 --dist=loadfile")

@@ -62,9 +62,7 @@ def shac_search(task: Task, **settings: Any) -> list[float]:
             None,
             shac.HyperParameterList(
                 [axis.for_shac() for axis in task.problem.axes],
-                conditions={
-                    name: {parent: list(values)} for name, (parent, values) in task.problem.conditions.items()
-                },
+                conditions={name: {parent: list(values)} for name, (parent, values) in task.problem.conditions.items()},
             ),
             total_budget=task.budget,
             num_batches=task.num_batches,

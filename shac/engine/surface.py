@@ -8,7 +8,7 @@ distance from all points, by weights that the samples of a batch take in turns.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from shac.parameters.conditional import ConditionalColumn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from threadpoolctl import ThreadpoolController
 
     from shac.engine.climbing import Climber
     from shac.parameters import AbstractHyperParameter
@@ -114,10 +115,9 @@ class Surface:
     def _heights_and_distances(self, places: Floats) -> tuple[Floats, Floats]:
         """Give the height of the surface at places, and their distances from the closest points."""
         from scipy.spatial.distance import cdist
-        from threadpoolctl import threadpool_limits
 
         heights, apart = np.empty(len(places)), np.empty(len(places))
-        with threadpool_limits(1, user_api="blas"):  # a sum's order must not depend on the machine's cores
+        with _one_blas_thread():
             for first in range(0, len(places), _CANDIDATES_AT_ONCE):
                 block = slice(first, first + _CANDIDATES_AT_ONCE)
                 distances = cdist(places[block], self._points)
@@ -208,7 +208,6 @@ def _best_and_newest(heights: Floats) -> NDArray[np.intp]:
 def _solve(places: Floats, heights: Floats) -> Floats:
     """Give the weights of the basis functions, then those of the trend."""
     from scipy.spatial.distance import cdist
-    from threadpoolctl import threadpool_limits
 
     trend = _with_one(places)
     num_points, num_trends = trend.shape
@@ -218,9 +217,22 @@ def _solve(places: Floats, heights: Floats) -> Floats:
     matrix[num_points:, :num_points] = trend.T
     # Categories and few points leave the trend undetermined; this takes the small one.
     matrix[num_points:, num_points:] = -1e-8 * np.eye(num_trends)
-    with threadpool_limits(1, user_api="blas"):
+    with _one_blas_thread():
         solution: Floats = np.linalg.solve(matrix, np.concatenate([heights, np.zeros(num_trends)]))
     return solution
+
+
+def _one_blas_thread() -> Any:
+    """Keep NumPy's BLAS on one thread: a sum's order must not depend on the machine's cores."""
+    return _blas().limit(limits=1, user_api="blas")
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Find the libraries, which takes milliseconds; NumPy's is there since NumPy is."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _with_one(places: Floats) -> Floats:
