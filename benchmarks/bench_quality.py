@@ -74,7 +74,7 @@ def make_runs(options: argparse.Namespace) -> None:
             "budget": budget,
             "batches": task.num_batches,
             "seed": seed,
-            "best": best,
+            "best": [float(f"{value:.8g}") for value in best],
             "seconds": round(seconds, 2),
             "version": shac.__version__,
         }
@@ -90,7 +90,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--budgets", nargs="+", type=int, default=[200], metavar="N")
     parser.add_argument("--contenders", nargs="+", choices=[*CONTENDERS], default=usual, metavar="NAME")
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--first-seed", type=int, default=0, help="of the runs, and of those that are reported")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--report", action="store_true", help="make the report of what is there, run nothing")
     parser.add_argument("--quick", action="store_true", help="everything small: a few seconds")
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if not options.report:
             make_runs(options)
-        write_report(options.folder, options.problems)
+        write_report(options.folder, options.problems, options.first_seed)
     except CheckError as error:
         print(f"CHECK FAILED: {error}", file=sys.stderr)
         return 1

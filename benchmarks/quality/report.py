@@ -28,14 +28,18 @@ NUM_RESAMPLES = 1000
 SIGNIFICANT = 0.05
 
 
-def read_results(folder: Path, problems: Sequence[str]) -> Results:
-    """Read all runs: by problem and budget, then by contender, an array of (seeds, batches) of best values."""
+def read_results(folder: Path, problems: Sequence[str], first_seed: int = 0) -> Results:
+    """Read the runs of seeds from the first one on.
+
+    By problem and budget, then by contender, an array of (seeds, batches) of best values.
+    """
     runs: dict[tuple[str, int], dict[str, dict[int, list[float]]]] = defaultdict(lambda: defaultdict(dict))
     for name in problems:
         path = folder / f"{name}.jsonl"
         for line in path.read_text().splitlines() if path.exists() else ():
             run = json.loads(line)
-            runs[name, run["budget"]][run["contender"]][run["seed"]] = run["best"]
+            if run["seed"] >= first_seed:
+                runs[name, run["budget"]][run["contender"]][run["seed"]] = run["best"]
     return {
         key: {contender: np.array([best[seed] for seed in sorted(best)]) for contender, best in found.items()}
         for key, found in runs.items()
@@ -127,9 +131,9 @@ def against_four_times_random(results: Results, contender: str) -> list[tuple[st
     return lines
 
 
-def write_report(folder: Path, problems: Sequence[str]) -> None:
+def write_report(folder: Path, problems: Sequence[str], first_seed: int = 0) -> None:
     """Print the tables, and write them and the pictures into the folder."""
-    results = read_results(folder, problems)
+    results = read_results(folder, problems, first_seed)
     lines: list[str] = []
     for budget in sorted({budget for _, budget in results}):
         lines += _of_budget({key: found for key, found in results.items() if key[1] == budget}, budget)
