@@ -1,8 +1,9 @@
 // Fuzzes what is compiled from forests: tables, sieve and region on mutated models.
 //
-// The input grows up to three sound stages over the same few columns, with leaves and thresholds of any bits.
-// The exact forests are the oracle: plain rejection with tables gives their candidates and their counts,
-// every sample of the region passes them, and the region's bounds hold the accepted share of the plain draws.
+// The input grows up to three sound stages over the same few columns, some of them conditional, with leaves
+// and thresholds of any bits. The exact forests are the oracle: plain rejection with tables gives their
+// candidates and their counts, every sample of the region passes them, and the region's bounds hold the
+// accepted share of the plain draws.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -23,6 +24,8 @@
 
 namespace {
 
+using shac::Condition;
+using shac::Conditions;
 using shac::Forest;
 using shac::kUniformRange;
 using shac::SampleRequest;
@@ -72,7 +75,7 @@ class TreeReader {
             return index;
         }
         const auto feature = static_cast<std::int32_t>(code / 3 % width_);
-        nodes_.push_back({0, 0, feature, read_threshold(reader_)});
+        nodes_.push_back({0, 0, feature, read_threshold(reader_), code % 2 == 0});
         const std::int32_t left = grow_below(depth + 1);
         const std::int32_t right = grow_below(depth + 1);
         nodes_[static_cast<std::size_t>(index)].left = left;
@@ -107,7 +110,28 @@ shac::Column column_of(const std::vector<float>& thresholds) {
     return column;
 }
 
-std::shared_ptr<const Stage> read_stage(Reader& reader, std::size_t width) {
+/// Up to two conditions, each of a column on one before it, with up to three changes.
+Conditions read_conditions(Reader& reader, std::size_t width) {
+    std::vector<Condition> conditions;
+    const std::size_t count = width < 2 ? 0 : reader.between(0, 2);
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto column = static_cast<std::uint32_t>(reader.between(1, width - 1));
+        const auto parent = static_cast<std::uint32_t>(reader.between(0, column - 1));
+        Condition condition{column, parent, reader.byte() % 2 == 0, {}};
+        std::vector<std::uint64_t>& changes = condition.changes;
+        for (std::size_t change = reader.between(1, 3); change > 0; --change) {
+            changes.push_back(1 + reader.take<std::uint64_t>() % (kUniformRange - 1));
+        }
+        std::sort(changes.begin(), changes.end());
+        changes.erase(std::unique(changes.begin(), changes.end()), changes.end());
+        conditions.push_back(std::move(condition));
+    }
+    std::sort(conditions.begin(), conditions.end(),
+              [](const Condition& a, const Condition& b) { return a.column < b.column; });
+    return {std::move(conditions), width};
+}
+
+std::shared_ptr<const Stage> read_stage(Reader& reader, std::size_t width, const Conditions& conditions) {
     Model model;
     TreeReader trees(reader, width);
     const std::size_t count = reader.between(1, 12);
@@ -119,6 +143,7 @@ std::shared_ptr<const Stage> read_stage(Reader& reader, std::size_t width) {
     std::vector<shac::Column> columns;
     for (std::size_t c = 0; c < width; ++c) {
         columns.push_back(column_of(forest->thresholds(c)));
+        columns.back().is_conditional = conditions.is_conditional(c);
     }
     const std::size_t table_bytes = reader.byte() % 4 == 0 ? reader.between(0, 255) : shac::kMaxTableBytes;
     return std::make_shared<const Stage>(std::move(forest), shac::Space(std::move(columns)), table_bytes);
@@ -130,7 +155,10 @@ std::size_t failures(const Stages& stages, const double* uniforms, std::size_t w
     for (const auto& stage : stages) {
         std::vector<float> row(width);
         for (std::size_t c = 0; c < width; ++c) {
-            const auto uniform = static_cast<std::uint64_t>(uniforms[c] * static_cast<double>(kUniformRange));
+            const auto uniform =
+                std::isnan(uniforms[c])
+                    ? shac::kMissing
+                    : static_cast<std::uint64_t>(uniforms[c] * static_cast<double>(kUniformRange));
             row[c] = stage->bins.columns()[c].representative(uniform);
         }
         const float margin = shac::testing::margin(*stage->forest, row);
@@ -145,10 +173,42 @@ void check_equal(const Samples& found, const Samples& expected) {
     require(found.end == expected.end);
 }
 
-void check_region(const Stages& stages, std::size_t width, const SampleRequest& request, const Samples& plain,
-                  std::size_t max_boxes) {
-    const auto region = std::make_shared<shac::Region>(stages, width, request.relax);
-    require(region->refine(max_boxes, {}));
+/// Columns are there where their conditions hold, and only there.
+void check_conditions(const Conditions& conditions, const double* uniforms, std::size_t width) {
+    for (std::size_t c = 0; c < width; ++c) {
+        bool exists = true;
+        for (const Condition& condition : conditions.all()) {
+            if (condition.column == c) {
+                const double parent = uniforms[condition.parent];
+                exists =
+                    exists && !std::isnan(parent) &&
+                    condition.holds(static_cast<std::uint64_t>(parent * static_cast<double>(kUniformRange)));
+            }
+        }
+        require(exists == !std::isnan(uniforms[c]));
+    }
+}
+
+/// A region that is divided by mass, and then by the shares of the input.
+std::shared_ptr<const shac::Region> read_region(Reader& reader, const Stages& stages, std::size_t width,
+                                                std::size_t relax, const Conditions& conditions) {
+    auto region = std::make_shared<shac::Region>(stages, width, relax, conditions);
+    require(region->refine(reader.between(1, 60), {}));
+    if (reader.byte() % 2 == 0) {
+        std::vector<double> share;
+        for (std::size_t box = 0; box < region->boxes().size(); ++box) {
+            share.push_back(reader.byte() / 255.0);
+        }
+        region->order_by_rejected({share.data(), share.size()});
+        require(region->refine(region->num_divided() + reader.between(1, 30), {}));
+    }
+    return region;
+}
+
+void check_region(const std::shared_ptr<const shac::Region>& region, const SampleRequest& request,
+                  const Samples& plain) {
+    const Stages& stages = region->stages();
+    const std::size_t width = region->width();
     const auto [lower, upper] = region->volume();
     require(lower <= upper && lower >= 0.0 && upper <= 1.0);
     // 40 standard deviations: not a question of luck.
@@ -168,6 +228,7 @@ void check_region(const Stages& stages, std::size_t width, const SampleRequest& 
                            {uniforms.data(), drawn.candidates.size(), width});
     for (std::size_t i = 0; i < drawn.candidates.size(); ++i) {
         require(failures(stages, uniforms.data() + i * width, width) <= request.relax);
+        check_conditions(region->conditions(), uniforms.data() + i * width, width);
     }
     if (region->num_undecided() == 0 && lower > 0.0) {
         require(drawn.candidates.size() == drawn.num_drawn || region->undecided_mass() > 0.0);
@@ -184,15 +245,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     request.relax = reader.byte() % 8 == 0 ? 1 : 0;
     request.count = 300;
     request.max_candidates = 400;
-    const std::size_t max_boxes = reader.between(1, 60);
+    const Conditions conditions = read_conditions(reader, width);
     const std::size_t num_stages = reader.between(1, 3);
     Stages stages;
     for (std::size_t s = 0; s < num_stages; ++s) {
-        stages.push_back(read_stage(reader, width));
+        stages.push_back(read_stage(reader, width, conditions));
     }
-    const Samples exact = shac::PlainSampler(stages, width, false).draw(request, {1, {}});
-    const Samples tables = shac::PlainSampler(stages, width, true).draw(request, {1, {}});
+    const Samples exact = shac::PlainSampler(stages, width, false, conditions).draw(request, {1, {}});
+    const Samples tables = shac::PlainSampler(stages, width, true, conditions).draw(request, {1, {}});
     check_equal(tables, exact);
-    check_region(stages, width, request, exact, max_boxes);
+    check_region(read_region(reader, stages, width, request.relax, conditions), request, exact);
     return 0;
 }
