@@ -57,7 +57,7 @@ def test_margins_and_decisions_are_those_of_xgboost(data: st.DataObject) -> None
 
 
 def core_forest(model: Any) -> core.Forest:
-    return shac.Cascade([model], cascades.unit_space(model.n_features_in_))._forests[0]
+    return shac.Cascade([model], cascades.unit_space(model.n_features_in_))._compiled.forests[0]
 
 
 def test_rows_on_every_threshold_and_one_float_to_either_side_get_xgboosts_answers() -> None:

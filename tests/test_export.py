@@ -19,7 +19,7 @@ def make_data(rows: int = 200, width: int = 4, seed: int = 0) -> tuple[NDArray[n
 
 
 def compile_model(model: Any) -> core.Forest:
-    return shac.Cascade([model], cascades.unit_space(model.n_features_in_))._forests[0]
+    return shac.Cascade([model], cascades.unit_space(model.n_features_in_))._compiled.forests[0]
 
 
 def document_of(model: xgboost.XGBClassifier) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import math
 import operator
 import secrets
 import time
@@ -11,15 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
 
-from shac.errors import InvalidModelError
-from shac.export import export_forest
-from shac.parameters.conditional import ConditionalColumn
-from shac.sampling.bins import Condition, ThresholdBins, conditions_of
-from shac.sampling.draws import Draw, Piece, Pieces, SampleReport
+from shac.sampling.compiled import CompiledCascade, Method, compile_forest
+from shac.sampling.draws import Draw, Pieces, SampleReport
 from shac.sampling.extension import core
 from shac.sampling.python_path import draw_in_python
 from shac.sampling.refining import RefiningSampler
-from shac.sampling.region import Marginal, Regions, Volume
+from shac.sampling.region import Marginal, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,14 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from shac.export import Model
-    from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
 __all__ = ["Cascade", "Draw", "SampleReport"]
-
-_logger = logging.getLogger("shac")
-
-Method = Literal["auto", "plain", "region"]
 
 _KNOWN_BOXES = 4096  # divisions for what is asked about a region
 _GROWN_BOXES = 512  # divisions for each stage of an index that grows
@@ -86,26 +76,21 @@ class Cascade:
     def __init__(
         self, models: Sequence[Model], space: HyperParameterList, *, max_table_bytes: int = core.MAX_TABLE_BYTES
     ) -> None:
-        self._space = space
-        self._max_table_bytes = _integer("max_table_bytes", max_table_bytes, 0, core.MAX_TABLE_BYTES)
-        self._forests: tuple[core.Forest, ...] = ()
-        self._bins: dict[int, ThresholdBins] = {}
-        self._stages: tuple[core.Stage, ...] = ()
-        self._sampler: core.PlainSampler | None = None
-        self._regions: Regions | None = None
+        max_table_bytes = _integer("max_table_bytes", max_table_bytes, 0, core.MAX_TABLE_BYTES)
+        forests = tuple(compile_forest(model, stage) for stage, model in enumerate(models))
+        self._compiled = CompiledCascade(forests, space, max_table_bytes)
         self._grown: core.Region | None = None
         self._shorter: Cascade | None = None
-        self._set_stages(tuple(_compile(model, stage) for stage, model in enumerate(models)))
 
     @property
     def space(self) -> HyperParameterList:
         """The search space."""
-        return self._space
+        return self._compiled.space
 
     @property
     def num_stages(self) -> int:
         """Number of classifiers."""
-        return len(self._forests)
+        return len(self._compiled.forests)
 
     def extended(self, model: Model) -> Self:
         """Return a cascade with one more stage; the others are shared, not compiled again.
@@ -124,7 +109,7 @@ class Cascade:
         TypeError, UnsupportedModelError, InvalidModelError, ValueError
             As the constructor.
         """
-        longer = self._with_stages((*self._forests, _compile(model, self.num_stages)))
+        longer = self._with_stages((*self._compiled.forests, compile_forest(model, self.num_stages)))
         longer._shorter = self
         return longer
 
@@ -137,16 +122,14 @@ class Cascade:
             If the cascade has fewer stages, or `num_stages` is negative.
         """
         num_stages = _integer("num_stages", num_stages, 0, self.num_stages)
-        return self if num_stages == self.num_stages else self._with_stages(self._forests[:num_stages])
+        return self if num_stages == self.num_stages else self._with_stages(self._compiled.forests[:num_stages])
 
     def newest_first(self) -> Self:
         """Return a cascade that asks the last stage first: near the region's edge that is the one that rejects.
 
         It accepts the same rows.
         """
-        other = self.prefix(0)._with_stages(self._forests[::-1])
-        other._stages = ()
-        return other
+        return self._with_stages(self._compiled.forests[::-1])
 
     def accepts(self, X: ArrayLike, relax: int = 0, *, threads: int | None = None) -> NDArray[np.bool_]:
         """Tell which rows fail at most `relax` stages.
@@ -191,7 +174,7 @@ class Cascade:
             As `accepts`.
         """
         relax = _integer("relax", relax, 0, _LARGEST_COUNT)
-        return self._core.dropped_at(self._rows(X), relax, _thread_count(threads))
+        return self._compiled.decisions.dropped_at(self._rows(X), relax, _thread_count(threads))
 
     def margins(self, X: ArrayLike, *, threads: int | None = None) -> NDArray[np.float32]:
         """Compute every stage's margin, as ``predict(output_margin=True)`` does.
@@ -210,7 +193,7 @@ class Cascade:
         ValueError
             As `accepts`.
         """
-        return self._core.margins(self._rows(X), _thread_count(threads))
+        return self._compiled.decisions.margins(self._rows(X), _thread_count(threads))
 
     def sample(
         self,
@@ -325,14 +308,13 @@ class Cascade:
         started = time.perf_counter()
         pieces = Pieces(self.num_stages)
         wanted = request["count"]
-        sampler = self._choose_sampler(
-            method, request, limited=max_candidates is not None or max_gap is not None or first_candidate > 0
-        )
+        limited = max_candidates is not None or max_gap is not None or first_candidate > 0
+        sampler = self._compiled.choose_sampler(method, request, limited=limited)
         while True:
             if sampler is None:
-                piece = draw_in_python(self._core, self._space, request, limits, _thread_count(threads))
+                piece = draw_in_python(self._compiled.decisions, self.space, request, limits, _thread_count(threads))
             else:
-                piece = self._draw_compiled(sampler, request, limits, _thread_count(threads), values=values)
+                piece = self._compiled.draw(sampler, request, limits, _thread_count(threads), values=values)
             pieces.add(piece)
             if piece.end != "count" or pieces.num_samples == wanted:
                 break
@@ -341,7 +323,7 @@ class Cascade:
             request |= {"first_candidate": piece.next_candidate}
             limits["max_candidates"] -= piece.num_drawn
         region = sampler.region if isinstance(sampler, RefiningSampler) else None
-        return pieces.finish(started, self._space.num_columns, region)
+        return pieces.finish(started, self.space.num_columns, region)
 
     def method_for(self, n: int, relax: int = 0) -> Literal["plain", "region"]:
         """Tell which method 'auto' takes for `n` samples.
@@ -368,31 +350,8 @@ class Cascade:
             "count": _integer("n", n, 0, _LARGEST_COUNT),
             "relax": _integer("relax", relax, 0, _LARGEST_COUNT),
         }
-        sampler = self._choose_sampler("auto", request, limited=False)
+        sampler = self._compiled.choose_sampler("auto", request, limited=False)
         return "region" if isinstance(sampler, RefiningSampler) else "plain"
-
-    def _choose_sampler(
-        self, method: Method, request: dict[str, int], *, limited: bool
-    ) -> core.PlainSampler | RefiningSampler | None:
-        """Give the compiled sampler of a call; None: Python draws."""
-        n, relax = request["count"], request["relax"]
-        if not self._space.has_quantile:
-            if method == "region":
-                raise ValueError("method: expected parameters with a quantile function for 'region'")
-            return None
-        if method == "plain" or n == 0 or (method == "auto" and (limited or relax >= self.num_stages)):
-            return self._plain_sampler()
-        regions = self._known_regions()
-        try:
-            needed = math.ceil(n / self._space.feasible_share)
-            chosen, budget = regions.choose(needed, relax, self._plain_sampler if method == "auto" else None)
-        except ValueError:
-            if method == "region":
-                raise
-            return self._plain_sampler()  # more stages or thresholds than a region can index
-        if chosen == "plain":
-            return self._plain_sampler()
-        return RefiningSampler(regions.region(relax, budget), regions.sampler(relax, budget), self.num_stages, needed)
 
     def volume(self, stage: int | None = None, relax: int = 0, *, max_boxes: int = _KNOWN_BOXES) -> Volume:
         """Bound the mass of the prior that survives.
@@ -432,7 +391,7 @@ class Cascade:
         cascade = self if stage is None else self.prefix(_integer("stage", stage, 0, self.num_stages))
         if cascade.num_stages <= relax:
             return Volume(1.0, 1.0)
-        return Volume(*cascade._known_regions().region(relax, max_boxes).volume())
+        return Volume(*cascade._compiled.regions().region(relax, max_boxes).volume())
 
     def grown_volume(self) -> Volume:
         """Bound the mass that passes every stage by an index that grew with the cascade, stage by stage.
@@ -466,7 +425,7 @@ class Cascade:
     def _grown_region(self) -> core.Region:
         if self._grown is None:
             if self.num_stages == 0:
-                self._grown = self._known_regions().region(0, 1)
+                self._grown = self._compiled.regions().region(0, 1)
             else:
                 shorter = self._shorter or self.prefix(self.num_stages - 1)
                 region = shorter._grown_region().copy()
@@ -494,142 +453,31 @@ class Cascade:
             If `relax` is out of its range, or the space has parameters without a quantile function.
         """
         relax = _integer("relax", relax, 0, _LARGEST_COUNT)
-        columns = self._space.columns
-        return self._known_regions().marginals(columns, [c.name for c in columns], relax, _KNOWN_BOXES)
-
-    def _known_regions(self) -> Regions:
-        if not self._space.has_quantile:
-            raise ValueError("space: expected parameters with a quantile function to know the region of")
-        if self._regions is None:
-            self._regions = Regions(self.compiled_stages, self._space.num_columns, self._conditions())
-        return self._regions
-
-    def _draw_compiled(
-        self,
-        sampler: core.PlainSampler | RefiningSampler,
-        request: dict[str, int],
-        limits: dict[str, int],
-        threads: int,
-        *,
-        values: bool,
-    ) -> Piece:
-        wanted = request["count"]
-        count = wanted
-        if self._space.constraints:
-            # So many are likely to leave as many as are wanted; the samples do not depend on it.
-            count = min(math.ceil(wanted / self._space.feasible_share), _LARGEST_COUNT)
-        result = sampler.sample(threads=threads, **{**request, "count": count}, **limits)
-        X, passed, num_refused = self._tested(result, request["relax"], threads)
-        last = int(np.flatnonzero(passed)[wanted - 1]) if 0 < wanted <= passed.sum() else len(passed)
-        if last < len(passed) and (last + 1 < len(passed) or result["end"] != "count"):
-            # Counts are those of the candidates up to the last that is wanted: drawn again to just there.
-            result = sampler.sample(threads=threads, **{**request, "count": last + 1}, **limits)
-            X, passed, num_refused = self._tested(result, request["relax"], threads)
-        return Piece(
-            rows=self._space.values_from_uniforms(result["uniforms"][passed]) if values else [],
-            X=X[passed],
-            num_drawn=result["num_drawn"],
-            next_candidate=request["first_candidate"] + result["num_drawn"],
-            rejected_by_stage=np.array(result["rejected_by_stage"], dtype=np.int64),
-            end=result["end"],
-            num_refused=num_refused,
-        )
-
-    def _tested(
-        self, result: core.SampleResult, relax: int, threads: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], int]:
-        """Encode what the sampler let pass, and tell what passes by value, too, and how many constraints refuse."""
-        uniforms = result["uniforms"]
-        X = np.empty(uniforms.shape, dtype=np.float32)
-        for c, column in enumerate(self._space.columns):
-            X[:, c] = column.encode_array(column.quantile(uniforms[:, c]))
-        passed = self._core.dropped_at(X, relax, threads) == -1
-        if not passed.all():
-            _logger.debug("redrawing %d samples that rounded onto a threshold", int((~passed).sum()))
-        if not self._space.constraints:
-            return X, passed, 0
-        satisfied = self._space.satisfied_by_uniforms(uniforms)
-        return X, passed & satisfied, int((passed & ~satisfied).sum())
+        columns = self.space.columns
+        return self._compiled.regions().marginals(columns, [c.name for c in columns], relax, _KNOWN_BOXES)
 
     def _rows(self, X: ArrayLike) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):  # beyond float32 is an infinity, as for XGBoost
             rows = np.ascontiguousarray(X, dtype=np.float32)
-        expected = self._space.num_columns
+        expected = self.space.num_columns
         if rows.ndim != 2 or rows.shape[1] != expected:
             raise ValueError(f"X: expected an array of shape (rows, {expected}), got shape {np.shape(X)}")
         return rows
 
     def _with_stages(self, forests: tuple[core.Forest, ...]) -> Self:
         other = object.__new__(type(self))
-        other._space = self._space
-        other._max_table_bytes = self._max_table_bytes
-        other._bins = self._bins
-        other._stages = self._stages[: len(forests)]
-        other._sampler = None
-        other._regions = None
+        other._compiled = self._compiled.with_forests(forests)
         other._grown = None
         other._shorter = None
-        other._set_stages(forests)
         return other
-
-    def _set_stages(self, forests: tuple[core.Forest, ...]) -> None:
-        expected = self._space.num_columns
-        for stage, forest in enumerate(forests):
-            if forest.num_features != expected:
-                raise ValueError(
-                    f"models: expected {expected} features (the columns of the space), "
-                    f"got {forest.num_features} in the model of stage {stage}"
-                )
-        self._forests = forests
-        self._core = core.Cascade(forests, expected)
 
     @property
     def compiled_stages(self) -> tuple[core.Stage, ...]:
         """The stages compiled for the space; compiled when first asked for, and shared by longer cascades."""
-        missing = self._forests[len(self._stages) :]
-        conditional = [c for c, column in enumerate(self._space.columns) if isinstance(column, ConditionalColumn)]
-        self._stages += tuple(
-            core.Stage(forest, self._columns_of(forest), self._max_table_bytes, conditional) for forest in missing
-        )
-        return self._stages
-
-    def _conditions(self) -> list[Condition]:
-        """When the space's conditional columns exist, by the uniforms of those that they depend on."""
-        return conditions_of(self._space, self._bins_of)
-
-    def _plain_sampler(self) -> core.PlainSampler:
-        if self._sampler is None:
-            width = self._space.num_columns
-            conditions = core.Conditions(self._conditions(), width)
-            self._sampler = core.PlainSampler(self.compiled_stages, width, conditions=conditions)
-        return self._sampler
-
-    def _columns_of(self, forest: core.Forest) -> list[tuple[NDArray[np.uint64], NDArray[np.float32]]]:
-        return [self._bins_of(p).column(forest.thresholds(c)) for c, p in enumerate(self._space.columns)]
-
-    def _bins_of(self, parameter: AbstractHyperParameter) -> ThresholdBins:
-        """Columns of one multi-parameter share a marginal, and so its edges."""
-        return self._bins.setdefault(id(parameter), ThresholdBins(parameter))
+        return self._compiled.stages
 
     def __repr__(self) -> str:
-        return f"Cascade({self.num_stages} stages, {self._space.num_columns} columns)"
-
-
-def _compile(model: Model, stage: int) -> core.Forest:
-    arrays = export_forest(model)
-    try:
-        return core.Forest(
-            tree_begin=arrays.tree_begin,
-            left=arrays.left,
-            right=arrays.right,
-            feature=arrays.feature,
-            value=arrays.value,
-            default_left=arrays.default_left,
-            base_score=arrays.base_score,
-            num_features=arrays.num_features,
-        )
-    except ValueError as error:
-        raise InvalidModelError(f"models: the model of stage {stage} is broken: {error}") from error
+        return f"Cascade({self.num_stages} stages, {self.space.num_columns} columns)"
 
 
 def _integer(name: str, value: Any, low: int, high: int) -> int:

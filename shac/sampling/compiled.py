@@ -1,0 +1,255 @@
+"""What is compiled of a cascade: its decisions, its stages over the space's bins, and what draws from them."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from shac.errors import InvalidModelError
+from shac.export import export_forest
+from shac.parameters.conditional import ConditionalColumn
+from shac.sampling.bins import Condition, ThresholdBins, conditions_of
+from shac.sampling.draws import Piece
+from shac.sampling.extension import core
+from shac.sampling.refining import RefiningSampler
+from shac.sampling.region import Regions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shac.export import Model
+    from shac.parameters import AbstractHyperParameter
+    from shac.space import HyperParameterList
+
+__all__ = ["CompiledCascade", "Method", "compile_forest"]
+
+_logger = logging.getLogger("shac")
+
+Method = Literal["auto", "plain", "region"]
+
+_LARGEST_COUNT = 2**63 - 1
+
+
+class CompiledCascade:
+    """The compiled parts of a cascade, each made when first asked for.
+
+    Parameters
+    ----------
+    forests : tuple of core.Forest
+        One for each stage.
+    space : HyperParameterList
+        The search space.
+    max_table_bytes : int
+        Largest lookup table of a stage.
+
+    Raises
+    ------
+    ValueError
+        If a forest is of another number of features than the space has columns.
+    """
+
+    def __init__(self, forests: tuple[core.Forest, ...], space: HyperParameterList, max_table_bytes: int) -> None:
+        expected = space.num_columns
+        for stage, forest in enumerate(forests):
+            if forest.num_features != expected:
+                raise ValueError(
+                    f"models: expected {expected} features (the columns of the space), "
+                    f"got {forest.num_features} in the model of stage {stage}"
+                )
+        self.forests = forests
+        self.space = space
+        self.decisions = core.Cascade(forests, expected)
+        self._max_table_bytes = max_table_bytes
+        self._bins: dict[int, ThresholdBins] = {}
+        self._stages: tuple[core.Stage, ...] = ()
+        self._sampler: core.PlainSampler | None = None
+        self._regions: Regions | None = None
+
+    def with_forests(self, forests: tuple[core.Forest, ...]) -> CompiledCascade:
+        """Give another cascade over the same space; compiled stages at its beginning are shared."""
+        other = CompiledCascade(forests, self.space, self._max_table_bytes)
+        other._bins = self._bins
+        shared = zip(forests, self.forests, self._stages, strict=False)
+        for forest, own, stage in shared:
+            if forest is not own:
+                break
+            other._stages += (stage,)
+        return other
+
+    @property
+    def stages(self) -> tuple[core.Stage, ...]:
+        """The stages over the bins of the space."""
+        missing = self.forests[len(self._stages) :]
+        conditional = [c for c, column in enumerate(self.space.columns) if isinstance(column, ConditionalColumn)]
+        self._stages += tuple(
+            core.Stage(forest, self._columns_of(forest), self._max_table_bytes, conditional) for forest in missing
+        )
+        return self._stages
+
+    def conditions(self) -> list[Condition]:
+        """Tell when the space's conditional columns exist, by the uniforms of those that they depend on."""
+        return conditions_of(self.space, self._bins_of)
+
+    def plain_sampler(self) -> core.PlainSampler:
+        """Give what draws by rejection."""
+        if self._sampler is None:
+            width = self.space.num_columns
+            conditions = core.Conditions(self.conditions(), width)
+            self._sampler = core.PlainSampler(self.stages, width, conditions=conditions)
+        return self._sampler
+
+    def regions(self) -> Regions:
+        """Give what is known of the region.
+
+        Raises
+        ------
+        ValueError
+            If the space has parameters without a quantile function.
+        """
+        if not self.space.has_quantile:
+            raise ValueError("space: expected parameters with a quantile function to know the region of")
+        if self._regions is None:
+            self._regions = Regions(self.stages, self.space.num_columns, self.conditions())
+        return self._regions
+
+    def choose_sampler(
+        self, method: Method, request: dict[str, int], *, limited: bool
+    ) -> core.PlainSampler | RefiningSampler | None:
+        """Give the sampler of a call; None: Python draws.
+
+        Parameters
+        ----------
+        method : {'auto', 'plain', 'region'}
+            As of `Cascade.sample`.
+        request : dict
+            The count and relax of the call.
+        limited : bool
+            Whether the call may end before all samples are found, or begins within the stream.
+
+        Raises
+        ------
+        ValueError
+            If 'region' is asked for and cannot be had.
+        EmptyRegionError
+            If it is proven that the cascade accepts nothing.
+        """
+        n, relax = request["count"], request["relax"]
+        num_stages = len(self.forests)
+        if not self.space.has_quantile:
+            if method == "region":
+                raise ValueError("method: expected parameters with a quantile function for 'region'")
+            return None
+        if method == "plain" or n == 0 or (method == "auto" and (limited or relax >= num_stages)):
+            return self.plain_sampler()
+        regions = self.regions()
+        try:
+            needed = math.ceil(n / self.space.feasible_share)
+            chosen, budget = regions.choose(needed, relax, self.plain_sampler if method == "auto" else None)
+        except ValueError:
+            if method == "region":
+                raise
+            return self.plain_sampler()  # more stages or thresholds than a region can index
+        if chosen == "plain":
+            return self.plain_sampler()
+        return RefiningSampler(regions.region(relax, budget), regions.sampler(relax, budget), num_stages, needed)
+
+    def draw(
+        self,
+        sampler: core.PlainSampler | RefiningSampler,
+        request: dict[str, int],
+        limits: dict[str, int],
+        threads: int,
+        *,
+        values: bool,
+    ) -> Piece:
+        """Draw with a sampler of the core, and check each sample by its values.
+
+        Parameters
+        ----------
+        sampler : core.PlainSampler or RefiningSampler
+            As `choose_sampler` gave it.
+        request, limits : dict
+            The count, seed, relax, first_candidate and block_size of the call; its max_candidates and max_gap.
+        threads : int
+            Threads to use.
+        values : bool
+            Whether the rows of values are wanted.
+
+        Returns
+        -------
+        Piece
+            Fewer samples than wanted where the values of some were refused.
+        """
+        wanted = request["count"]
+        count = wanted
+        if self.space.constraints:
+            # So many are likely to leave as many as are wanted; the samples do not depend on it.
+            count = min(math.ceil(wanted / self.space.feasible_share), _LARGEST_COUNT)
+        result = sampler.sample(threads=threads, **{**request, "count": count}, **limits)
+        X, passed, num_refused = self._tested(result, request["relax"], threads)
+        last = int(np.flatnonzero(passed)[wanted - 1]) if 0 < wanted <= passed.sum() else len(passed)
+        if last < len(passed) and (last + 1 < len(passed) or result["end"] != "count"):
+            # Counts are those of the candidates up to the last that is wanted: drawn again to just there.
+            result = sampler.sample(threads=threads, **{**request, "count": last + 1}, **limits)
+            X, passed, num_refused = self._tested(result, request["relax"], threads)
+        return Piece(
+            rows=self.space.values_from_uniforms(result["uniforms"][passed]) if values else [],
+            X=X[passed],
+            num_drawn=result["num_drawn"],
+            next_candidate=request["first_candidate"] + result["num_drawn"],
+            rejected_by_stage=np.array(result["rejected_by_stage"], dtype=np.int64),
+            end=result["end"],
+            num_refused=num_refused,
+        )
+
+    def _tested(
+        self, result: core.SampleResult, relax: int, threads: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], int]:
+        """Encode what the sampler let pass, and tell what passes by value, too, and how many constraints refuse."""
+        uniforms = result["uniforms"]
+        X = np.empty(uniforms.shape, dtype=np.float32)
+        for c, column in enumerate(self.space.columns):
+            X[:, c] = column.encode_array(column.quantile(uniforms[:, c]))
+        passed = self.decisions.dropped_at(X, relax, threads) == -1
+        if not passed.all():
+            _logger.debug("redrawing %d samples that rounded onto a threshold", int((~passed).sum()))
+        if not self.space.constraints:
+            return X, passed, 0
+        satisfied = self.space.satisfied_by_uniforms(uniforms)
+        return X, passed & satisfied, int((passed & ~satisfied).sum())
+
+    def _columns_of(self, forest: core.Forest) -> list[tuple[NDArray[np.uint64], NDArray[np.float32]]]:
+        return [self._bins_of(p).column(forest.thresholds(c)) for c, p in enumerate(self.space.columns)]
+
+    def _bins_of(self, parameter: AbstractHyperParameter) -> ThresholdBins:
+        """Columns of one multi-parameter share a marginal, and so its edges."""
+        return self._bins.setdefault(id(parameter), ThresholdBins(parameter))
+
+
+def compile_forest(model: Model, stage: int) -> core.Forest:
+    """Take over the trees of a model.
+
+    Raises
+    ------
+    TypeError, UnsupportedModelError
+        As `export_forest`.
+    InvalidModelError
+        If the trees are broken.
+    """
+    arrays = export_forest(model)
+    try:
+        return core.Forest(
+            tree_begin=arrays.tree_begin,
+            left=arrays.left,
+            right=arrays.right,
+            feature=arrays.feature,
+            value=arrays.value,
+            default_left=arrays.default_left,
+            base_score=arrays.base_score,
+            num_features=arrays.num_features,
+        )
+    except ValueError as error:
+        raise InvalidModelError(f"models: the model of stage {stage} is broken: {error}") from error
