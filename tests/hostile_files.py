@@ -32,13 +32,13 @@ import shac
 ATTACKS = ("cut", "changed", "sealed", "swapped", "json", "journal", "models", "wild")
 QUICK = {"cut": 24, "changed": 24, "sealed": 12, "swapped": 1, "json": 150, "journal": 60, "models": 150, "wild": 1}
 FULL = {
-    "cut": 30_000,  # bytes of each file
-    "changed": 30_000,
-    "sealed": 2000,
+    "cut": 8000,  # bytes of each file
+    "changed": 8000,
+    "sealed": 1000,
     "swapped": 1,
     "json": 10**9,
-    "journal": 4000,
-    "models": 10_000,
+    "journal": 1000,
+    "models": 5000,
     "wild": 1,
 }
 FOLDER = Path("shac_run")
