@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import numbers
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from shac.reals import as_real
 
 if TYPE_CHECKING:
     import xgboost
@@ -16,7 +17,8 @@ __all__ = ["TrainedClassifier", "TreeSettings", "train_classifier"]
 
 NUM_FOLDS = 5
 LOWEST_ACCURACY = 0.5
-_LARGEST_XGBOOST_SEED = 2**31 - 1
+_LARGEST_INT32 = 2**31 - 1  # of XGBoost's settings
+_LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +58,10 @@ class TreeSettings:
             raise ValueError(f"kind: expected 'boosted' or 'forest', got {self.kind!r}")
         for name in ("num_trees", "max_depth"):
             value: Any = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
-        weight: Any = self.min_child_weight
-        if isinstance(weight, bool) or not isinstance(weight, numbers.Real) or not 0 <= float(weight) < np.inf:
-            raise ValueError(f"min_child_weight: expected a finite number of at least 0, got {weight!r}")
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _LARGEST_INT32:
+                raise ValueError(f"{name}: expected an integer from 1 to {_LARGEST_INT32}, got {value!r}")
+        if not 0 <= as_real(self.min_child_weight) <= _LARGEST_FLOAT32:
+            raise ValueError(f"min_child_weight: expected a float32 of at least 0, got {self.min_child_weight!r}")
 
     def arguments(self) -> dict[str, Any]:
         """Give the arguments of XGBoost's classifier."""
@@ -166,7 +167,7 @@ def _new_model(seed: int, trees: TreeSettings) -> xgboost.XGBClassifier:
     import xgboost
 
     # One thread: batches are small, and a sum's order must not depend on the machine.
-    return xgboost.XGBClassifier(n_jobs=1, random_state=seed % _LARGEST_XGBOOST_SEED, **trees.arguments())
+    return xgboost.XGBClassifier(n_jobs=1, random_state=seed % _LARGEST_INT32, **trees.arguments())
 
 
 def _cross_validate(
@@ -174,7 +175,7 @@ def _cross_validate(
 ) -> float:
     from sklearn.model_selection import StratifiedKFold
 
-    folds = StratifiedKFold(num_folds, shuffle=True, random_state=seed % _LARGEST_XGBOOST_SEED)
+    folds = StratifiedKFold(num_folds, shuffle=True, random_state=seed % _LARGEST_INT32)
     accuracies = [
         np.mean(_new_model(seed, trees).fit(X[train], labels[train]).predict(X[test]) == labels[test])
         for train, test in folds.split(X, labels)

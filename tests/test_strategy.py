@@ -295,6 +295,7 @@ def test_a_strategy_comes_back_from_json(strategy: shac.Strategy) -> None:
         {"training_points": "some"},
         {"cross_validation": 1},
         {"better_share": 0.0},
+        {"better_share": 10**400},
         {"better_share": True},
         {"kept_share": 0.5},
         {"kept_share": (0.5, 1.0)},
@@ -314,7 +315,17 @@ def test_a_setting_out_of_its_range_is_named(arguments: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"kind": "oak"}, {"num_trees": 0}, {"max_depth": 1.5}, {"min_child_weight": -1}, {"num_trees": True}]
+    "arguments",
+    [
+        {"kind": "oak"},
+        {"num_trees": 0},
+        {"num_trees": 10**400},
+        {"max_depth": 1.5},
+        {"min_child_weight": -1},
+        {"min_child_weight": 10**400},
+        {"min_child_weight": float("nan")},
+        {"num_trees": True},
+    ],
 )
 def test_trees_out_of_their_range_are_named(arguments: dict[str, Any]) -> None:
     (name,) = arguments

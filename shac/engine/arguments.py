@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-import numbers
 import operator
 from typing import Any
+
+from shac.reals import as_real
 
 __all__ = ["checked_count", "checked_seconds", "checked_seed", "chosen_stages"]
 
@@ -47,7 +48,7 @@ def checked_seconds(name: str, value: Any) -> float | None:
     """
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < float(value) < math.inf:
+    if not 0 < as_real(value) < math.inf:
         raise ValueError(f"{name}: expected a finite number of seconds above 0, or None, got {value!r}")
     return float(value)
 

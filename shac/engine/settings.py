@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EngineSettings"]
 
-_DEFAULT_STRATEGY = "paper"
+_DEFAULT_STRATEGY = "guided"
 
 
 class EngineSettings:

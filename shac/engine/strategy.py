@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numbers
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from shac.engine.arguments import checked_count
+from shac.reals import as_real
 from shac.training import TreeSettings
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Strategy:
 
 
 def _check_share(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < float(value) < 1:
+    if not 0 < as_real(value) < 1:
         raise ValueError(f"{name}: expected a number between 0 and 1, got {value!r}")
 
 
