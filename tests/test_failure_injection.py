@@ -206,8 +206,7 @@ def test_memory_that_does_not_suffice_is_an_error_and_the_cascade_goes_on() -> N
 
 
 def test_a_search_under_little_memory_ends_with_an_error_or_the_whole_table(undisturbed: str) -> None:
-    endings = set()
-    for mebibytes in (1, 8, 64):
+    for mebibytes in (0, 1, 8, 64):
         shutil.rmtree(FOLDER, ignore_errors=True)
         done = run(f"""
             engine = searches.engine(total_budget=40, num_batches=4)
@@ -220,7 +219,12 @@ def test_a_search_under_little_memory_ends_with_an_error_or_the_whole_table(undi
             engine.fit(skip_cv_checks=True, callbacks=[Limit()])
             print("whole")
         """)
-        endings.add(done.returncode)
-        assert done.returncode in (0, 1), done.stderr
+        assert done.returncode in (0, 1) or ended_by_the_c_library(done), (done.returncode, done.stderr)
         assert restored_and_finished().dataset.to_csv() == undisturbed
-    assert endings
+
+
+def ended_by_the_c_library(done: "subprocess.CompletedProcess[str]") -> bool:
+    """Tell whether the loader ended the process: it gives a new thread its variables, or ends all, and no code of ours
+    is asked.
+    """
+    return done.returncode == 127 and "cannot allocate memory for thread-local data" in done.stderr
