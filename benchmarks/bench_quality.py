@@ -3,7 +3,7 @@
 Every run is a line of JSON in `<folder>/<problem>.jsonl`: the best value after each batch. A run that is there already
 is not made again, so that figures grow from call to call, and a stopped call goes on. What is known of the answers is
 checked first; exit code 1 where it is wrong. `--report` makes the table, the ranks and the pictures of all that is
-there.
+there; `--page` puts the figures into the tables of a page.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ import shac
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from benchmarks.quality.page import refreshed
     from benchmarks.quality.problems import PROBLEMS, CheckError, check
-    from benchmarks.quality.report import write_report
+    from benchmarks.quality.report import read_results, write_report
     from benchmarks.quality.rivals import CONTENDERS, Task
 else:
+    from quality.page import refreshed
     from quality.problems import PROBLEMS, CheckError, check
-    from quality.report import write_report
+    from quality.report import read_results, write_report
     from quality.rivals import CONTENDERS, Task
 
 FOLDER = Path(__file__).resolve().parent / "results" / "quality"
@@ -93,6 +95,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--first-seed", type=int, default=0, help="of the runs, and of those that are reported")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--report", action="store_true", help="make the report of what is there, run nothing")
+    parser.add_argument("--page", type=Path, help="Markdown whose tables get the figures of what is there, run nothing")
     parser.add_argument("--quick", action="store_true", help="everything small: a few seconds")
     options = parser.parse_args(arguments)
     if options.quick:
@@ -102,6 +105,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
+    if options.page is not None:
+        results = read_results(options.folder, options.problems, options.first_seed)
+        options.page.write_text(refreshed(options.page.read_text(), results))
+        return 0
     try:
         if not options.report:
             make_runs(options)

@@ -56,13 +56,6 @@ def lowest_known(results: Results) -> dict[str, float]:
     return lowest
 
 
-def _ranks(columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    from scipy.stats import rankdata
-
-    result: NDArray[np.float64] = rankdata(columns, axis=0)
-    return result
-
-
 def average_ranks(
     results: Results, contenders: Sequence[str], random: np.random.Generator
 ) -> dict[str, tuple[float, float, float]]:
@@ -70,25 +63,16 @@ def average_ranks(
 
     Problems are drawn anew, and for each of them the seeds of every contender.
     """
-    finals = [
-        [found[contender][:, -1] for contender in contenders]
-        for found in results.values()
-        if all(contender in found for contender in contenders)
-    ]
-    if not finals:
-        return {}
+    from scipy.stats import rankdata
 
-    def ranks_of(values: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-        size = max(len(value) for value in values)
-        drawn = np.array([value[random.integers(len(value), size=size)] for value in values])
-        mean: NDArray[np.float64] = _ranks(drawn).mean(axis=1)
-        return mean
-
-    table = np.array([[ranks_of(values) for values in finals] for _ in range(NUM_RESAMPLES)])
-    resampled = np.array([row[random.integers(len(finals), size=len(finals))].mean(axis=0) for row in table])
-    low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
-    centre = table.mean(axis=(0, 1))
-    return {name: (float(centre[i]), float(low[i]), float(high[i])) for i, name in enumerate(contenders)}
+    table: list[NDArray[np.float64]] = []
+    for found in results.values():
+        if all(contender in found for contender in contenders):
+            finals = [found[contender][:, -1] for contender in contenders]
+            size = max(len(values) for values in finals)
+            drawn = np.stack([_drawn_anew(values, size, random) for values in finals], axis=1)
+            table.append(rankdata(drawn, axis=1).mean(axis=2))
+    return _with_intervals(contenders, table, random, None)
 
 
 def regrets(
@@ -96,25 +80,41 @@ def regrets(
 ) -> dict[str, tuple[float, float, float]]:
     """Average normalised regret: 0 at the lowest value known, 1 at the median of random search; at most 2 a run."""
     lowest = lowest_known(results)
-    by_problem: list[list[NDArray[np.float64]]] = []
+    table: list[NDArray[np.float64]] = []
+    means: list[list[float]] = []
     for (name, _), found in results.items():
         if all(contender in found for contender in (*contenders, "random")):
             scale = float(np.median(found["random"][:, -1])) - lowest[name]
-            by_problem.append([np.clip((found[c][:, -1] - lowest[name]) / (scale or 1.0), 0, 2) for c in contenders])
-    if not by_problem:
+            losses = [np.clip((found[c][:, -1] - lowest[name]) / (scale or 1.0), 0, 2) for c in contenders]
+            means.append([float(loss.mean()) for loss in losses])
+            drawn = [_drawn_anew(loss, len(loss), random).mean(axis=1) for loss in losses]
+            table.append(np.stack(drawn, axis=1))
+    return _with_intervals(contenders, table, random, means)
+
+
+def _drawn_anew(values: NDArray[np.float64], size: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Bootstrap samples of some values, one a row."""
+    return values[random.integers(len(values), size=(NUM_RESAMPLES, size))]
+
+
+def _with_intervals(
+    contenders: Sequence[str],
+    table: list[NDArray[np.float64]],
+    random: np.random.Generator,
+    means: list[list[float]] | None,
+) -> dict[str, tuple[float, float, float]]:
+    """Average figures over problems, given for each problem as (resamples, contenders), with 95 % intervals.
+
+    The centres are those of `means`, (problems, contenders), or else of the resamples.
+    """
+    if not table:
         return {}
-    samples = []
-    for _ in range(NUM_RESAMPLES):
-        problems = random.integers(len(by_problem), size=len(by_problem))
-        samples.append(
-            [
-                np.mean([random.choice(by_problem[p][i], len(by_problem[p][i])).mean() for p in problems])
-                for i in range(len(contenders))
-            ]
-        )
-    low, high = np.quantile(samples, [0.025, 0.975], axis=0)
-    centre = [float(np.mean([values[i].mean() for values in by_problem])) for i in range(len(contenders))]
-    return {name: (centre[i], float(low[i]), float(high[i])) for i, name in enumerate(contenders)}
+    figures = np.stack(table, axis=1)
+    problems = random.integers(len(table), size=(NUM_RESAMPLES, len(table)))
+    averages = np.take_along_axis(figures, problems[:, :, np.newaxis], axis=1).mean(axis=1)
+    low, high = np.quantile(averages, [0.025, 0.975], axis=0)
+    centre = figures.mean(axis=(0, 1)) if means is None else np.mean(means, axis=0)
+    return {name: (float(centre[i]), float(low[i]), float(high[i])) for i, name in enumerate(contenders)}
 
 
 def against_four_times_random(results: Results, contender: str) -> list[tuple[str, int, bool]]:

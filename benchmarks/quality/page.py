@@ -1,0 +1,133 @@
+"""The tables of a Markdown page, made again from the runs: what a table shows is read from its header and its rows.
+
+A table whose first column is "problem" has medians and quartiles, one that begins with "contender" ranks and regret,
+one that begins with "setting" average ranks and medians. The budget is the last "N = ..." that begins a line above it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from benchmarks.quality.report import Results, average_ranks, regrets
+else:
+    from quality.report import average_ranks, regrets
+
+__all__ = ["refreshed"]
+
+_NAMES = {
+    "shac-guided": 'shac, `"guided"`',
+    "shac-pooled": 'shac, `"pooled"`',
+    "shac-paper": 'shac, `"paper"`',
+    "optuna-cmaes": "Optuna CMA-ES",
+    "optuna-tpe": "Optuna TPE (`constant_liar`)",
+    "optuna-gp": "Optuna GP",
+    "nevergrad": "Nevergrad's default",
+    "random-4x": "random, 4 N",
+    "random-2x": "random, 2 N",
+    "random": "random, N",
+}
+_CONTENDERS = {name: contender for contender, name in _NAMES.items()}
+_IN_A_TABLE = {"shac-guided": "guided", "shac-pooled": "pooled", "shac-paper": "paper"}
+_SETTINGS = {f'**`"{name}"`**': contender for contender, name in _IN_A_TABLE.items()}
+_DEFAULT = f"**{_NAMES['shac-guided']}, the default**"
+
+
+def refreshed(page: str, results: Results) -> str:
+    """Give the page with the figures of the runs.
+
+    Raises
+    ------
+    ValueError
+        If a table names a contender or a problem that has no runs.
+    """
+    lines: list[str] = []
+    table: list[str] = []
+    budget = 0
+    for line in [*page.split("\n"), ""]:
+        if line.startswith("|"):
+            table.append(line)
+            continue
+        if table:
+            lines += _table(table, {key: found for key, found in results.items() if key[1] == budget})
+            table = []
+        if found := re.match(r"N = ([\d,]+)", line):
+            budget = int(found[1].replace(",", ""))
+        lines.append(line)
+    return "\n".join(lines[:-1])
+
+
+def _table(table: list[str], results: Results) -> list[str]:
+    header, *rows = ([cell.strip() for cell in line.strip("|").split(" | ")] for line in (table[0], *table[2:]))
+    try:
+        match header[0]:
+            case "problem":
+                return [*table[:2], *_medians([_CONTENDERS[name] for name in header[1:]], results)]
+            case "contender":
+                contenders = [_CONTENDERS.get(row[0], "shac-guided") for row in rows]
+                header[1] = f"average rank of {len(rows)}"
+                return [_line(header), table[1], *_ranks(contenders, results)]
+            case "setting":
+                return [*table[:2], *_settings([row[0] for row in rows], header[2:], results)]
+    except KeyError as error:
+        raise ValueError(f"expected a contender or a problem that has runs, got {error}") from error
+    return table
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _medians(contenders: list[str], results: Results) -> list[str]:
+    lines = []
+    for (problem, _), found in results.items():
+        if all(contender in found for contender in contenders):
+            finals = [found[contender][:, -1] for contender in contenders]
+            best = min(float(np.median(values)) for values in finals)
+            lines.append(_line([problem, *(_median(values, best) for values in finals)]))
+    return lines
+
+
+def _median(values: NDArray[np.float64], best: float) -> str:
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    text = f"**{middle:.4g}**" if middle == best else f"{middle:.4g}"
+    return text if len(values) == 1 else f"{text} ({low:.3g} to {high:.3g})"
+
+
+def _ranks(contenders: list[str], results: Results) -> list[str]:
+    contenders = sorted(contenders)  # the same resamples in whatever order the table has them
+    ranks = average_ranks(results, contenders, np.random.default_rng(0))
+    losses = regrets(results, contenders, np.random.default_rng(0))
+    lines = []
+    for contender in sorted(contenders, key=lambda name: ranks[name][0]):
+        name = _DEFAULT if contender == "shac-guided" else _NAMES[contender]
+        figures = (*_with_interval(ranks[contender]), *_with_interval(losses[contender]))
+        lines.append(_line([name, *figures]))
+    return lines
+
+
+def _with_interval(figure: tuple[float, float, float]) -> tuple[str, str]:
+    centre, low, high = figure
+    return f"{centre:.2f}", f"{low:.2f} to {high:.2f}"
+
+
+def _settings(names: list[str], problems: list[str], results: Results) -> list[str]:
+    contenders = {name: _SETTINGS.get(name, name) for name in names}
+    shown = {key: found for key, found in results.items() if key[0] in problems}
+    # Those that were asked for by more seeds than the others are cut to as many: chance is then the same for all.
+    num_seeds = {key: min(len(found[c]) for c in contenders.values()) for key, found in shown.items()}
+    cut = {key: {c: found[c][: num_seeds[key]] for c in contenders.values()} for key, found in shown.items()}
+    ranks = average_ranks(cut, sorted(contenders.values()), np.random.default_rng(0))
+    by_problem = {key[0]: found for key, found in cut.items()}
+    lines = []
+    for name in sorted(names, key=lambda name: ranks[contenders[name]][0]):
+        medians = [f"{np.median(by_problem[problem][contenders[name]][:, -1]):.4g}" for problem in problems]
+        lines.append(_line([name, f"{ranks[contenders[name]][0]:.1f}", *medians]))
+    return lines

@@ -1,0 +1,56 @@
+"""The figures of docs/quality.md are those of the runs that are kept beside the benchmark."""
+
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "quality.md"
+RUNS = ROOT / "benchmarks" / "quality" / "runs"
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("bench_quality")
+
+
+@pytest.fixture
+def results(bench: Any) -> Any:
+    return bench.read_results(RUNS, list(bench.PROBLEMS), 100)
+
+
+def test_the_tables_of_the_page_are_those_of_the_runs(bench: Any, tmp_path: Path) -> None:
+    copy = tmp_path / "quality.md"
+    copy.write_text(PAGE.read_text())
+    assert bench.main(["--first-seed", "100", "--folder", str(RUNS), "--page", str(copy)]) == 0
+    assert copy.read_text() == PAGE.read_text()
+
+
+def test_wrong_figures_and_rows_out_of_order_are_made_right(bench: Any, results: Any) -> None:
+    lines = PAGE.read_text().split("\n")
+    firsts = [i + 2 for i, line in enumerate(lines) if re.match(r"\| (problem|contender|setting) \|", line)]
+    assert len(firsts) >= 6
+    wrong = list(lines)
+    for first in firsts:
+        wrong[first : first + 2] = lines[first + 1], re.sub(r"\d\.\d+", "9.99", lines[first])
+    assert bench.refreshed("\n".join(wrong), results) == "\n".join(lines)
+
+
+def test_a_table_of_what_did_not_run_is_refused(bench: Any) -> None:
+    page = "N = 200:\n\n| problem | Optuna CMA-ES | luck |\n|---|---|---|\n"
+    with pytest.raises(ValueError, match="expected a contender or a problem that has runs, got 'luck'"):
+        bench.refreshed(page, {("branin", 200): {"optuna-cmaes": np.ones((2, 20))}})
+
+
+def test_goals_of_the_default_strategy_hold_in_the_runs(results: Any) -> None:
+    def median(problem: str, budget: int) -> float:
+        return float(np.median(results[problem, budget]["shac-guided"][:, -1]))
+
+    assert median("branin", 200) <= 0.40
+    assert median("hartmann6", 200) <= -3.15
+    assert median("hartmann6", 400) <= -3.25
