@@ -106,7 +106,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     if options.page is not None:
-        results = read_results(options.folder, options.problems, options.first_seed)
+        results = read_results(options.folder, [*PROBLEMS], options.first_seed)
         options.page.write_text(refreshed(options.page.read_text(), results))
         return 0
     try:
