@@ -4,6 +4,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from searches import branin, branin_space, engine
 
@@ -153,7 +154,9 @@ def test_failed_evaluations_are_told_as_nan_and_a_round_of_them_is_an_error() ->
     [
         ({"x": 0.0, "y": 0.0}, 1.0, "expected a setting that ask"),
         ({"x": 0.0}, 1.0, "missing"),
+        (5, 1.0, "parameters: expected a setting that ask"),
         (None, "good", "score: expected a number"),
+        (None, 10**400, "score: expected a number"),
         (None, None, "score: expected a number"),
     ],
 )
@@ -245,6 +248,55 @@ def test_scores_of_settings_beyond_the_round_are_not_lost_either() -> None:
     assert len(again.dataset) == 60
     first_round = [dict(again.dataset.prepare_parameter(row)) for row in again.dataset.X[:10]]
     assert all(dict(setting) in first_round for setting in [settings[0], *settings[17:23]])
+
+
+def test_equal_settings_are_as_many_evaluations_after_a_stop_too() -> None:
+    def small(folder: str = "small") -> shac.SHAC:
+        return shac.SHAC(None, [shac.DiscreteHP("k", [1, 2, 3])], 20, 2, save_dir=folder, seed=0)
+
+    for count in range(20):
+        search = small()
+        if count:
+            search.restore_data()
+        search.tell(search.ask(1)[0], float(count))
+    search = small()
+    search.restore_data()
+    assert sorted(search.dataset.Y) == [float(count) for count in range(20)]
+    undisturbed = small("undisturbed")
+    for count in range(20):
+        undisturbed.tell(undisturbed.ask(1)[0], float(count))
+    assert search.dataset.to_csv() == undisturbed.dataset.to_csv()
+
+
+def test_scores_of_a_round_that_was_stopped_twice_stay_with_their_settings() -> None:
+    search = shac.SHAC(None, [shac.DiscreteHP("k", [1, 2, 3])], 20, 2, save_dir="small", seed=0)
+    given: list[tuple[int, float]] = []
+    for num_told in (5, 3, 2):
+        for setting in search.ask(10)[:num_told]:
+            given.append((setting["k"], float(len(given))))
+            search.tell(setting, given[-1][1])
+        search = shac.SHAC(None, [shac.DiscreteHP("k", [1, 2, 3])], 20, 2, save_dir="small", seed=0)
+        search.restore_data()
+    kept = [(row[0], score) for row, score in zip(search.dataset.X, search.dataset.Y, strict=True)]
+    assert sorted(kept) == sorted(given)
+
+
+def test_a_setting_beyond_the_round_that_is_told_is_not_handed_out_again() -> None:
+    search = engine(None, save_dir="told")
+    asked = search.ask(14)
+    search.tell(asked[12], 1.0)
+    again = restored("told").ask(14)
+    assert [dict(setting) for setting in again] == [
+        dict(setting) for place, setting in enumerate([*asked, *search.ask(1)]) if place != 12
+    ]
+
+
+def test_a_setting_that_went_through_numpy_is_still_the_same() -> None:
+    search = engine(None)
+    asked = search.ask()[0]
+    search.tell({name: np.float64(value) for name, value in asked.items()}, 1.0)
+    with pytest.raises(ValueError, match="whose score is not told yet"):
+        search.tell(asked, 1.0)
 
 
 def test_a_failure_that_was_told_is_in_the_journal_with_the_scores() -> None:

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from searches import branin, engine
 
 import shac
 from shac.cli import main
+from shac.files import dump_json, parse_json
+from shac.storage import _checksum
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +123,6 @@ def test_bad_folders_and_numbers_are_one_line_and_exit_code_2(arguments: list[st
 
 
 def test_a_truncated_table_is_one_line(folder: Path, tmp_path: Path) -> None:
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     (copy / "dataset.csv").write_text("id\n")
@@ -129,6 +130,31 @@ def test_a_truncated_table_is_one_line(folder: Path, tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "dataset.csv" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_manifest_whose_accuracies_are_no_numbers_is_one_line(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    path = copy / "manifest.json"
+    manifest = parse_json(path.read_bytes(), str(path))["manifest"]
+    manifest["progress"]["accuracies"][0] = "good"
+    path.write_text(dump_json({"manifest": manifest, "sha256": _checksum(manifest)}, "manifest"))
+    for command in (["show", copy], ["report", copy, "-o", "out.html"]):
+        result = run(*command)
+        assert result.exit_code == 2
+        assert "manifest.json: expected the settings and the progress" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_space_without_parameters_is_not_imported() -> None:
+    Path("old").mkdir()
+    Path("old/parameters.json").write_text("{}")
+    Path("old/dataset.csv").write_text("id,scores\n0,1.0\n1,2.0\n")
+    result = run("import", "old", "new")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("shac: error: hyperparameter_list: expected at least one parameter")
+    assert len(result.stderr.splitlines()) == 1
+    assert not Path("new").exists()
 
 
 def test_bench_checks_and_times_both(folder: Path) -> None:

@@ -13,6 +13,7 @@ import joblib
 import numpy as np
 import pytest
 import searches
+import xgboost
 from joblib.externals import loky
 
 import shac
@@ -129,3 +130,38 @@ def test_results_do_not_depend_on_what_ran_before(finished: shac.SHAC) -> None:
     first = finished.cascade.sample(100, seed=5)[0]
     finished.cascade.sample(1000, seed=6, method="region")
     assert np.array_equal(finished.cascade.sample(100, seed=5)[0], first)
+
+
+def test_threads_that_compile_one_cascade_at_the_same_time_get_the_same_of_it() -> None:
+    space = shac.HyperParameterList([shac.UniformHP(f"x{i}", 0.0, 1.0) for i in range(4)])
+    random = np.random.default_rng(0)
+    X = random.random((60, 4), dtype=np.float32)
+    models = [
+        xgboost.XGBClassifier(n_estimators=60, n_jobs=1, random_state=k, min_child_weight=0).fit(
+            X, (X @ random.random(4) + 0.1 * random.random(60)) > 1
+        )
+        for k in range(8)
+    ]
+    alone = shac.Cascade(models, space)
+    expected = alone.sample(200, seed=3)[0].tobytes(), alone.volume()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(25):
+            cascade = shac.Cascade(models, space)
+            barrier = threading.Barrier(8)
+            found: list[bytes] = []
+
+            def work(cascade: shac.Cascade = cascade, barrier: threading.Barrier = barrier) -> None:
+                barrier.wait()
+                found.append(cascade.sample(200, seed=3)[0].tobytes())  # noqa: B023
+
+            threads = [threading.Thread(target=work) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert found == [expected[0]] * 8
+            assert cascade.volume() == expected[1]
+    finally:
+        sys.setswitchinterval(interval)

@@ -465,3 +465,22 @@ def test_limited_memory_changes_no_sample() -> None:
         search.fit(skip_cv_checks=True)
     assert free.dataset.X == limited.dataset.X
     assert free.predict(num_samples=20) == limited.predict(num_samples=20)
+
+
+def test_a_space_without_parameters_is_refused_before_anything_is_evaluated() -> None:
+    evaluated: list[Any] = []
+
+    def evaluate(worker_id: int, setting: Any) -> float:
+        evaluated.append(setting)
+        return float(len(evaluated))
+
+    space = shac.HyperParameterList()
+    search = shac.SHAC(evaluate, space, 40, 8)
+    search.concurrent_evaluators()
+    for call in (search.fit, search.ask, search.save_data):
+        with pytest.raises(ValueError, match="hyperparameter_list: expected at least one parameter"):
+            call()
+    assert not evaluated
+    space.add_hyper_parameter(shac.UniformHP("x", 0.0, 1.0))
+    search.fit()
+    assert len(search.dataset) == 40

@@ -327,6 +327,13 @@ def test_relaxing_does_not_relax_where_samples_are_found() -> None:
     assert np.array_equal(cascade.space.encode_rows(rows), cascade.sample(1000, seed=3, method="plain")[0])
 
 
+def test_relaxing_goes_with_more_stages_than_a_gap_has_bits() -> None:
+    X = np.linspace(0, 1, 60, dtype=np.float32)[:, None]
+    model = xgboost.XGBClassifier(n_estimators=3, n_jobs=1).fit(X, X[:, 0] > 0.5)
+    cascade = shac.Cascade([model] * 70, cascades.unit_space(1))
+    assert cascade.accepts(draw_relaxing(cascade, 3, seed=0)).all()
+
+
 SAMPLE_UNDER_A_LEVEL = """
 import sys
 import numpy as np, xgboost, shac

@@ -1,6 +1,7 @@
 """How a search learns and chooses: every option, and what holds for all of them."""
 
 import json
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -304,6 +305,7 @@ def test_a_strategy_comes_back_from_json(strategy: shac.Strategy) -> None:
         {"first_batch": "grid"},
         {"candidates": "all"},
         {"candidates_per_sample": 0},
+        {"candidates_per_sample": 10**30},
         {"ranking": "luck"},
         {"climb": 1},
     ],
@@ -355,3 +357,50 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
 def test_torch_searches_take_a_strategy() -> None:
     search = shac.TorchSHAC(evaluate, branin_space(), 20, 2, 0, "min", strategy="guided")
     assert search.strategy == STRATEGIES["guided"]
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_walks_begin_and_end_where_the_constraints_hold(seed: int) -> None:
+    space = shac.HyperParameterList(
+        [shac.UniformHP("x", 0.0, 1.0), shac.UniformHP("y", 0.0, 1.0)], constraints=["x+y<=1", "x>=0.9"]
+    )
+    search = shac.SHAC(lambda worker_id, setting: setting["x"] + setting["y"], space, 200, 20, seed=seed)
+    search.concurrent_evaluators()
+    search.fit()
+    assert space.satisfied(search.dataset.X).all()
+    assert space.satisfied([space.to_row(setting) for setting in search.predict(num_samples=300)]).all()
+
+
+@pytest.mark.parametrize("objective", ["max", "min"])
+@pytest.mark.parametrize("wild", [math.inf, -math.inf, math.nan])
+@pytest.mark.filterwarnings("error")
+def test_scores_that_are_not_finite_are_failures_to_the_surface(objective: str, wild: float) -> None:
+    scores = np.array([3.0, wild, 1.0, 2.0, 4.0, wild])
+    heights = surface._heights(scores, objective)
+    assert heights[1] == heights[5] == 1.0
+    best = 4 if objective == "max" else 2
+    assert heights[best] == 0.0
+    assert np.isfinite(heights).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_scores_at_the_end_of_float64_order_as_small_ones_do() -> None:
+    scores = np.random.default_rng(0).uniform(-1, 1, 40)
+    for objective in ("max", "min"):
+        assert surface._heights(scores * 1.7e308, objective) == pytest.approx(surface._heights(scores, objective))
+
+    def fitted(scale: float) -> shac.SHAC:
+        search = shac.SHAC(
+            lambda worker_id, setting: scale * (0.5 + 0.5 * setting["x"]),
+            [shac.UniformHP("x", 0.0, 1.0), shac.UniformHP("y", 0.0, 1.0)],
+            60,
+            6,
+            save_dir=f"scale{scale}",
+            seed=1,
+        )
+        search.concurrent_evaluators()
+        search.fit()
+        return search
+
+    # By a power of two, nothing at all changes.
+    assert fitted(2.0**1023).dataset.X == fitted(1.0).dataset.X

@@ -6,9 +6,12 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from shac.callbacks import CallbackList
 from shac.engine.loop import Batch, complete_round
@@ -19,9 +22,9 @@ from shac.journal import JOURNAL_FILE, Journal, JournalEntry
 
 if TYPE_CHECKING:
     from collections import OrderedDict
-    from collections.abc import Sequence
 
     from shac.engine.shac import SHAC
+    from shac.space import HyperParameterList
 
 __all__ = ["AskTell"]
 
@@ -66,6 +69,7 @@ class AskTell:
         self._handed_out: list[_Handed] = []
         self._told: list[tuple[_Handed, float]] = []
         self._written: list[_Handed] = []  # the settings of the journal's batch
+        self._told_beyond: Counter[str] = Counter()  # settings of the journal that the round's part does not have
 
     def check_idle(self) -> None:
         """Raise unless no score of an open round would be lost by another way to go on.
@@ -97,7 +101,7 @@ class AskTell:
         """Take a score; see `SHAC.tell`."""
         self._open()
         space = self._engine.search_space()
-        row = space.to_row(parameters) if isinstance(parameters, Mapping) else list(parameters)
+        row = [_plain(value) for value in _row_of(space, parameters)]
         value = _checked_score(score)
         handed = self._find(row)
         self._write_down(handed, value)
@@ -111,7 +115,7 @@ class AskTell:
         engine = self._engine
         if self._first != len(engine.dataset):
             self._first = len(engine.dataset)
-            self._stream, self._given, self._written = [], set(), []
+            self._stream, self._given, self._written, self._told_beyond = [], set(), [], Counter()
             if engine.ownership.known is not None and not self._told:
                 self._take_up()
 
@@ -124,16 +128,29 @@ class AskTell:
             return
         rows = rows_of(found, engine.search_space().columns, path)[: self._round_size()]
         self._draw_up_to(self._round_size())
-        places = {repr(row): place for place, row in enumerate(self._stream)}
-        for position, row in enumerate(rows):
-            # A setting of another part of the stream, or of an earlier round, keeps its place in the journal.
-            place = places.get(repr(row), _BEYOND_STREAM + position)
+        places = self._places_of(rows)
+        for position, (row, place) in enumerate(zip(rows, places, strict=True)):
             self._written.append(_Handed(self._first, place, row, time.time()))
             entry = found.entries.get(self._first + position)
             if entry is not None:
                 self._given.add(place)
                 self._told.append((self._written[-1], math.nan if entry.score is None else entry.score))
+                if place >= _BEYOND_STREAM:
+                    self._told_beyond[repr(row)] += 1
         _logger.info("%d scores of this round are in the journal already", len(self._told))
+
+    def _places_of(self, rows: list[list[Any]]) -> list[int]:
+        """Give each row of the journal a place of its own: equal settings are as many evaluations.
+
+        A setting of another part of the stream, or of an earlier round, keeps its place in the journal.
+        """
+        free: dict[str, list[int]] = {}
+        for place, row in reversed([*enumerate(self._stream)]):
+            free.setdefault(repr(row), []).append(place)
+        return [
+            free[repr(row)].pop() if free.get(repr(row)) else _BEYOND_STREAM + position
+            for position, row in enumerate(rows)
+        ]
 
     def _write_down(self, handed: _Handed, score: float) -> None:
         """Put a score into the journal, behind a batch that holds its setting."""
@@ -182,9 +199,14 @@ class AskTell:
         return min(self._engine.num_workers, self._engine.total_budget - self._first)
 
     def _next_place(self) -> int:
-        place = next(i for i in itertools.count() if i not in self._given)
-        self._draw_up_to(place + 1)
-        return place
+        for place in (i for i in itertools.count() if i not in self._given):
+            self._draw_up_to(place + 1)
+            text = repr(self._stream[place])
+            if place < self._round_size() or not self._told_beyond[text]:
+                return place
+            self._told_beyond[text] -= 1  # another process handed it out, and its score is told
+            self._given.add(place)
+        raise AssertionError("unreachable: places do not end")
 
     def _hand_out(self, place: int) -> _Handed:
         self._given.add(place)
@@ -240,11 +262,24 @@ class AskTell:
         complete_round(engine, batch, skip_cv_checks=skip_cv_checks, callbacks=callbacks)
 
 
+def _row_of(space: HyperParameterList, parameters: Any) -> list[Any]:
+    if isinstance(parameters, Mapping):
+        return space.to_row(parameters)
+    if isinstance(parameters, Sequence) and not isinstance(parameters, (str, bytes)):
+        return list(parameters)
+    raise ValueError(f"parameters: expected a setting that ask() gave, got {parameters!r}")
+
+
+def _plain(value: Any) -> Any:
+    """Give the Python number of NumPy's: settings that went through an array are still the same."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _checked_score(score: Any) -> float:
     try:
         if not isinstance(score, (str, bytes)):
             number = float(score)
             return number if math.isfinite(number) else math.nan
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
     raise ValueError(f"score: expected a number, NaN for a failed evaluation, got {score!r}")

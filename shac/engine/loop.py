@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from shac.engine.learning import train_when_due
+from shac.reals import median
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,7 +124,7 @@ def _logs(engine: SHAC, batch: Batch, seconds: dict[str, float]) -> dict[str, An
         "failed": len(scores) - len(finite),
         "best": float(best(everything)) if everything.size else np.nan,
         "batch_best": float(best(finite)) if finite.size else np.nan,
-        "batch_median": float(np.median(finite)) if finite.size else np.nan,
+        "batch_median": median(finite) if finite.size else np.nan,
         "classifiers": len(engine.classifiers),
         "volume_lower": volume[0],
         "volume_upper": volume[1],

@@ -103,7 +103,9 @@ def walk_starts(engine: SHAC, cascade: Cascade, *, seed: int, threads: int) -> N
     if len(pilot.X) == _PILOT_SAMPLES:
         return None
     starts = uniforms_of(space, space.encode_rows(engine.dataset.X))
-    starts = starts[cascade.accepts(space.encode_rows(space.values_from_uniforms(starts)), threads=threads)]
+    # A point's encoding has the precision of float32: what comes back from it may not be what passed.
+    rows = space.values_from_uniforms(starts)
+    starts = starts[cascade.accepts(space.encode_rows(rows), threads=threads) & space.satisfied(rows)]
     return starts if len(starts) else None
 
 

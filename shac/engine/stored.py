@@ -91,9 +91,11 @@ class StoredEngine(EngineSettings):
         self.ownership.known = known
 
     def search_space(self) -> HyperParameterList:
-        """Give the search space, or raise ValueError where there is none yet."""
+        """Give the search space, or raise ValueError where there is none yet, or nothing in it."""
         if self.parameters is None:
             raise ValueError("hyperparameter_list: expected a search space, got None; call restore_data() first")
+        if not self.parameters.num_columns:
+            raise ValueError("hyperparameter_list: expected at least one parameter, got a search space without any")
         return self.parameters
 
     def _check_ready(self) -> HyperParameterList:

@@ -19,6 +19,8 @@ FirstBatch = Literal["random", "sobol"]
 Candidates = Literal["region", "walk"]
 Ranking = Literal["margins", "surface"]
 
+_MOST_CANDIDATES = 2**20
+
 _CHOICES = {
     "training_points": get_args(TrainingPoints),
     "first_batch": get_args(FirstBatch),
@@ -54,7 +56,7 @@ class Strategy:
         walks within it from the points evaluated there, whose cost does not grow as the region shrinks. Only for
         parameters with a quantile function; others use 'region'.
     candidates_per_sample : int
-        Candidates that each setting is the best of.
+        Candidates that each setting is the best of, at most 1,048,576.
     ranking : {'margins', 'surface'}
         What is best: the largest sum of the classifiers' margins, or the lowest value of a smooth surface through all
         points (cubic radial basis functions) weighed against the distance from all points.
@@ -94,7 +96,10 @@ class Strategy:
         if not isinstance(self.trees, TreeSettings):
             raise ValueError(f"trees: expected a TreeSettings, got {self.trees!r}")
         _check_share("better_share", self.better_share)
-        checked_count("candidates_per_sample", self.candidates_per_sample)
+        if checked_count("candidates_per_sample", self.candidates_per_sample) > _MOST_CANDIDATES:
+            raise ValueError(
+                f"candidates_per_sample: expected at most {_MOST_CANDIDATES}, got {self.candidates_per_sample}"
+            )
         shares: Any = self.kept_share
         if shares is not None:
             if not isinstance(shares, tuple) or len(shares) != 2:

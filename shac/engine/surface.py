@@ -15,6 +15,7 @@ import numpy as np
 
 from shac.parameters import DiscreteHyperParameter
 from shac.parameters.conditional import ConditionalColumn
+from shac.reals import median
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +36,7 @@ _SAME_PLACE = 1e-9
 _APART = 0.5  # a category's part of the place of its value
 _CANDIDATES_AT_ONCE = 4096
 _REMEMBERED_CHOICES = 1000
+_LARGE = 2.0**1000
 _MOST_POINTS = 2000  # solving takes the cube of it: two seconds
 
 
@@ -48,8 +50,8 @@ class Surface:
     X : ndarray of float32, shape (n, num_columns)
         Encoded settings, at least one.
     scores : ndarray of float64, shape (n,)
-        Their scores, NaN for failed evaluations; at least one is finite. Of more than 2,000 points the best 1,000 and
-        the newest 1,000 are taken.
+        Their scores, at least one finite; what is not finite is a failed evaluation. Of more than 2,000 points the
+        best 1,000 and the newest 1,000 are taken.
     objective : {'max', 'min'}
         Whether larger or smaller scores are better.
     """
@@ -191,10 +193,13 @@ def _num_categories(column: AbstractHyperParameter) -> int:
 
 
 def _heights(scores: Floats, objective: str) -> Floats:
-    """Turn scores into heights from 0 for the best to 1 for the median and all that is worse."""
+    """Turn scores into heights from 0 for the best to 1 for the median and all that is worse, or is not finite."""
+    counts = np.isfinite(scores)
     lower_is_better = -scores if objective == "max" else scores
-    middle = np.nanmedian(lower_is_better)
-    return _from_0_to_1(np.minimum(np.where(np.isnan(scores), middle, lower_is_better), middle))
+    if np.abs(scores[counts]).max() > _LARGE:
+        lower_is_better = lower_is_better / _LARGE  # differences would be beyond float64
+    middle = median(lower_is_better[counts])
+    return _from_0_to_1(np.minimum(np.where(counts, lower_is_better, middle), middle))
 
 
 def _best_and_newest(heights: Floats) -> NDArray[np.intp]:

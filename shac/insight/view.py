@@ -15,7 +15,7 @@ from shac.insight.failures import Failure, list_failures
 from shac.insight.scale import ColumnScale
 from shac.insight.volume import StageDraws
 from shac.sampling import Cascade
-from shac.storage import SavedSearch, holds_search, load_search
+from shac.storage import MANIFEST_FILE, SavedSearch, holds_search, load_search
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,10 +169,13 @@ def _view_of_folder(folder: Path) -> SearchView:
                 "seed": int(seed),
             },
             progress={"accuracies": list(accuracies)},
-        ) if total_budget >= num_batches >= 1:
+        ) if total_budget >= num_batches >= 1 and all(type(accuracy) is float for accuracy in accuracies):
             pass
         case _:
-            raise DamagedFileError(f"{folder}: expected the settings of an engine, got {saved.settings}")
+            raise DamagedFileError(
+                f"{folder / MANIFEST_FILE}: expected the settings and the progress of an engine, got {saved.settings} "
+                f"and {saved.progress}"
+            )
     return SearchView(
         dataset=saved.dataset,
         classifiers=tuple(saved.classifiers),

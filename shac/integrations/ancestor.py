@@ -174,7 +174,7 @@ def _value(column: AbstractHyperParameter, text: str | None, place: str) -> Any:
     try:
         return column.from_text(text or "")
     except ValueError as error:
-        for attempt in ("None", "nan") if not text else (_as_integer(text), repr(_as_float(text))):
+        for attempt in _attempts(text):
             try:
                 return column.from_text(attempt)
             except ValueError:
@@ -182,16 +182,16 @@ def _value(column: AbstractHyperParameter, text: str | None, place: str) -> Any:
         raise DamagedFileError(f"{place}: {error}") from error
 
 
-def _as_float(text: str) -> float:
+def _attempts(text: str | None) -> tuple[str, ...]:
+    """Give what a field that cannot be read as it is may stand for; nothing where it is no number."""
+    if not text:
+        return "None", "nan"
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        return math.nan
-
-
-def _as_integer(text: str) -> str:
-    number = _as_float(text)
-    return str(int(number)) if math.isfinite(number) and number == int(number) else text
+        return ()
+    is_integer = math.isfinite(number) and number == int(number)
+    return (str(int(number)), repr(number)) if is_integer else (repr(number),)
 
 
 def _score(text: str | None, place: str) -> float:

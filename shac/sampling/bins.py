@@ -39,8 +39,8 @@ class ThresholdBins:
 
     def __init__(self, parameter: AbstractHyperParameter) -> None:
         self._parameter = parameter
-        self._thresholds = np.empty(0, dtype=np.float32)
-        self._edges = np.empty(0, dtype=np.int64)
+        # Replaced as one: threads that share it see thresholds with their own edges, or none of both.
+        self._known = np.empty(0, dtype=np.float32), np.empty(0, dtype=np.int64)
 
     def column(self, thresholds: NDArray[np.float32]) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
         """Give the core's form of the column: edges inside the range of uniforms, and a value for each bin."""
@@ -76,15 +76,16 @@ class ThresholdBins:
         return bool(changes.size and changes[0] == 0), inside.astype(np.uint64)
 
     def _edges_of(self, thresholds: NDArray[np.float32]) -> NDArray[np.int64]:
-        new = np.setdiff1d(thresholds, self._thresholds)
+        known, edges = self._known
+        new = np.setdiff1d(thresholds, known)
         if new.size:
-            known = np.concatenate([self._thresholds, new])
-            edges = np.concatenate([self._edges, self._bisect(new)])
+            known = np.concatenate([known, new])
+            edges = np.concatenate([edges, self._bisect(new)])
             order = np.argsort(known, kind="stable")
-            self._thresholds = known[order]
             # A quantile function that falls by a rounding error cannot make edges fall.
-            self._edges = np.maximum.accumulate(edges[order])
-        return self._edges[np.searchsorted(self._thresholds, thresholds)]
+            known, edges = known[order], np.maximum.accumulate(edges[order])
+            self._known = known, edges
+        return edges[np.searchsorted(known, thresholds)]
 
     def _bisect(self, thresholds: NDArray[np.float32]) -> NDArray[np.int64]:
         low = np.zeros(thresholds.size, dtype=np.int64)

@@ -82,12 +82,16 @@ class CompiledCascade:
     @property
     def stages(self) -> tuple[core.Stage, ...]:
         """The stages over the bins of the space."""
-        missing = self.forests[len(self._stages) :]
+        known = self._stages  # another thread may add the same ones meanwhile
+        if len(known) == len(self.forests):
+            return known
         conditional = [c for c, column in enumerate(self.space.columns) if isinstance(column, ConditionalColumn)]
-        self._stages += tuple(
-            core.Stage(forest, self._columns_of(forest), self._max_table_bytes, conditional) for forest in missing
+        known += tuple(
+            core.Stage(forest, self._columns_of(forest), self._max_table_bytes, conditional)
+            for forest in self.forests[len(known) :]
         )
-        return self._stages
+        self._stages = known
+        return known
 
     def conditions(self) -> list[Condition]:
         """Tell when the space's conditional columns exist, by the uniforms of those that they depend on."""

@@ -14,6 +14,7 @@ __all__ = ["draw_all", "draw_relaxing"]
 _logger = logging.getLogger("shac")
 
 _CANDIDATES_BETWEEN_MESSAGES = 1_000_000_000
+_MOST_CANDIDATES = 2**62  # nobody lives to see a stream of as many end
 
 
 def draw_all(cascade: Cascade, n: int, *, seed: int, threads: int | None = None) -> list[list[Any]]:
@@ -125,5 +126,5 @@ def _limits_of_level(cascade: Cascade) -> tuple[int | None, int | None]:
     """Give the longest gap, and the most candidates, before one more stage may fail."""
     gap = 2**cascade.num_stages
     if cascade.space.constraints:
-        return None, math.ceil(gap / cascade.space.feasible_share)
-    return gap, None
+        return None, min(math.ceil(gap / cascade.space.feasible_share), _MOST_CANDIDATES)
+    return min(gap, _MOST_CANDIDATES), None

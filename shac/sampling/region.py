@@ -104,7 +104,7 @@ class Regions:
         """
         key = relax, budget
         if key not in self._built:
-            smaller = [b for r, b in self._built if r == relax and b < budget]
+            smaller = [b for r, b in list(self._built) if r == relax and b < budget]
             if smaller:
                 region = self._built[relax, max(smaller)].copy()
             else:
