@@ -17,6 +17,7 @@ import searches
 import shac
 from shac.evaluation import StopSignals, TerminatedError
 from shac.journal import read_journal
+from shac.training import train_classifier
 
 SCRIPT = """
 import sys, time
@@ -171,3 +172,43 @@ def test_a_search_leaves_no_warning_about_what_it_holds() -> None:
         engine = searches.engine(total_budget=20, num_batches=2)
         engine.parallel_evaluators()
         engine.fit()
+
+
+@pytest.mark.parametrize("by", ["fit", "tell"])
+def test_an_engine_that_is_stopped_while_it_trains_goes_on_as_if_it_had_not_been(
+    by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def go_on(search: shac.SHAC) -> None:
+        if by == "fit":
+            search.fit(skip_cv_checks=True)
+            return
+        while settings := search.ask(10):
+            for setting in settings:
+                search.tell(setting, searches.branin(0, setting), skip_cv_checks=True)
+
+    undisturbed = searches.engine(save_dir="undisturbed")
+    go_on(undisturbed)
+    train = train_classifier
+    calls = []
+
+    def stopped(*arguments: Any, **settings: Any) -> Any:
+        calls.append(1)
+        if len(calls) in (2, 3, 5):
+            raise KeyboardInterrupt
+        return train(*arguments, **settings)
+
+    monkeypatch.setattr("shac.engine.learning.train_classifier", stopped)
+    search = searches.engine()
+    messages = []
+    while len(search.dataset) < 60:
+        try:
+            go_on(search)
+        except KeyboardInterrupt as error:
+            messages.append((len(search.dataset) + 10, str(error)))
+    assert len(messages) == 3
+    if by == "fit":
+        assert all(f"stopped the search: {done} of 60 evaluations are done" in text for done, text in messages)
+    assert search.dataset.to_csv() == undisturbed.dataset.to_csv()
+    assert [m.get_booster().save_raw() for m in search.classifiers] == [
+        m.get_booster().save_raw() for m in undisturbed.classifiers
+    ]

@@ -259,7 +259,11 @@ class AskTell:
         callbacks = CallbackList()
         callbacks.set_engine(engine)
         batch = Batch([handed.row for handed, _ in told], scores, {})
-        complete_round(engine, batch, skip_cv_checks=skip_cv_checks, callbacks=callbacks)
+        try:
+            complete_round(engine, batch, skip_cv_checks=skip_cv_checks, callbacks=callbacks)
+        except BaseException:
+            self._first = -1  # the scores are in the journal: the next call takes them up there
+            raise
 
 
 def _row_of(space: HyperParameterList, parameters: Any) -> list[Any]:

@@ -62,8 +62,7 @@ def evaluate_rounds(
 
 
 def _how_to_go_on(engine: SHAC, source: EvaluatedSamples, cause: str) -> str:
-    num_done = len(engine.dataset) + source.num_recorded
     return (
-        f"{cause} stopped the search: {num_done} of {engine.total_budget} evaluations are done and saved in "
+        f"{cause} stopped the search: {source.num_ended} of {engine.total_budget} evaluations are done and saved in "
         f"{engine.save_dir}; to go on, make the same engine, call restore_data() and then fit()"
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -13,7 +14,7 @@ from shac.engine.learning import train_when_due
 from shac.reals import median
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from shac.callbacks import CallbackList
     from shac.engine.shac import SHAC
@@ -101,15 +102,33 @@ def complete_round(engine: SHAC, batch: Batch, *, skip_cv_checks: bool, callback
         Whether a classifier was due and none came of it.
     """
     round_index = len(engine.dataset) // engine.num_workers
-    for row, score in zip(batch.rows, batch.scores, strict=True):
-        engine.dataset.add_sample(row, score)
-    callbacks.on_dataset_changed(engine.dataset)
-    started = time.perf_counter()
-    failed_training = train_when_due(engine, skip_cv_checks=skip_cv_checks)
+    with _unless_stopped(engine):
+        for row, score in zip(batch.rows, batch.scores, strict=True):
+            engine.dataset.add_sample(row, score)
+        callbacks.on_dataset_changed(engine.dataset)
+        started = time.perf_counter()
+        failed_training = train_when_due(engine, skip_cv_checks=skip_cv_checks)
     seconds = {**batch.seconds, "training": time.perf_counter() - started}
     engine.save_data()
     callbacks.on_epoch_end(round_index + 1, _logs(engine, batch, seconds))
     return failed_training
+
+
+@contextmanager
+def _unless_stopped(engine: SHAC) -> Iterator[None]:
+    """Put the engine back to where the round began if it is stopped before its classifier is there.
+
+    The batch is where it came from, the journal or a table: the next call takes it from there, and trains.
+    """
+    num_points, num_classifiers = len(engine.dataset), len(engine.classifiers)
+    progress = replace(engine.progress, accuracies=list(engine.progress.accuracies))
+    try:
+        yield
+    except BaseException:
+        del engine.dataset.X[num_points:], engine.dataset.Y[num_points:]
+        del engine.classifiers[num_classifiers:]
+        engine.progress = progress
+        raise
 
 
 def _logs(engine: SHAC, batch: Batch, seconds: dict[str, float]) -> dict[str, Any]:

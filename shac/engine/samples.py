@@ -58,8 +58,8 @@ class EvaluatedSamples:
 
     Attributes
     ----------
-    num_recorded : int
-        Evaluations of the present batch that have ended.
+    num_ended : int
+        Evaluations of the search that have ended, those of the present batch among them.
     """
 
     def __init__(self, engine: SHAC, pool: EvaluatorPool, journal: Journal, *, relax_checks: bool) -> None:
@@ -68,7 +68,7 @@ class EvaluatedSamples:
         self._journal = journal
         self._relax_checks = relax_checks
         self._is_first = True
-        self.num_recorded = 0
+        self.num_ended = len(engine.dataset)
 
     def next_batch(self, round_index: int, size: int, callbacks: CallbackList) -> Batch:
         """Draw and evaluate the batch of a round.
@@ -95,7 +95,6 @@ class EvaluatedSamples:
                 f"evaluation_function: all {size} evaluations of round {round_index + 1} failed; the {first} before "
                 f"them are saved in {engine.save_dir}. The first failure:\n{failures[0]['traceback']}"
             )
-        self.num_recorded = 0
         return Batch(plan.rows, scores, {"sampling": drawn - started, "evaluating": time.perf_counter() - drawn})
 
     def _new_batch(self, first: int, size: int, round_index: int) -> _Plan:
@@ -137,7 +136,7 @@ class EvaluatedSamples:
         self._journal.begin_batch(first, texts, seeds)
 
     def _evaluate(self, first: int, plan: _Plan, settings: list[Any], callbacks: CallbackList) -> None:
-        self.num_recorded = len(plan.entries)
+        self.num_ended = first + len(plan.entries)
 
         def entry_of(outcome: EvaluationOutcome) -> JournalEntry:
             return _entry(outcome, named_values(self._engine.search_space(), plan.rows[outcome.index - first]))
@@ -146,7 +145,7 @@ class EvaluatedSamples:
             entry = entry_of(outcome)
             self._journal.record(entry)
             plan.entries[outcome.index] = entry
-            self.num_recorded += 1
+            self.num_ended += 1
             callbacks.on_outcome(outcome)
 
         self._pool.evaluate(
