@@ -35,8 +35,8 @@ _NAMES = {
     "random": "random, N",
 }
 _CONTENDERS = {name: contender for contender, name in _NAMES.items()}
-_IN_A_TABLE = {"shac-guided": "guided", "shac-pooled": "pooled", "shac-paper": "paper"}
-_SETTINGS = {f'**`"{name}"`**': contender for contender, name in _IN_A_TABLE.items()}
+_STRATEGIES = {"shac-guided": "guided", "shac-pooled": "pooled", "shac-paper": "paper"}
+_SETTINGS = {f'**`"{name}"`**': contender for contender, name in _STRATEGIES.items()}
 _DEFAULT = f"**{_NAMES['shac-guided']}, the default**"
 
 

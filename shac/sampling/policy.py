@@ -14,7 +14,7 @@ __all__ = ["draw_all", "draw_relaxing"]
 _logger = logging.getLogger("shac")
 
 _CANDIDATES_BETWEEN_MESSAGES = 1_000_000_000
-_MOST_CANDIDATES = 2**62  # nobody lives to see a stream of as many end
+_MOST_CANDIDATES = 2**62  # within what the core counts
 
 
 def draw_all(cascade: Cascade, n: int, *, seed: int, threads: int | None = None) -> list[list[Any]]:
