@@ -48,7 +48,7 @@ void check_shape(const ForestArrays& arrays, std::size_t num_features) {
 }  // namespace
 
 Forest::Forest(const ForestArrays& arrays, float base_score, std::size_t num_features)
-    : num_features_(num_features), base_(base_margin(base_score)) {
+    : num_features_(num_features), base_score_(base_score), base_(base_margin(base_score)) {
     check_shape(arrays, num_features);
     nodes_.reserve(arrays.left.size);
     roots_.reserve(arrays.tree_begin.size - 1);

@@ -60,6 +60,7 @@ class Forest {
     std::size_t num_trees() const { return roots_.size(); }
     std::size_t num_nodes() const { return nodes_.size(); }
     float base() const { return base_; }
+    float base_score() const { return base_score_; }
     const std::vector<Node>& nodes() const { return nodes_; }
     const std::vector<std::uint32_t>& roots() const { return roots_; }
 
@@ -77,6 +78,7 @@ class Forest {
 
     std::size_t num_features_;
     std::size_t longest_walk_ = 0;
+    float base_score_;
     float base_;
     std::vector<Node> nodes_;
     std::vector<std::uint32_t> roots_;

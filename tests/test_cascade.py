@@ -1,4 +1,6 @@
+import copy
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -258,3 +260,62 @@ def test_ctrl_c_ends_a_running_call_at_once_and_leaves_python_usable(call: str) 
         interrupted = float(process.stdout.readline())
     assert process.returncode == 0
     assert interrupted - sent < 0.2 + 0.3  # the promise, and what a loaded machine adds
+
+
+def with_missing(X: cascades.Floats, seed: int) -> cascades.Floats:
+    missing = np.random.default_rng(seed).random(X.shape) < 0.2
+    return np.where(missing, np.float32(np.nan), X)
+
+
+def pickled_and_back(cascade: shac.Cascade) -> Any:
+    return pickle.loads(pickle.dumps(cascade))  # noqa: S301  # our own bytes
+
+
+def test_a_cascade_that_was_pickled_decides_and_draws_as_before() -> None:
+    models = cascades.train_cascade(cascades.bowl, 3, 4, 60)
+    X = with_missing(np.random.default_rng(0).random((2000, 3), dtype=np.float32), 1)
+    models.append(cascades.train_stage(X, cascades.bowl(np.nan_to_num(X)), base_score=0.3))
+    cascade = shac.Cascade(models, cascades.unit_space(3), max_table_bytes=1 << 12)
+    volume, samples = cascade.grown_volume(), cascade.sample(100, seed=5)[0]
+    for again in (pickled_and_back(cascade), copy.deepcopy(cascade), copy.copy(cascade)):
+        assert again.margins(X).tobytes() == cascade.margins(X).tobytes()
+        assert np.array_equal(again.dropped_at(X), cascade.dropped_at(X))
+        assert again.sample(100, seed=5)[0].tobytes() == samples.tobytes()
+        assert again.grown_volume() == volume
+        assert again.prefix(2).margins(X).tobytes() == cascade.prefix(2).margins(X).tobytes()
+    assert pickled_and_back(shac.Cascade([], cascades.unit_space(2))).num_stages == 0
+
+
+def state_of_a_forest(**changed: Any) -> tuple[Any, ...]:
+    state = {
+        "tree_begin": np.array([0, 3]),
+        "left": np.array([1, -1, -1], np.int32),
+        "right": np.array([2, -1, -1], np.int32),
+        "feature": np.zeros(3, np.int32),
+        "value": np.array([0.5, -1.0, 1.0], np.float32),
+        "default_left": np.zeros(3, np.uint8),
+        "base_score": 0.5,
+        "num_features": 1,
+    }
+    return tuple((state | changed).values())
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        (),
+        state_of_a_forest(left=np.array([0, -1, -1], np.int32)),
+        state_of_a_forest(left=np.array([7, -1, -1], np.int32)),
+        state_of_a_forest(feature=np.ones(3, np.int32)),
+        state_of_a_forest(value=np.full(3, np.nan, np.float32)),
+        state_of_a_forest(tree_begin=np.array([0, 4])),
+        state_of_a_forest(tree_begin=np.array([[0, 3]])),
+        state_of_a_forest(left="left"),
+        state_of_a_forest(num_features=-1),
+        state_of_a_forest(base_score=None),
+    ],
+)
+def test_a_state_that_is_no_forest_is_refused(state: tuple[Any, ...]) -> None:
+    core.Forest.__new__(core.Forest).__setstate__(state_of_a_forest())
+    with pytest.raises((ValueError, TypeError, RuntimeError)):
+        core.Forest.__new__(core.Forest).__setstate__(state)

@@ -476,6 +476,10 @@ class Cascade:
         """The stages compiled for the space; compiled when first asked for, and shared by longer cascades."""
         return self._compiled.stages
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Give what decides; an index that grew is made again when it is asked for."""
+        return {"_compiled": self._compiled, "_grown": None, "_shorter": None}
+
     def __repr__(self) -> str:
         return f"Cascade({self.num_stages} stages, {self.space.num_columns} columns)"
 

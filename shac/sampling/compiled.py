@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -67,6 +67,10 @@ class CompiledCascade:
         self._stages: tuple[core.Stage, ...] = ()
         self._sampler: core.PlainSampler | None = None
         self._regions: Regions | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what it was made of; the rest is compiled again."""
+        return type(self), (self.forests, self.space, self._max_table_bytes)
 
     def with_forests(self, forests: tuple[core.Forest, ...]) -> CompiledCascade:
         """Give another cascade over the same space; compiled stages at its beginning are shared."""
