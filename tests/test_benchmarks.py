@@ -315,6 +315,44 @@ def test_ranks_and_regret_order_the_searches() -> None:
     assert all(low <= centre <= high for centre, low, high in losses.values())
 
 
+def test_the_table_of_options_has_those_that_ran_on_the_problems_that_most_ran_on(
+    quality: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = {"branin": ["no-gate", "sobol"], "hartmann6": ["no-gate", "sobol"], "mixed-12": ["guided-sorted-choices"]}
+    for problem, variants in ran.items():
+        runs = [
+            {"problem": problem, "contender": contender, "budget": 200, "seed": seed, "best": [2.0, 1.0 + seed]}
+            for contender in (*variants, "shac-paper", "shac-pooled", "shac-guided")
+            for seed in (0, 1)
+        ]
+        (tmp_path / f"{problem}.jsonl").write_text("".join(json.dumps(run) + "\n" for run in runs))
+    assert quality.main(["--report", "--folder", str(tmp_path), "--problems", *ran]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    table = lines.index("| option | average rank | branin | hartmann6 |")
+    assert {line.split(" | ")[0] for line in lines[table + 2 : table + 7]} == {
+        "| no-gate", "| sobol", "| shac-paper", "| shac-pooled", "| shac-guided"
+    }  # fmt: skip
+
+
+def test_runs_of_options_alone_give_a_report(quality: Any, tmp_path: Path) -> None:
+    run = {"problem": "branin", "contender": "sobol", "budget": 200, "seed": 0, "best": [2.0, 1.0]}
+    (tmp_path / "branin.jsonl").write_text(json.dumps(run) + "\n")
+    assert quality.main(["--report", "--folder", str(tmp_path)]) == 0
+
+
+def test_sorted_choices_are_in_the_order_of_their_mean_effects(quality: Any) -> None:
+    rivals = importlib.import_module("quality.rivals")
+    axes = importlib.import_module("quality.axes")
+    effects = {"a": 2.0, "b": 0.0, "c": 1.0}
+    problem = dataclasses.replace(
+        quality.PROBLEMS["branin"], axes=(axes.Choice("kind", ("a", "b", "c")), axes.Number("x", 0.0, 1.0))
+    )
+    task = rivals.Task(problem, lambda setting: effects[setting["kind"]] + setting["x"], 40, 4, 0)
+    kind, x = rivals.with_sorted_choices(task).problem.axes
+    assert kind.values == ("b", "c", "a")
+    assert x == problem.axes[1]
+
+
 def test_every_space_can_be_told_to_optuna_as_it_is_told_to_shac(quality: Any) -> None:
     problems = importlib.import_module("quality.problems")
     axes = importlib.import_module("quality.axes")

@@ -66,7 +66,7 @@ def average_ranks(
     from scipy.stats import rankdata
 
     table: list[NDArray[np.float64]] = []
-    for found in results.values():
+    for found in results.values() if contenders else ():
         if all(contender in found for contender in contenders):
             finals = [found[contender][:, -1] for contender in contenders]
             size = max(len(values) for values in finals)
@@ -82,7 +82,7 @@ def regrets(
     lowest = lowest_known(results)
     table: list[NDArray[np.float64]] = []
     means: list[list[float]] = []
-    for (name, _), found in results.items():
+    for (name, _), found in results.items() if contenders else ():
         if all(contender in found for contender in (*contenders, "random")):
             scale = float(np.median(found["random"][:, -1])) - lowest[name]
             losses = [np.clip((found[c][:, -1] - lowest[name]) / (scale or 1.0), 0, 2) for c in contenders]
@@ -186,7 +186,9 @@ def _of_budget(results: Results, budget: int) -> list[str]:
 
 
 def _variants(results: Results, variants: list[str], random: np.random.Generator) -> list[str]:
-    """Options alone and together, on the problems that all of them ran on."""
+    """Options alone and together, on the problems that most of them ran on."""
+    usual = [found for found in results.values() if 2 * sum(name in found for name in variants) > len(variants)]
+    variants = [name for name in variants if usual and all(name in found for found in usual)]
     chosen = [*variants, "shac-paper", "shac-pooled", "shac-guided"] if variants else []
     ranks = average_ranks(results, chosen, random) if chosen else {}
     if not ranks:

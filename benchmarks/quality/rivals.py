@@ -20,12 +20,14 @@ import shac
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from benchmarks.quality.axes import draw
+    from benchmarks.quality.axes import Axis, Choice, draw
     from benchmarks.quality.problems import Problem
 else:
-    from quality.axes import draw
+    from quality.axes import Choice, draw
 
 __all__ = ["CONTENDERS", "Contender", "Task"]
+
+_SETTINGS_TO_SORT_BY = 20_000
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,25 @@ def nevergrad_search(task: Task) -> list[float]:
     return _best_so_far(values, task.batch_size)
 
 
+def with_sorted_choices(task: Task) -> Task:
+    """Put the values of each choice in the order of their true mean effects, which no search knows.
+
+    What a classifier could gain from splits among values in any order, at most, as far as they act by themselves.
+    """
+    random = np.random.default_rng(0)
+    settings = [draw(task.problem.axes, random) for _ in range(_SETTINGS_TO_SORT_BY)]
+    scores = np.array([task.function(setting) for setting in settings])
+
+    def with_sorted_values(axis: Axis) -> Axis:
+        if not isinstance(axis, Choice):
+            return axis
+        means = {value: scores[[setting[axis.name] == value for setting in settings]].mean() for value in axis.values}
+        return dataclasses.replace(axis, values=tuple(sorted(axis.values, key=means.__getitem__)))
+
+    axes = tuple(with_sorted_values(axis) for axis in task.problem.axes)
+    return dataclasses.replace(task, problem=dataclasses.replace(task.problem, axes=axes))
+
+
 @dataclass(frozen=True)
 class Contender:
     """A search, and whether it spends the budget of all (the others are for comparison only)."""
@@ -166,6 +187,10 @@ def _guided_without(**options: Any) -> Contender:
         return shac_search(task, strategy=dataclasses.replace(guided, **options))
 
     return Contender(run, is_variant=True)
+
+
+def _with_sorted_choices(strategy: str) -> Contender:
+    return Contender(lambda task: shac_search(with_sorted_choices(task), strategy=strategy), is_variant=True)
 
 
 _SMALL_LEAVES: dict[str, Any] = {"min_child_weight": 0.1}
@@ -201,4 +226,7 @@ CONTENDERS: dict[str, Contender] = {
     "guided-no-share": _guided_without(kept_share=None),
     "guided-last-batch": _guided_without(training_points="batch"),
     "guided-forest": _guided_without(trees=shac.TreeSettings(kind="forest", num_trees=50, **_SMALL_LEAVES)),
+    "guided-sorted-choices": _with_sorted_choices("guided"),
+    "pooled-sorted-choices": _with_sorted_choices("pooled"),
+    "paper-sorted-choices": _with_sorted_choices("paper"),
 }
