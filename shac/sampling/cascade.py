@@ -477,8 +477,8 @@ class Cascade:
         return self._compiled.stages
 
     def __getstate__(self) -> dict[str, Any]:
-        """Give what decides; an index that grew is made again when it is asked for."""
-        return {"_compiled": self._compiled, "_grown": None, "_shorter": None}
+        """All but the index that grew, which is made again when it is asked for."""
+        return {**self.__dict__, "_grown": None, "_shorter": None}
 
     def __repr__(self) -> str:
         return f"Cascade({self.num_stages} stages, {self.space.num_columns} columns)"
