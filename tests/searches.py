@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 import shac
+from shac.files import dump_json, parse_json
+from shac.storage import _checksum
 
 
 def branin(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
@@ -47,6 +49,16 @@ def hartmann6(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
 
 def hartmann6_space() -> shac.HyperParameterList:
     return shac.HyperParameterList([shac.MultiUniformHP("x", 0.0, 1.0, sample_count=6)])
+
+
+def read_manifest(folder: Path) -> Any:
+    return parse_json((folder / "manifest.json").read_bytes(), "manifest.json")["manifest"]
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write a manifest whose checksum is right, whatever it says."""
+    sealed = {"manifest": manifest, "sha256": _checksum(manifest)}
+    (folder / "manifest.json").write_text(dump_json(sealed, "manifest.json"))
 
 
 def engine(function: Any = branin, space: Any = None, **settings: Any) -> shac.SHAC:

@@ -10,12 +10,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from searches import branin, engine
+from searches import branin, engine, read_manifest, write_manifest
 
 import shac
 from shac.cli import main
-from shac.files import dump_json, parse_json
-from shac.storage import _checksum
 
 
 @pytest.fixture(scope="module")
@@ -135,10 +133,9 @@ def test_a_truncated_table_is_one_line(folder: Path, tmp_path: Path) -> None:
 def test_a_manifest_whose_accuracies_are_no_numbers_is_one_line(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
-    path = copy / "manifest.json"
-    manifest = parse_json(path.read_bytes(), str(path))["manifest"]
+    manifest = read_manifest(copy)
     manifest["progress"]["accuracies"][0] = "good"
-    path.write_text(dump_json({"manifest": manifest, "sha256": _checksum(manifest)}, "manifest"))
+    write_manifest(copy, manifest)
     for command in (["show", copy], ["report", copy, "-o", "out.html"]):
         result = run(*command)
         assert result.exit_code == 2

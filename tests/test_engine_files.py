@@ -12,8 +12,7 @@ import searches
 
 import shac
 from shac import storage
-from shac.files import dump_json, parse_json, write_atomic
-from shac.storage import _checksum
+from shac.files import write_atomic
 
 FOLDER = Path("shac_run")
 
@@ -150,10 +149,9 @@ def test_the_manifest_truncated_at_every_byte_is_an_error(finished: shac.SHAC) -
 
 
 def test_a_manifest_cannot_name_files_elsewhere(finished: shac.SHAC) -> None:
-    path = FOLDER / "manifest.json"
-    manifest = parse_json(path.read_text(), "manifest")["manifest"]
+    manifest = searches.read_manifest(FOLDER)
     manifest["files"]["../secret"] = manifest["files"].pop("classifiers/01.ubj")
-    path.write_text(dump_json({"manifest": manifest, "sha256": _checksum(manifest)}, "manifest"))
+    searches.write_manifest(FOLDER, manifest)
     with pytest.raises(shac.DamagedFileError, match="expected the files"):
         searches.engine(total_budget=30, num_batches=3).restore_data()
 

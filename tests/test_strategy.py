@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from searches import branin, branin_space, engine
+from searches import branin, branin_space, engine, read_manifest, write_manifest
 
 import shac
 from shac.dataset import label_scores
 from shac.engine import surface
 from shac.engine.climbing import Climber
 from shac.engine.strategy import STRATEGIES
-from shac.files import dump_json, parse_json
-from shac.storage import _checksum
 from shac.training import train_classifier
+
+FOLDER = Path("shac_run")
 
 FEW = shac.TreeSettings(num_trees=20, min_child_weight=0.1)
 OPTIONS = {
@@ -44,16 +44,8 @@ def files(folder: str) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in paths}
 
 
-def read_manifest() -> Any:
-    path = Path("shac_run/manifest.json")
-    return parse_json(path.read_bytes(), str(path))["manifest"]
-
-
 def write_settings(settings: dict[str, Any]) -> None:
-    manifest = {**read_manifest(), "settings": settings}
-    Path("shac_run/manifest.json").write_text(
-        dump_json({"manifest": manifest, "sha256": _checksum(manifest)}, "manifest")
-    )
+    write_manifest(FOLDER, {**read_manifest(FOLDER), "settings": settings})
 
 
 class StopAfterThirdRound(shac.Callback):
@@ -268,7 +260,7 @@ def test_a_given_strategy_outlives_restoring_and_a_folder_without_one_follows_th
     given = engine(strategy="paper", total_budget=20, num_batches=2)
     given.restore_data()
     assert given.strategy == STRATEGIES["paper"]
-    settings = read_manifest()["settings"]
+    settings = read_manifest(FOLDER)["settings"]
     del settings["strategy"]
     write_settings(settings)
     old = shac.SHAC(evaluate, None, 20, 2, "min")
@@ -280,7 +272,7 @@ def test_a_given_strategy_outlives_restoring_and_a_folder_without_one_follows_th
 def test_a_damaged_strategy_is_refused(wrong: Any) -> None:
     search = engine(total_budget=20, num_batches=2)
     search.fit()
-    write_settings({**read_manifest()["settings"], "strategy": wrong})
+    write_settings({**read_manifest(FOLDER)["settings"], "strategy": wrong})
     with pytest.raises(shac.DamagedFileError, match="strategy"):
         engine(total_budget=20, num_batches=2).restore_data()
 
