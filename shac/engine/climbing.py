@@ -77,9 +77,11 @@ class Climber:
             moves = random.normal(size=(_TRIES, place.size)) * (random.random((_TRIES, place.size)) < 0.5)
             tries = np.clip(place + step * moves, _EDGE, 1 - _EDGE)
             X = self._space.encode_uniforms(tries)
-            losses = np.where(self._cascade.accepts(X, threads=self._threads), loss(X), np.inf)
-            best = int(np.argmin(losses))
-            if losses[best] < lowest:
+            losses = loss(X)
+            better = np.flatnonzero(losses < lowest)  # few: the trees need not be asked of the others
+            accepted = better[self._cascade.accepts(X[better], threads=self._threads)]
+            if accepted.size:
+                best = accepted[np.argmin(losses[accepted])]
                 place, lowest, has_moved = tries[best], losses[best], True
             else:
                 step = 0.5 * step
