@@ -104,21 +104,29 @@ def test_what_an_evaluation_does_wrong_is_its_outcome(backend: str, caplog: pyte
 
 
 @pytest.mark.parametrize("backend", PROCESS_BACKENDS)
-def test_a_worker_that_dies_fails_one_evaluation_and_its_id_comes_back(backend: str) -> None:
+def test_a_worker_that_dies_fails_one_evaluation_and_its_id_comes_back(backend: str, tmp_path: Path) -> None:
     def may_die(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
-        if parameters["x"] == "exit":
+        name = parameters["x"]
+        if name == "exit":
             os._exit(7)
-        if parameters["x"] == "kill":
+        if name == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        if parameters["x"] == "abort":
+        if name == "abort":
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(10)
-        time.sleep(parameters["x"])
+        (tmp_path / name).touch()
+        deadline = time.monotonic() + 60
+        while not (tmp_path / waits_for[name]).exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
         return os.getpid()
 
+    # The first evaluation outlasts all others, and the last two run at the same time.
+    waits_for = {"long": "last good", "good": "good", "last good": "last good", "left": "right", "right": "left"}
     with EvaluatorPool(may_die, num_evaluators=2, backend=backend) as pool:
-        [long, exits, kills, aborts, *good] = pool.evaluate(tasks_of([1.0, "exit", "kill", "abort", 0.0, 0.0]))
-        again = pool.evaluate(tasks_of([0.3, 0.3]))
+        [long, exits, kills, aborts, *good] = pool.evaluate(
+            tasks_of(["long", "exit", "kill", "abort", "good", "last good"])
+        )
+        again = pool.evaluate(tasks_of(["left", "right"]))
     assert not long.failed
     assert long.worker_id == 0
     for dead, how in (
