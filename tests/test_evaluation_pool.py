@@ -84,12 +84,16 @@ def test_no_two_live_evaluations_share_a_worker_id(backend: str, tmp_path: Path)
 
 
 def test_the_lowest_free_worker_id_takes_the_next_evaluation() -> None:
-    def sleeps(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
-        time.sleep(parameters["x"])
-        return 0.0
+    last_has_run = threading.Event()
 
-    with EvaluatorPool(sleeps, num_evaluators=3, backend="threading") as pool:
-        outcomes = pool.evaluate(tasks_of([0.6, 0.05, 0.6, 0.05, 0.05]))
+    def runs(worker_id: int, parameters: OrderedDict[str, Any]) -> bool:
+        if parameters["x"] == "last":
+            last_has_run.set()
+        return parameters["x"] != "long" or last_has_run.wait(timeout=60)
+
+    with EvaluatorPool(runs, num_evaluators=3, backend="threading") as pool:
+        outcomes = pool.evaluate(tasks_of(["long", "short", "long", "short", "last"]))
+    assert scores_of(outcomes) == [1.0] * 5
     assert [outcome.worker_id for outcome in outcomes] == [0, 1, 2, 1, 1]
 
 
@@ -178,21 +182,23 @@ def test_an_evaluation_function_may_change_its_parameters(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", ALL_BACKENDS)
-def test_every_outcome_is_announced_in_the_calling_thread_as_soon_as_it_is_there(backend: str) -> None:
-    def sleeps(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
-        time.sleep(parameters["x"])
-        return 0.0
+def test_every_outcome_is_announced_in_the_calling_thread_as_soon_as_it_is_there(backend: str, tmp_path: Path) -> None:
+    def waits_until_the_other_is_heard(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+        deadline = time.monotonic() + 60
+        while parameters["x"] == "waits" and not (tmp_path / "1").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return float((tmp_path / "1").exists())
 
-    heard: list[tuple[int, threading.Thread, float]] = []
-    with EvaluatorPool(sleeps, num_evaluators=2, backend=backend) as pool:
-        pool.evaluate(tasks_of([0.0, 0.0]))  # the workers are up
-        outcomes = pool.evaluate(
-            tasks_of([0.8, 0.01]),
-            on_finished=lambda outcome: heard.append((outcome.index, threading.current_thread(), time.time())),
-        )
-    assert [index for index, _, _ in heard] == [1, 0]
-    assert {thread for _, thread, _ in heard} == {threading.current_thread()}
-    assert heard[0][2] < outcomes[0].ended - 0.3
+    heard: list[tuple[int, threading.Thread]] = []
+
+    def hears(outcome: EvaluationOutcome) -> None:
+        heard.append((outcome.index, threading.current_thread()))
+        (tmp_path / str(outcome.index)).touch()
+
+    with EvaluatorPool(waits_until_the_other_is_heard, num_evaluators=2, backend=backend) as pool:
+        outcomes = pool.evaluate(tasks_of(["waits", "ends"]), on_finished=hears)
+    assert heard == [(1, threading.current_thread()), (0, threading.current_thread())]
+    assert scores_of(outcomes) == [1.0, 0.0]
 
 
 def test_evaluations_on_threads_run_at_once_and_share_the_function() -> None:
