@@ -200,14 +200,16 @@ def test_a_climb_goes_down_within_the_region_and_depends_on_its_number_alone() -
     start = [1.0, 14.0]
     among = cascade.sample(64, seed=1)[0]
 
-    def climb(number: int) -> list[Any]:
-        return Climber(cascade, seed=5, threads=1).climb(number, start, among, lambda X: np.abs(X - [6, 2]).sum(axis=1))
+    def climb(number: int, goal: Any) -> list[Any]:
+        climber = Climber(cascade, seed=5, threads=1)
+        return climber.climb(number, start, among, lambda X: np.abs(X - goal).sum(axis=1))
 
-    x, y = climb(0)
+    x, y = climb(0, [6, 2])
     assert 3.5 < x < 4.2  # the region's edge on the way to 6
     assert abs(y - 2) < 0.3
     assert cascade.accepts(space.encode_rows([[x, y]])).all()
-    assert climb(0) == [x, y] != climb(1)
+    assert climb(0, [6, 2]) == [x, y] != climb(1, [6, 2])
+    assert climb(0, start) is start  # nothing is better
 
 
 def test_a_guided_search_finds_what_the_papers_does_not() -> None:
