@@ -1,5 +1,6 @@
 """How a search stops: Ctrl-C and SIGTERM, with real processes."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -43,10 +44,16 @@ def start(backend: str) -> "subprocess.Popen[str]":
         [sys.executable, "-c", script], stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     deadline = time.monotonic() + 60
-    while not _twelve_are_written_and_two_run():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    try:
+        while not _twelve_are_written_and_two_run():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    except BaseException as error:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        error.add_note(process.communicate()[1])
+        raise
     return process
 
 
