@@ -59,11 +59,11 @@ def test_goals_of_the_default_strategy_hold_in_the_runs(results: Any) -> None:
 def test_the_ranks_in_the_readme_are_those_of_the_page() -> None:
     page, readme = PAGE.read_text(), (ROOT / "README.md").read_text()
     table = page[page.index("N = 200 with them") :].split("\n\n")[1]
-    names = ['"guided"`, the default**', "Optuna GP", "Optuna CMA-ES", "Optuna TPE", '"paper"`']
+    names = ['"guided"`, the default**', "Optuna GP", "Optuna CMA-ES", "Nevergrad", "Optuna TPE", '"paper"`']
     ranks = [re.search(re.escape(name) + r"[^|]*\| ([\d.]+) \|", table) for name in names]
     said = re.search(
-        r"average rank is (.*) of 8, before Optuna's\s+Gaussian process \((.*)\), CMA-ES \((.*)\) and TPE \((.*)\), "
-        r"and the paper's search \(([\d.]+)\)",
+        r"average rank is (.*) of 8, before Optuna's\s+Gaussian process \((.*)\), CMA-ES \((.*)\), Nevergrad \((.*)\) "
+        r"and TPE \((.*)\), and the paper's search \(([\d.]+)\)",
         readme,
     )
     assert said is not None
