@@ -38,7 +38,20 @@ def test_wrong_figures_and_rows_out_of_order_are_made_right(bench: Any, results:
     wrong = list(lines)
     for first in firsts:
         wrong[first : first + 2] = lines[first + 1], re.sub(r"\d\.\d+", "9.99", lines[first])
+    for first in (i + 2 for i, line in enumerate(lines) if line.startswith("| rival |")):
+        wrong[first] = re.sub(r"\| \d+ \|.*", "| 99 | 0 | 0 | 0 | luck |", lines[first])
     assert bench.refreshed("\n".join(wrong), results) == "\n".join(lines)
+
+
+def test_a_clear_difference_counts_as_significant_and_chance_does_not(bench: Any) -> None:
+    report = importlib.import_module("quality.report")
+    ours = np.arange(20.0)[:, np.newaxis]
+    found = {"lower": ours - 50, "equal": ours[::-1], "higher": ours + 50, "a little higher": ours + 0.5, "ours": ours}
+    results = {("branin", 200): found, ("ackley-5", 200): {"ours": ours}}
+    assert report.head_to_head(results, "ours", "lower") == ["0", "0", "1", "0", "branin"]
+    assert report.head_to_head(results, "ours", "equal") == ["0", "1", "0", "0", "none"]
+    assert report.head_to_head(results, "ours", "higher") == ["1", "0", "0", "1", "none"]
+    assert report.head_to_head(results, "ours", "a little higher") == ["1", "0", "0", "0", "none"]
 
 
 def test_a_table_of_what_did_not_run_is_refused(bench: Any) -> None:
@@ -58,7 +71,7 @@ def test_goals_of_the_default_strategy_hold_in_the_runs(results: Any) -> None:
 
 def test_the_ranks_in_the_readme_are_those_of_the_page() -> None:
     page, readme = PAGE.read_text(), (ROOT / "README.md").read_text()
-    table = page[page.index("N = 200 with them") :].split("\n\n")[1]
+    table = page[page.index("N = 200 with Nevergrad") :].split("\n\n")[1]
     names = ['"guided"`, the default**', "Optuna GP", "Optuna CMA-ES", "Nevergrad", "Optuna TPE", '"paper"`']
     ranks = [re.search(re.escape(name) + r"[^|]*\| ([\d.]+) \|", table) for name in names]
     said = re.search(

@@ -1,7 +1,8 @@
 """The tables of a Markdown page, made again from the runs: what a table shows is read from its header and its rows.
 
-A table whose first column is "problem" has medians and quartiles, one that begins with "contender" ranks and regret,
-one that begins with "setting" average ranks and medians. The budget is the last "N = ..." that begins a line above it.
+A table whose first column is "problem" has medians and quartiles, one that begins with "contender" ranks, regret and
+numbers of seeds, one that begins with "setting" average ranks and medians, and one that begins with "rival" on how many
+problems the default strategy is better than it. The budget is the last "N = ..." that begins a line above it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from benchmarks.quality.report import Results, average_ranks, regrets
 else:
-    from quality.report import average_ranks, regrets
+    from quality.report import average_ranks, head_to_head, regrets
 
 __all__ = ["refreshed"]
 
@@ -74,6 +75,8 @@ def _table(table: list[str], results: Results) -> list[str]:
                 contenders = [_CONTENDERS.get(row[0], "shac-guided") for row in rows]
                 header[1] = f"average rank of {len(rows)}"
                 return [_line(header), table[1], *_ranks(contenders, results)]
+            case "rival":
+                return [*table[:2], *_against([row[0] for row in rows], results)]
             case "setting":
                 return [*table[:2], *_settings([row[0] for row in rows], header[2:], results)]
     except KeyError as error:
@@ -109,13 +112,19 @@ def _ranks(contenders: list[str], results: Results) -> list[str]:
     for contender in sorted(contenders, key=lambda name: ranks[name][0]):
         name = _DEFAULT if contender == "shac-guided" else _NAMES[contender]
         figures = (*_with_interval(ranks[contender]), *_with_interval(losses[contender]))
-        lines.append(_line([name, *figures]))
+        counts = [len(found[contender]) for found in results.values() if contender in found]
+        seeds = str(counts[0]) if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+        lines.append(_line([name, *figures, seeds]))
     return lines
 
 
 def _with_interval(figure: tuple[float, float, float]) -> tuple[str, str]:
     centre, low, high = figure
     return f"{centre:.2f}", f"{low:.2f} to {high:.2f}"
+
+
+def _against(rivals: list[str], results: Results) -> list[str]:
+    return [_line([rival, *head_to_head(results, "shac-guided", _CONTENDERS[rival])]) for rival in rivals]
 
 
 def _settings(names: list[str], problems: list[str], results: Results) -> list[str]:

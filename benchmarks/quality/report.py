@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,10 +22,11 @@ else:
     from quality.problems import PROBLEMS
     from quality.rivals import CONTENDERS
 
-__all__ = ["average_ranks", "read_results", "regrets", "write_report"]
+__all__ = ["HEAD_TO_HEAD", "average_ranks", "head_to_head", "read_results", "regrets", "write_report"]
 
 NUM_RESAMPLES = 1000
 SIGNIFICANT = 0.05
+HEAD_TO_HEAD = ("better median", "equal", "worse", "significantly better", "significantly worse on")
 
 
 def read_results(folder: Path, problems: Sequence[str], first_seed: int = 0) -> Results:
@@ -117,6 +118,28 @@ def _with_intervals(
     return {name: (float(centre[i]), float(low[i]), float(high[i])) for i, name in enumerate(contenders)}
 
 
+def head_to_head(results: Results, contender: str, rival: str) -> list[str]:
+    """Compare two searches on the problems that both ran on; figures in the order of `HEAD_TO_HEAD`.
+
+    By medians, and by Mann-Whitney's test (two-sided, 5 % for each problem).
+    """
+    from scipy.stats import mannwhitneyu
+
+    medians = Counter[int]()
+    significantly_better, significantly_worse = 0, []
+    for (name, _), found in results.items():
+        if {contender, rival} <= found.keys():
+            ours, theirs = found[contender][:, -1], found[rival][:, -1]
+            medians[int(np.sign(np.median(ours) - np.median(theirs)))] += 1
+            test = mannwhitneyu(ours, theirs)
+            if test.pvalue < SIGNIFICANT and test.statistic < len(ours) * len(theirs) / 2:
+                significantly_better += 1
+            elif test.pvalue < SIGNIFICANT:
+                significantly_worse.append(name)
+    counts = (medians[-1], medians[0], medians[1], significantly_better)
+    return [*map(str, counts), ", ".join(significantly_worse) or "none"]
+
+
 def against_four_times_random(results: Results, contender: str) -> list[tuple[str, int, bool]]:
     """Where 4N random settings are significantly better than N, and whether a contender's median is better still."""
     from scipy.stats import mannwhitneyu
@@ -174,6 +197,11 @@ def _of_budget(results: Results, budget: int) -> list[str]:
                 )
             lines.append("")
     lines += _variants(results, [name for name in known if CONTENDERS[name].is_variant], random)
+    if "shac-guided" in contenders:
+        lines += [f"| rival of shac-guided | {' | '.join(HEAD_TO_HEAD)} |", "|---" * (len(HEAD_TO_HEAD) + 1) + "|"]
+        rivals = [name for name in contenders if name != "shac-guided"]
+        lines += [f"| {rival} | {' | '.join(head_to_head(results, 'shac-guided', rival))} |" for rival in rivals]
+        lines.append("")
     for name in (name for name in equal if name.startswith("shac")):
         against = against_four_times_random(results, name)
         better = sum(is_better for *_, is_better in against)
