@@ -1,7 +1,7 @@
 """The tables of a Markdown page, made again from the runs: what a table shows is read from its header and its rows.
 
 A table whose first column is "problem" has medians and quartiles, one that begins with "contender" ranks, regret and
-numbers of seeds, one that begins with "setting" average ranks and medians, and one that begins with "rival" on how many
+numbers of seeds, one that begins with "setting" average ranks, differences and medians, and one that begins with "rival" on how many
 problems the default strategy is better than it. The budget is the last "N = ..." that begins a line above it.
 """
 
@@ -78,7 +78,7 @@ def _table(table: list[str], results: Results) -> list[str]:
             case "rival":
                 return [*table[:2], *_against([row[0] for row in rows], results)]
             case "setting":
-                return [*table[:2], *_settings([row[0] for row in rows], header[2:], results)]
+                return [*table[:2], *_settings([row[0] for row in rows], header[3:], results)]
     except KeyError as error:
         raise ValueError(f"expected a contender or a problem that has runs, got {error}") from error
     return table
@@ -137,6 +137,17 @@ def _settings(names: list[str], problems: list[str], results: Results) -> list[s
     by_problem = {key[0]: found for key, found in cut.items()}
     lines = []
     for name in sorted(names, key=lambda name: ranks[contenders[name]][0]):
-        medians = [f"{np.median(by_problem[problem][contenders[name]][:, -1]):.4g}" for problem in problems]
-        lines.append(_line([name, f"{ranks[contenders[name]][0]:.1f}", *medians]))
+        contender = contenders[name]
+        medians = [f"{np.median(by_problem[problem][contender][:, -1]):.4g}" for problem in problems]
+        lines.append(_line([name, f"{ranks[contender][0]:.1f}", _against_its_base(contender, cut), *medians]))
     return lines
+
+
+def _against_its_base(contender: str, results: Results) -> str:
+    """On how many problems a setting is significantly better, and worse, than the strategy that it is a change of."""
+    if contender == "shac-paper":
+        return ""
+    strategy = contender.split("-")[0]
+    base = f"shac-{strategy}" if strategy in _STRATEGIES.values() else "shac-paper"
+    *_, num_better, worse = head_to_head(results, contender, base)
+    return f"{num_better}, {0 if worse == 'none' else worse.count(',') + 1}"
