@@ -1,8 +1,9 @@
 """The tables of a Markdown page, made again from the runs: what a table shows is read from its header and its rows.
 
 A table whose first column is "problem" has medians and quartiles, one that begins with "contender" ranks, regret and
-numbers of seeds, one that begins with "setting" average ranks, differences and medians, and one that begins with "rival" on how many
-problems the default strategy is better than it. The budget is the last "N = ..." that begins a line above it.
+numbers of seeds, one that begins with "setting" average ranks, differences and medians, and one that begins with
+"rival" on how many problems the default strategy is better than it. The budget is the last "N = ..." that begins a line
+above it.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ def _against_its_base(contender: str, results: Results) -> str:
     """On how many problems a setting is significantly better, and worse, than the strategy that it is a change of."""
     if contender == "shac-paper":
         return ""
-    strategy = contender.split("-")[0]
+    strategy = contender.partition("-")[0]
     base = f"shac-{strategy}" if strategy in _STRATEGIES.values() else "shac-paper"
     *_, num_better, worse = head_to_head(results, contender, base)
     return f"{num_better}, {0 if worse == 'none' else worse.count(',') + 1}"
