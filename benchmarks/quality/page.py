@@ -26,6 +26,7 @@ __all__ = ["refreshed"]
 
 _NAMES = {
     "shac-guided": 'shac, `"guided"`',
+    "guided-same-shares": 'shac, `"guided"` with the same shares everywhere',
     "shac-pooled": 'shac, `"pooled"`',
     "shac-paper": 'shac, `"paper"`',
     "optuna-cmaes": "Optuna CMA-ES",

@@ -224,7 +224,7 @@ CONTENDERS: dict[str, Contender] = {
     "guided-margins": _guided_without(ranking="margins"),
     "guided-no-ranking": _guided_without(candidates_per_sample=1),
     "guided-no-share": _guided_without(kept_share=None),
-    "guided-faster": _guided_without(kept_share=(0.6, 0.1)),
+    "guided-same-shares": _guided_without(),
     "guided-last-batch": _guided_without(training_points="batch"),
     "guided-forest": _guided_without(trees=shac.TreeSettings(kind="forest", num_trees=50, **_SMALL_LEAVES)),
     "guided-sorted-choices": _with_sorted_choices("guided"),

@@ -86,7 +86,8 @@ class StoredEngine(EngineSettings):
         self.classifiers = restored.classifiers
         self.progress = restored.progress
         self._seed = self._seed if self._seed_is_given else restored.seed
-        self._strategy = self._strategy if self._strategy_is_given else restored.strategy
+        if not self._strategy_is_given:
+            self._strategy, self._strategy_is_named = restored.strategy, False
         self._num_predictions = 0
         self.ownership.known = known
 
