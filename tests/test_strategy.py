@@ -343,6 +343,91 @@ def test_a_surface_of_many_points_goes_through_the_best_and_the_newest(monkeypat
     assert len(few.best_of(candidates, 8)) == 8
 
 
+def reals(count: int) -> list[shac.AbstractHyperParameter]:
+    return [shac.MultiUniformHP("x", 0.0, 1.0, sample_count=count)]
+
+
+def kept_share(
+    parameters: Any, batch_size: int, strategy: str | shac.Strategy | None = None, **arguments: Any
+) -> tuple[float, float] | None:
+    search = shac.SHAC(None, parameters, 20 * batch_size, 20, strategy=strategy, **arguments)
+    return search.strategy.kept_share
+
+
+@pytest.mark.parametrize(
+    ("num_columns", "batch_size", "power"),
+    [(5, 100, 1), (20, 10, 1), (6, 100, 1.2), (10, 15, 1.5), (10, 20, 2), (10, 100, 2), (20, 30, 3), (50, 100, 4)],
+)
+def test_the_default_keeps_less_of_a_region_of_many_reals_and_large_batches(
+    num_columns: int, batch_size: int, power: float
+) -> None:
+    assert kept_share(reals(num_columns), batch_size) == pytest.approx((0.75**power, 0.4**power))
+
+
+def test_a_batch_counts_as_often_as_a_classifier_waits_for_it() -> None:
+    assert kept_share(reals(10), 10, max_classifiers=9) == pytest.approx((0.75**2, 0.4**2))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        shac.DiscreteHP("k", [1, 2, 3]),
+        shac.UniformIntegerHP("k", 1, 64),
+        shac.LogUniformIntegerHP("k", 1, 64),
+        shac.MultiDiscreteHP("k", [1, 2, 3], sample_count=2),
+        shac.UniformHP("k", 0.5, 0.5),
+    ],
+    ids=lambda parameter: type(parameter).__name__,
+)
+def test_the_shares_stay_where_a_parameter_has_few_values(other: shac.AbstractHyperParameter) -> None:
+    assert kept_share([*reals(10), other], 20) == (0.75, 0.4)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [shac.LogUniformHP("k", 1e-5, 1.0), shac.NormalHP("k", 0.0, 1.0), shac.UniformIntegerHP("k", 1, 10**6)],
+    ids=lambda parameter: type(parameter).__name__,
+)
+def test_numbers_of_any_prior_and_integers_of_a_wide_range_are_reals(other: shac.AbstractHyperParameter) -> None:
+    assert kept_share([*reals(9), other], 20) == pytest.approx((0.75**2, 0.4**2))
+
+
+def test_the_shares_stay_where_a_parameter_can_be_missing_or_has_no_quantile_function() -> None:
+    class Halves(shac.AbstractHyperParameter):
+        def sample(self) -> float:
+            return float(self.random.random() / 2)
+
+    space = shac.HyperParameterList(
+        [*reals(10), shac.DiscreteHP("kind", ["a", "b"]), shac.UniformHP("k", 0.0, 1.0)], conditions={"k": {"kind": "a"}}
+    )
+    assert kept_share(space, 20) == (0.75, 0.4)
+    assert kept_share([*reals(10), Halves("k")], 20) == (0.75, 0.4)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
+def test_a_strategy_that_is_no_name_is_used_as_it_is(strategy: shac.Strategy) -> None:
+    assert kept_share(reals(10), 20, strategy) == strategy.kept_share
+
+
+@pytest.mark.parametrize("name", ["paper", "pooled"])
+def test_strategies_without_a_share_get_none(name: str) -> None:
+    assert kept_share(reals(10), 20, name) is None
+
+
+def test_a_restored_search_goes_on_with_its_own_shares_unless_a_name_is_given() -> None:
+    def search(strategy: str | shac.Strategy | None) -> shac.SHAC:
+        made = shac.SHAC(lambda worker_id, setting: sum(setting["x"]), reals(10), 60, 3, strategy=strategy, seed=1)
+        made.concurrent_evaluators()
+        return made
+
+    search(STRATEGIES["guided"]).fit()
+    again, named = search(None), search("guided")
+    for engine_ in (again, named):
+        engine_.restore_data()
+    assert again.strategy.kept_share == (0.75, 0.4)
+    assert named.strategy.kept_share == pytest.approx((0.75**2, 0.4**2))
+
+
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"strategy: expected a Strategy or one of \['paper', 'pooled', 'guided'\]"):
         engine(strategy="best")

@@ -170,8 +170,8 @@ STRATEGIES = {
 }
 
 
-# A region's side in each of d dimensions shrinks by the d-th root of its share. The shares of "guided" fit 5 dimensions
-# and 10 points for a classifier; more of both allow, and reward, smaller ones. Chosen on seeds that no table shows.
+# In d dimensions a region's sides shrink by the d-th root of its share: with more parameters the same share narrows each
+# less, which searches that have the points to bear more pay for. The shares of "guided" fit 5 parameters and 10 points.
 _FITTING_COLUMNS = 5
 _FITTING_POINTS = 10
 _MOST_POWER = 4.0
