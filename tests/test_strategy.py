@@ -372,8 +372,8 @@ def test_a_batch_counts_as_often_as_a_classifier_waits_for_it() -> None:
     "other",
     [
         shac.DiscreteHP("k", [1, 2, 3]),
-        shac.UniformIntegerHP("k", 1, 64),
-        shac.LogUniformIntegerHP("k", 1, 64),
+        shac.IntegerHP("k", 1, 64),
+        shac.LogIntegerHP("k", 1, 64),
         shac.MultiDiscreteHP("k", [1, 2, 3], sample_count=2),
         shac.UniformHP("k", 0.5, 0.5),
     ],
@@ -385,7 +385,7 @@ def test_the_shares_stay_where_a_parameter_has_few_values(other: shac.AbstractHy
 
 @pytest.mark.parametrize(
     "other",
-    [shac.LogUniformHP("k", 1e-5, 1.0), shac.NormalHP("k", 0.0, 1.0), shac.UniformIntegerHP("k", 1, 10**6)],
+    [shac.LogUniformHP("k", 1e-5, 1.0), shac.NormalHP("k", 0.0, 1.0), shac.IntegerHP("k", 1, 10**6)],
     ids=lambda parameter: type(parameter).__name__,
 )
 def test_numbers_of_any_prior_and_integers_of_a_wide_range_are_reals(other: shac.AbstractHyperParameter) -> None:
@@ -398,7 +398,8 @@ def test_the_shares_stay_where_a_parameter_can_be_missing_or_has_no_quantile_fun
             return float(self.random.random() / 2)
 
     space = shac.HyperParameterList(
-        [*reals(10), shac.DiscreteHP("kind", ["a", "b"]), shac.UniformHP("k", 0.0, 1.0)], conditions={"k": {"kind": "a"}}
+        [*reals(10), shac.DiscreteHP("kind", ["a", "b"]), shac.UniformHP("k", 0.0, 1.0)],
+        conditions={"k": {"kind": "a"}},
     )
     assert kept_share(space, 20) == (0.75, 0.4)
     assert kept_share([*reals(10), Halves("k")], 20) == (0.75, 0.4)

@@ -170,8 +170,8 @@ STRATEGIES = {
 }
 
 
-# In d dimensions a region's sides shrink by the d-th root of its share: with more parameters the same share narrows each
-# less, which searches that have the points to bear more pay for. The shares of "guided" fit 5 parameters and 10 points.
+# In d dimensions a region's sides shrink by the d-th root of its share, so that the same share narrows each parameter
+# less the more there are. The shares of "guided" fit 5 of them and 10 points for a classifier.
 _FITTING_COLUMNS = 5
 _FITTING_POINTS = 10
 _MOST_POWER = 4.0
