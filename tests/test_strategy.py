@@ -375,7 +375,6 @@ def test_a_batch_counts_as_often_as_a_classifier_waits_for_it() -> None:
         shac.IntegerHP("k", 1, 64),
         shac.LogIntegerHP("k", 1, 64),
         shac.MultiDiscreteHP("k", [1, 2, 3], sample_count=2),
-        shac.UniformHP("k", 0.5, 0.5),
     ],
     ids=lambda parameter: type(parameter).__name__,
 )
