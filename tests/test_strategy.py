@@ -356,7 +356,18 @@ def kept_share(
 
 @pytest.mark.parametrize(
     ("num_columns", "batch_size", "power"),
-    [(5, 100, 1), (20, 10, 1), (6, 100, 1.2), (10, 15, 1.5), (10, 20, 2), (10, 100, 2), (20, 30, 3), (50, 100, 4)],
+    [
+        (5, 100, 1),
+        (20, 10, 1),
+        (2, 100, 1),
+        (20, 4, 1),
+        (6, 100, 1.2),
+        (10, 15, 1.5),
+        (10, 20, 2),
+        (10, 100, 2),
+        (20, 30, 3),
+        (50, 100, 4),
+    ],
 )
 def test_the_default_keeps_less_of_a_region_of_many_reals_and_large_batches(
     num_columns: int, batch_size: int, power: float
@@ -397,8 +408,8 @@ def test_the_shares_stay_where_a_parameter_can_be_missing_or_has_no_quantile_fun
             return float(self.random.random() / 2)
 
     space = shac.HyperParameterList(
-        [*reals(10), shac.DiscreteHP("kind", ["a", "b"]), shac.UniformHP("k", 0.0, 1.0)],
-        conditions={"k": {"kind": "a"}},
+        [*reals(10), shac.IntegerHP("steps", 1, 1000), shac.UniformHP("k", 0.0, 1.0)],
+        conditions={"k": {"steps": list(range(1, 501))}},
     )
     assert kept_share(space, 20) == (0.75, 0.4)
     assert kept_share([*reals(10), Halves("k")], 20) == (0.75, 0.4)
