@@ -357,15 +357,17 @@ def kept_share(
 @pytest.mark.parametrize(
     ("num_columns", "batch_size", "power"),
     [
+        (2, 100, 1),
         (5, 100, 1),
         (20, 10, 1),
-        (2, 100, 1),
+        (40, 10, 1),
         (20, 4, 1),
-        (6, 100, 1.2),
-        (10, 15, 1.5),
-        (10, 20, 2),
+        (6, 10, 1.2),
+        (20, 15, 1.5),
+        (10, 10, 2),
         (10, 100, 2),
-        (20, 30, 3),
+        (20, 20, 2),
+        (15, 100, 3),
         (50, 100, 4),
     ],
 )
@@ -376,7 +378,8 @@ def test_the_default_keeps_less_of_a_region_of_many_reals_and_large_batches(
 
 
 def test_a_batch_counts_as_often_as_a_classifier_waits_for_it() -> None:
-    assert kept_share(reals(10), 10, max_classifiers=9) == pytest.approx((0.75**2, 0.4**2))
+    assert kept_share(reals(10), 5) == (0.75, 0.4)
+    assert kept_share(reals(10), 5, max_classifiers=9) == pytest.approx((0.75**2, 0.4**2))
 
 
 @pytest.mark.parametrize(

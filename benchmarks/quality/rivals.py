@@ -57,23 +57,30 @@ def random_search(task: Task, times: int) -> list[float]:
     return _best_so_far(values, task.batch_size * times)
 
 
-def shac_search(task: Task, **settings: Any) -> list[float]:
-    """The library's own loop, by `ask` and `tell`."""
+def _engine(task: Task, folder: str, strategy: str | shac.Strategy) -> shac.SHAC:
+    engine = shac.SHAC(
+        None,
+        shac.HyperParameterList(
+            [axis.for_shac() for axis in task.problem.axes],
+            conditions={name: {parent: list(values)} for name, (parent, values) in task.problem.conditions.items()},
+        ),
+        total_budget=task.budget,
+        num_batches=task.num_batches,
+        objective="min",
+        save_dir=folder,
+        seed=task.seed,
+        strategy=strategy,
+    )
+    engine.set_num_parallel_generators(1)
+    return engine
+
+
+def shac_search(task: Task, strategy: str | shac.Strategy, **options: Any) -> list[float]:
+    """The library's own loop, by `ask` and `tell`; options change the strategy that is used for the task."""
     with tempfile.TemporaryDirectory() as folder:
-        engine = shac.SHAC(
-            None,
-            shac.HyperParameterList(
-                [axis.for_shac() for axis in task.problem.axes],
-                conditions={name: {parent: list(values)} for name, (parent, values) in task.problem.conditions.items()},
-            ),
-            total_budget=task.budget,
-            num_batches=task.num_batches,
-            objective="min",
-            save_dir=folder,
-            seed=task.seed,
-            **settings,
-        )
-        engine.set_num_parallel_generators(1)
+        engine = _engine(task, folder, strategy)
+        if options:
+            engine = _engine(task, folder, dataclasses.replace(engine.strategy, **options))
         while batch := engine.ask(task.batch_size):
             values = [task.function(dict(setting)) for setting in batch]
             for setting, value in zip(batch, values, strict=True):
@@ -176,21 +183,20 @@ class Contender:
 
 def _variant(**options: Any) -> Contender:
     """The paper's strategy with some options changed."""
-    return Contender(lambda task: shac_search(task, strategy=shac.Strategy(**options)), is_variant=True)
+    return Contender(lambda task: shac_search(task, shac.Strategy(**options)), is_variant=True)
 
 
 def _guided_without(**options: Any) -> Contender:
     """The default strategy with some options changed."""
+    return Contender(lambda task: shac_search(task, "guided", **options), is_variant=True)
 
-    def run(task: Task) -> list[float]:
-        guided = importlib.import_module("shac.engine.strategy").STRATEGIES["guided"]
-        return shac_search(task, strategy=dataclasses.replace(guided, **options))
 
-    return Contender(run, is_variant=True)
+def _guided_with_the_same_shares(task: Task) -> list[float]:
+    return shac_search(task, importlib.import_module("shac.engine.strategy").STRATEGIES["guided"])
 
 
 def _with_sorted_choices(strategy: str) -> Contender:
-    return Contender(lambda task: shac_search(with_sorted_choices(task), strategy=strategy), is_variant=True)
+    return Contender(lambda task: shac_search(with_sorted_choices(task), strategy), is_variant=True)
 
 
 _SMALL_LEAVES: dict[str, Any] = {"min_child_weight": 0.1}
@@ -205,9 +211,9 @@ CONTENDERS: dict[str, Contender] = {
     "optuna-gp": Contender(lambda task: optuna_search(task, gaussian_process), largest_budget=400),
     "optuna-cmaes": Contender(lambda task: optuna_search(task, cma_es)),
     "nevergrad": Contender(nevergrad_search),
-    "shac-paper": Contender(lambda task: shac_search(task, strategy="paper")),
-    "shac-pooled": Contender(lambda task: shac_search(task, strategy="pooled")),
-    "shac-guided": Contender(lambda task: shac_search(task, strategy="guided")),
+    "shac-paper": Contender(lambda task: shac_search(task, "paper")),
+    "shac-pooled": Contender(lambda task: shac_search(task, "pooled")),
+    "shac-guided": Contender(lambda task: shac_search(task, "guided")),
     "no-gate": _variant(cross_validation=False),
     "small-leaves": _variant(trees=shac.TreeSettings(**_SMALL_LEAVES)),
     "forest": _variant(trees=_FOREST),
@@ -224,7 +230,7 @@ CONTENDERS: dict[str, Contender] = {
     "guided-margins": _guided_without(ranking="margins"),
     "guided-no-ranking": _guided_without(candidates_per_sample=1),
     "guided-no-share": _guided_without(kept_share=None),
-    "guided-same-shares": _guided_without(),
+    "guided-same-shares": Contender(_guided_with_the_same_shares, is_variant=True),
     "guided-last-batch": _guided_without(training_points="batch"),
     "guided-forest": _guided_without(trees=shac.TreeSettings(kind="forest", num_trees=50, **_SMALL_LEAVES)),
     "guided-sorted-choices": _with_sorted_choices("guided"),

@@ -73,8 +73,8 @@ class SHAC(StoredEngine):
     strategy : str or Strategy, optional
         How the search learns and chooses: 'guided' (the default) trains on all evaluations and tries the best of 64
         settings that pass, by a smooth surface through the scores, and keeps less of the region of more than 5 real
-        parameters where a classifier waits for more than 10 evaluations; 'pooled' only trains on all evaluations;
-        'paper' trains on the last round alone, and tries whatever passes. Or a `Strategy` of your own, used as it is.
+        parameters where the batches are large enough; 'pooled' only trains on all evaluations; 'paper' trains on the
+        last round alone, and tries whatever passes. Or a `Strategy` of your own, used as it is.
 
     Attributes
     ----------

@@ -171,9 +171,10 @@ STRATEGIES = {
 
 
 # In d dimensions a region's sides shrink by the d-th root of its share, so that the same share narrows each parameter
-# less the more there are. The shares of "guided" fit 5 of them and 10 points for a classifier.
+# less the more there are. The shares of "guided" fit 5 of them; smaller ones ask for points to learn from, half a point
+# for each parameter and power.
 _FITTING_COLUMNS = 5
-_FITTING_POINTS = 10
+_POWER_PER_POINT = 2
 _MOST_POWER = 4.0
 _PROBES = (np.arange(128) + 0.5) / 128
 
@@ -197,9 +198,12 @@ def shares_for(strategy: Strategy, space: HyperParameterList, points_per_classif
 
     Only spaces of real numbers are known to gain; with others the strategy is as it was.
     """
-    power = min(space.num_columns / _FITTING_COLUMNS, points_per_classifier / _FITTING_POINTS, _MOST_POWER)
+    if strategy.kept_share is None or not space.num_columns:
+        return strategy
+    points_per_column = points_per_classifier / space.num_columns
+    power = min(space.num_columns / _FITTING_COLUMNS, _POWER_PER_POINT * points_per_column, _MOST_POWER)
     distinct = {id(column): column for column in space.columns}.values()
-    if strategy.kept_share is None or power <= 1 or not all(_is_real(column) for column in distinct):
+    if power <= 1 or not all(_is_real(column) for column in distinct):
         return strategy
     first, last = strategy.kept_share
     return replace(strategy, kept_share=(first**power, last**power))
