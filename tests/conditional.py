@@ -7,6 +7,7 @@ import xgboost
 from numpy.typing import NDArray
 
 import shac
+from shac import MISSING
 
 CONDITIONS: dict[str, dict[str, Any]] = {
     "momentum": {"optimizer": ["sgd", "rmsprop"]},
@@ -70,18 +71,27 @@ def is_valid(setting: dict[str, Any], *, constrained: bool = True) -> bool:
 def filtered_prior(models: list[xgboost.XGBClassifier], n: int, seed: int, *, relax: int = 0) -> NDArray[np.float32]:
     """Draw the prior by NumPy, take away what does not exist, filter by hand and by XGBoost until `n` are left."""
     free, random = space(()), np.random.default_rng(seed)
+    needed = {name: {p: np.atleast_1d(v).tolist() for p, v in CONDITIONS[name].items()} for name in CONDITIONS}
+
+    def row_of(setting: dict[str, Any]) -> list[Any]:
+        row: list[Any] = []
+        for p in free:
+            value = setting.get(p.name, MISSING)
+            row += value if isinstance(value, list) else [value] * p.num_columns
+        return row
+
     kept = [np.empty((0, free.num_columns), dtype=np.float32)]
     while sum(map(len, kept)) < n:
         drawn = {p.name: p.sample_array(20_000, random) for p in free}
         rows = []
         for i in range(20_000):
-            setting = {name: values[i] for name, values in drawn.items()}
+            setting = {name: drawn[name][i] for name in drawn}
             for name in ("momentum", "schedule", "beta", "step", "width_2", "width_3", "rates"):
-                if any(setting.get(p) not in np.atleast_1d(v).tolist() for p, v in CONDITIONS[name].items()):
+                if any(setting.get(p) not in values for p, values in needed[name].items()):
                     del setting[name]
             if is_valid(setting):
                 rows.append(setting)
-        X = free.encode_rows([free.to_row(setting) for setting in rows])
+        X = free.encode_rows([row_of(setting) for setting in rows])
         failures = sum((model.predict(X) == 0 for model in models), np.zeros(len(X), dtype=int))
         kept.append(X[failures <= relax])
     return np.concatenate(kept)
