@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from shac.dataset import Dataset, check_objective
 from shac.engine.arguments import checked_count, checked_seconds, checked_seed
-from shac.engine.strategy import Strategy, named_strategy, shares_for
+from shac.engine.strategy import Strategy, named_strategy, with_fitting_shares
 from shac.storage import check_save_folder
 
 if TYPE_CHECKING:
@@ -63,11 +63,10 @@ class EngineSettings:
         self.evaluation_timeout = checked_seconds("evaluation_timeout", evaluation_timeout)
         self.max_retries = checked_count("max_retries", max_retries, lowest=0)
         self._strategy_is_given = strategy is not None
+        if strategy is None:
+            strategy = _DEFAULT_STRATEGY
         self._strategy_is_named = not isinstance(strategy, Strategy)
-        name_or_strategy = _DEFAULT_STRATEGY if strategy is None else strategy
-        self._strategy = (
-            name_or_strategy if isinstance(name_or_strategy, Strategy) else named_strategy(name_or_strategy)
-        )
+        self._strategy = strategy if isinstance(strategy, Strategy) else named_strategy(strategy)
 
         self.generator_backend = "threading"
         self.evaluator_backend = "loky"
@@ -90,7 +89,7 @@ class EngineSettings:
         """
         if not self._strategy_is_named or self.parameters is None:
             return self._strategy
-        return shares_for(self._strategy, self.parameters, self.points_per_classifier)
+        return with_fitting_shares(self._strategy, self.parameters, self.points_per_classifier)
 
     @property
     def seed(self) -> int:

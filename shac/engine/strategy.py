@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
-__all__ = ["STRATEGIES", "Strategy", "named_strategy", "shares_for"]
+__all__ = ["STRATEGIES", "Strategy", "named_strategy", "with_fitting_shares"]
 
 TrainingPoints = Literal["batch", "region", "all"]
 FirstBatch = Literal["random", "sobol"]
@@ -171,8 +171,8 @@ STRATEGIES = {
 
 
 # In d dimensions a region's sides shrink by the d-th root of its share, so that the same share narrows each parameter
-# less the more there are. The shares of "guided" fit 5 of them; smaller ones ask for points to learn from, half a point
-# for each parameter and power.
+# less the more there are. The shares of "guided" fit 5 of them. Smaller shares need more points to learn from: raising
+# them to a power p takes p / 2 points for each parameter.
 _FITTING_COLUMNS = 5
 _POWER_PER_POINT = 2
 _MOST_POWER = 4.0
@@ -193,7 +193,7 @@ def named_strategy(name: str) -> Strategy:
         raise ValueError(f"strategy: expected a Strategy or one of {[*STRATEGIES]}, got {name!r}") from None
 
 
-def shares_for(strategy: Strategy, space: HyperParameterList, points_per_classifier: int) -> Strategy:
+def with_fitting_shares(strategy: Strategy, space: HyperParameterList, points_per_classifier: int) -> Strategy:
     """Give a strategy whose kept share fits a space of reals and the points that a classifier waits for.
 
     Only spaces of real numbers are known to gain; with others the strategy is as it was.
