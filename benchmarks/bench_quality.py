@@ -3,7 +3,8 @@
 Every run is a line of JSON in `<folder>/<problem>.jsonl`: the best value after each batch. A run that is there already
 is not made again, so that figures grow from call to call, and a stopped call goes on. What is known of the answers is
 checked first; exit code 1 where it is wrong. `--report` makes the table, the ranks and the pictures of all that is
-there; `--page` puts the figures into the tables of a page.
+there; `--page` puts the figures into the tables of a page, and a picture beside it; `--against` compares the runs with
+those of an earlier version, in another folder.
 """
 
 from __future__ import annotations
@@ -12,22 +13,21 @@ import argparse
 import json
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import shac
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from benchmarks.quality.page import refreshed
+    from benchmarks.quality.page import draw_picture, refreshed
     from benchmarks.quality.problems import PROBLEMS, CheckError, check
-    from benchmarks.quality.report import read_results, write_report
+    from benchmarks.quality.report import compared, read_results, read_seconds, write_report
     from benchmarks.quality.rivals import CONTENDERS, Task
 else:
-    from quality.page import refreshed
+    from quality.page import draw_picture, refreshed
     from quality.problems import PROBLEMS, CheckError, check
-    from quality.report import read_results, write_report
+    from quality.report import compared, read_results, read_seconds, write_report
     from quality.rivals import CONTENDERS, Task
 
 FOLDER = Path(__file__).resolve().parent / "results" / "quality"
@@ -78,7 +78,7 @@ def make_runs(options: argparse.Namespace) -> None:
             "seed": seed,
             "best": [float(f"{value:.8g}") for value in best],
             "seconds": round(seconds, 2),
-            "version": shac.__version__,
+            "package": f"{CONTENDERS[contender].package} {version(CONTENDERS[contender].package)}",
         }
         with path.open("a") as file:
             file.write(json.dumps(run) + "\n")
@@ -96,6 +96,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--report", action="store_true", help="make the report of what is there, run nothing")
     parser.add_argument("--page", type=Path, help="Markdown whose tables get the figures of what is there, run nothing")
+    parser.add_argument("--against", type=Path, metavar="FOLDER", help="compare with the runs of a folder, run nothing")
     parser.add_argument("--quick", action="store_true", help="everything small: a few seconds")
     options = parser.parse_args(arguments)
     if options.quick:
@@ -107,7 +108,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     if options.page is not None:
         results = read_results(options.folder, [*PROBLEMS], options.first_seed)
-        options.page.write_text(refreshed(options.page.read_text(), results))
+        seconds = read_seconds(options.folder, [*PROBLEMS], options.first_seed)
+        options.page.write_text(refreshed(options.page.read_text(), results, seconds))
+        draw_picture(options.page.with_suffix(".png"), results)
+        return 0
+    if options.against is not None:
+        folders = (options.folder, options.against)
+        print("\n".join(compared(*(read_results(folder, options.problems, options.first_seed) for folder in folders))))
         return 0
     try:
         if not options.report:

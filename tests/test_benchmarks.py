@@ -261,6 +261,7 @@ def test_the_quick_benchmark_of_quality_keeps_its_runs_and_reports_them(tmp_path
         assert len(run["best"]) == run["batches"] == 4
         assert run["best"] == sorted(run["best"], reverse=True)
         assert run["best"][-1] >= 0.397887
+        assert run["package"] == f"shac {shac.__version__}"
     assert "| shac-guided | 1." in first.stdout
     assert (tmp_path / "out" / "branin-40.png").stat().st_size > 5000
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
@@ -338,6 +339,33 @@ def test_runs_of_options_alone_give_a_report(quality: Any, tmp_path: Path) -> No
     run = {"problem": "branin", "contender": "sobol", "budget": 200, "seed": 0, "best": [2.0, 1.0]}
     (tmp_path / "branin.jsonl").write_text(json.dumps(run) + "\n")
     assert quality.main(["--report", "--folder", str(tmp_path)]) == 0
+
+
+def test_a_folder_without_runs_gives_an_empty_report(quality: Any, tmp_path: Path) -> None:
+    assert quality.main(["--report", "--folder", str(tmp_path / "new")]) == 0
+    assert (tmp_path / "new" / "report.md").read_text() == "\n"
+
+
+def test_runs_are_compared_with_those_of_an_earlier_version(
+    quality: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lower, same = list(range(-30, -10)), list(range(20))
+    for folder, branin, contenders in (
+        ("now", lower, ["random", "sobol"]),
+        ("earlier", same, ["random", "optuna-tpe"]),
+    ):
+        (tmp_path / folder).mkdir()
+        for problem, finals in (("branin", branin), ("hartmann6", same)):
+            runs = [
+                {"problem": problem, "contender": contender, "budget": 200, "seed": seed, "best": [final]}
+                for contender in contenders
+                for seed, final in enumerate(finals)
+            ]
+            (tmp_path / folder / f"{problem}.jsonl").write_text("".join(json.dumps(run) + "\n" for run in runs))
+    assert quality.main(["--folder", str(tmp_path / "now"), "--against", str(tmp_path / "earlier")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "N = 200:"
+    assert lines[4:] == ["| random | 1 | 1 | 0 | 1 | none |", ""]
 
 
 def test_sorted_choices_are_in_the_order_of_their_mean_effects(quality: Any) -> None:

@@ -1,6 +1,7 @@
 """The figures of docs/quality.md are those of the runs that are kept beside the benchmark."""
 
 import importlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,11 @@ def test_the_tables_of_the_page_are_those_of_the_runs(bench: Any, tmp_path: Path
     copy.write_text(PAGE.read_text())
     assert bench.main(["--first-seed", "100", "--folder", str(RUNS), "--page", str(copy)]) == 0
     assert copy.read_text() == PAGE.read_text()
+    assert (tmp_path / "quality.png").stat().st_size > 20_000
 
 
 def test_wrong_figures_and_rows_out_of_order_are_made_right(bench: Any, results: Any) -> None:
+    seconds = bench.read_seconds(RUNS, list(bench.PROBLEMS), 100)
     lines = PAGE.read_text().split("\n")
     firsts = [i + 2 for i, line in enumerate(lines) if re.match(r"\| (problem|contender|setting) \|", line)]
     assert len(firsts) >= 6
@@ -40,7 +43,28 @@ def test_wrong_figures_and_rows_out_of_order_are_made_right(bench: Any, results:
         wrong[first : first + 2] = lines[first + 1], re.sub(r"\d\.\d+", "9.99", lines[first])
     for first in (i + 2 for i, line in enumerate(lines) if line.startswith("| rival |")):
         wrong[first] = re.sub(r"\| \d+ \|.*", "| 99 | 0 | 0 | 0 | luck |", lines[first])
-    assert bench.refreshed("\n".join(wrong), results) == "\n".join(lines)
+    for first in (i + 2 for i, line in enumerate(lines) if line.startswith("| search |")):
+        wrong[first] = re.sub(r"\d", "9", lines[first])
+    assert bench.refreshed("\n".join(wrong), results, seconds) == "\n".join(lines)
+
+
+def test_a_table_of_some_problems_has_only_those(bench: Any) -> None:
+    found = {"shac-guided": np.zeros((2, 20)), "random": np.ones((2, 20))}
+    results = {("branin", 200): found, ("hartmann6", 200): found, ("ackley-5", 400): found}
+    head = '| problem | shac, `"guided"` | random, N |\n|---|---|---|\n'
+    page = f"N = 200, all:\n\n{head}\nN = 200, only `branin`, say:\n\n{head}\nN = 400:\n\n{head}"
+    rows = re.findall(r"^\| (\S+) \| \*\*0", bench.refreshed(page, results, {}), re.MULTILINE)
+    assert rows == ["branin", "hartmann6", "branin", "ackley-5"]
+
+
+def test_seconds_are_medians_over_problems_of_the_searches_that_were_timed(bench: Any, tmp_path: Path) -> None:
+    for problem, seconds in (("branin", [1.0, 2.0, 9.0]), ("ackley-5", [4.0, 6.0])):
+        runs = [{"seed": i, "seconds": of} for i, of in enumerate(seconds)] + [{"seed": 9}]
+        more = {"problem": problem, "budget": 200, "contender": "random", "best": [1.0]}
+        (tmp_path / f"{problem}.jsonl").write_text("".join(json.dumps({**run, **more}) + "\n" for run in runs))
+    known = bench.read_seconds(tmp_path, ["branin", "ackley-5", "hartmann6"], 0)
+    page = "| search | N = 200 | N = 1,900 |\n|---|---|---|\n| random, N | | |\n"
+    assert bench.refreshed(page, {}, known).split("\n")[2] == "| random, N | 3.5 (2 to 5) |  |"
 
 
 def test_a_clear_difference_counts_as_significant_and_chance_does_not(bench: Any) -> None:
@@ -57,7 +81,7 @@ def test_a_clear_difference_counts_as_significant_and_chance_does_not(bench: Any
 def test_a_table_of_what_did_not_run_is_refused(bench: Any) -> None:
     page = "N = 200:\n\n| problem | Optuna CMA-ES | luck |\n|---|---|---|\n"
     with pytest.raises(ValueError, match="expected a contender or a problem that has runs, got 'luck'"):
-        bench.refreshed(page, {("branin", 200): {"optuna-cmaes": np.ones((2, 20))}})
+        bench.refreshed(page, {("branin", 200): {"optuna-cmaes": np.ones((2, 20))}}, {})
 
 
 def test_goals_of_the_default_strategy_hold_in_the_runs(results: Any) -> None:
@@ -67,6 +91,20 @@ def test_goals_of_the_default_strategy_hold_in_the_runs(results: Any) -> None:
     assert median("branin", 200) <= 0.40
     assert median("hartmann6", 200) <= -3.15
     assert median("hartmann6", 400) <= -3.25
+
+
+@pytest.mark.parametrize(("budget", "num_ties"), [(200, 0), (400, 1), (1900, 2)])
+def test_the_default_strategy_is_nowhere_behind_four_times_as_many_random_settings(
+    results: Any, budget: int, num_ties: int
+) -> None:
+    report = importlib.import_module("quality.report")
+    of_budget = {key: found for key, found in results.items() if key[1] == budget}
+    against = report.against_four_times_random(of_budget, "shac-guided")
+    assert len(against) >= 28
+    not_better = [of_budget[name, budget] for name, _, is_better in against if not is_better]
+    assert len(not_better) == num_ties
+    for found in not_better:
+        assert np.median(found["shac-guided"][:, -1]) == np.median(found["random-4x"][:, -1])
 
 
 def test_the_ranks_in_the_readme_are_those_of_the_page() -> None:

@@ -3,7 +3,8 @@
 A table whose first column is "problem" has medians and quartiles, one that begins with "contender" ranks, regret and
 numbers of seeds, one that begins with "setting" average ranks, differences and medians, and one that begins with
 "rival" on how many problems the default strategy is better than it. The budget is the last "N = ..." that begins a line
-above it.
+above it; where that line goes on with "only" and names of problems, the table is of those. A table that begins with
+"search" has the seconds of a search, for each budget in its header. The picture beside a page is theirs, too.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from benchmarks.quality.report import Results, average_ranks, regrets
+    from benchmarks.quality.pictures import draw_regret
+    from benchmarks.quality.report import Results, Seconds, average_ranks, head_to_head, lowest_known, regrets
 else:
-    from quality.report import average_ranks, head_to_head, regrets
+    from quality.pictures import draw_regret
+    from quality.report import average_ranks, head_to_head, lowest_known, regrets
 
-__all__ = ["refreshed"]
+__all__ = ["draw_picture", "refreshed"]
 
 _NAMES = {
     "shac-guided": 'shac, `"guided"`',
@@ -43,7 +47,7 @@ _SETTINGS = {f'**`"{name}"`**': contender for contender, name in _STRATEGIES.ite
 _DEFAULT = f"**{_NAMES['shac-guided']}, the default**"
 
 
-def refreshed(page: str, results: Results) -> str:
+def refreshed(page: str, results: Results, seconds: Seconds) -> str:
     """Give the page with the figures of the runs.
 
     Raises
@@ -53,21 +57,34 @@ def refreshed(page: str, results: Results) -> str:
     """
     lines: list[str] = []
     table: list[str] = []
-    budget = 0
+    budget, only = 0, list[str]()
     for line in [*page.split("\n"), ""]:
         if line.startswith("|"):
             table.append(line)
             continue
         if table:
-            lines += _table(table, {key: found for key, found in results.items() if key[1] == budget})
+            lines += _table(table, _part(results, budget, only), seconds)
             table = []
         if found := re.match(r"N = ([\d,]+)", line):
             budget = int(found[1].replace(",", ""))
+            only = re.findall(r"`([\w-]+)`", line.partition(" only ")[2])
         lines.append(line)
     return "\n".join(lines[:-1])
 
 
-def _table(table: list[str], results: Results) -> list[str]:
+def _part(results: Results, budget: int, only: Sequence[str]) -> Results:
+    return {key: found for key, found in results.items() if key[1] == budget and (not only or key[0] in only)}
+
+
+def draw_picture(path: Path, results: Results) -> None:
+    """Draw the regret of all that a page has a name for, but the old default."""
+    names = {
+        contender: name.replace("`", "") for contender, name in _NAMES.items() if contender != "guided-same-shares"
+    }
+    draw_regret(path, results, lowest_known(results), names)
+
+
+def _table(table: list[str], results: Results, seconds: Seconds) -> list[str]:
     header, *rows = ([cell.strip() for cell in line.strip("|").split(" | ")] for line in (table[0], *table[2:]))
     try:
         match header[0]:
@@ -79,11 +96,28 @@ def _table(table: list[str], results: Results) -> list[str]:
                 return [_line(header), table[1], *_ranks(contenders, results)]
             case "rival":
                 return [*table[:2], *_against([row[0] for row in rows], results)]
+            case "search":
+                budgets = [int(name.removeprefix("N = ").replace(",", "")) for name in header[1:]]
+                return [*table[:2], *_times([row[0] for row in rows], budgets, seconds)]
             case "setting":
                 return [*table[:2], *_settings([row[0] for row in rows], header[3:], results)]
     except KeyError as error:
         raise ValueError(f"expected a contender or a problem that has runs, got {error}") from error
     return table
+
+
+def _times(names: list[str], budgets: list[int], seconds: Seconds) -> list[str]:
+    """Median seconds of a search, with the lowest and the highest median of a problem."""
+    lines = []
+    for name in names:
+        contender = _CONTENDERS[name]
+        cells = []
+        for budget in budgets:
+            found = [of[contender] for (_, at), of in seconds.items() if at == budget and contender in of]
+            medians = [np.median(values) for values in found]
+            cells.append(f"{np.median(medians):.3g} ({min(medians):.3g} to {max(medians):.3g})" if medians else "")
+        lines.append(_line([name, *cells]))
+    return lines
 
 
 def _line(cells: Sequence[str]) -> str:

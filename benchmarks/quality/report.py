@@ -1,4 +1,4 @@
-"""What is made of the runs: medians and quartiles, ranks and regret with bootstrap intervals, pictures."""
+"""What is made of the runs: medians and quartiles, ranks and regret with bootstrap intervals, comparisons."""
 
 from __future__ import annotations
 
@@ -9,24 +9,46 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from benchmarks.quality.pictures import draw_problem
     from benchmarks.quality.problems import PROBLEMS
     from benchmarks.quality.rivals import CONTENDERS
 
     Results = dict[tuple[str, int], dict[str, NDArray[np.float64]]]
+    Seconds = dict[tuple[str, int], dict[str, list[float]]]
 else:
+    from quality.pictures import draw_problem
     from quality.problems import PROBLEMS
     from quality.rivals import CONTENDERS
 
-__all__ = ["HEAD_TO_HEAD", "average_ranks", "head_to_head", "read_results", "regrets", "write_report"]
+__all__ = [
+    "HEAD_TO_HEAD",
+    "average_ranks",
+    "compared",
+    "head_to_head",
+    "lowest_known",
+    "read_results",
+    "read_seconds",
+    "regrets",
+    "write_report",
+]
 
 NUM_RESAMPLES = 1000
 SIGNIFICANT = 0.05
 HEAD_TO_HEAD = ("better median", "equal", "worse", "significantly better", "significantly worse on")
+
+
+def _runs(folder: Path, problems: Sequence[str], first_seed: int) -> Iterator[dict[str, Any]]:
+    for name in problems:
+        path = folder / f"{name}.jsonl"
+        for line in path.read_text().splitlines() if path.exists() else ():
+            run = json.loads(line)
+            if run["seed"] >= first_seed:
+                yield run
 
 
 def read_results(folder: Path, problems: Sequence[str], first_seed: int = 0) -> Results:
@@ -35,16 +57,21 @@ def read_results(folder: Path, problems: Sequence[str], first_seed: int = 0) -> 
     By problem and budget, then by contender, an array of (seeds, batches) of best values.
     """
     runs: dict[tuple[str, int], dict[str, dict[int, list[float]]]] = defaultdict(lambda: defaultdict(dict))
-    for name in problems:
-        path = folder / f"{name}.jsonl"
-        for line in path.read_text().splitlines() if path.exists() else ():
-            run = json.loads(line)
-            if run["seed"] >= first_seed:
-                runs[name, run["budget"]][run["contender"]][run["seed"]] = run["best"]
+    for run in _runs(folder, problems, first_seed):
+        runs[run["problem"], run["budget"]][run["contender"]][run["seed"]] = run["best"]
     return {
         key: {contender: np.array([best[seed] for seed in sorted(best)]) for contender, best in found.items()}
         for key, found in runs.items()
     }
+
+
+def read_seconds(folder: Path, problems: Sequence[str], first_seed: int = 0) -> Seconds:
+    """What the searches took, where it is known: by problem and budget, then by contender."""
+    seconds: Seconds = defaultdict(lambda: defaultdict(list))
+    for run in _runs(folder, problems, first_seed):
+        if "seconds" in run:
+            seconds[run["problem"], run["budget"]][run["contender"]].append(run["seconds"])
+    return seconds
 
 
 def lowest_known(results: Results) -> dict[str, float]:
@@ -154,6 +181,29 @@ def against_four_times_random(results: Results, contender: str) -> list[tuple[st
     return lines
 
 
+def compared(results: Results, earlier: Results) -> list[str]:
+    """Tables of each search next to itself in earlier runs, say of another version, on the problems in both."""
+    lines: list[str] = []
+    for budget in sorted({budget for _, budget in results.keys() & earlier.keys()}):
+        lines += [
+            f"N = {budget}:",
+            "",
+            f"| search, next to earlier runs | {' | '.join(HEAD_TO_HEAD)} |",
+            "|---" * (len(HEAD_TO_HEAD) + 1) + "|",
+        ]
+        both = [key for key in results if key in earlier and key[1] == budget]
+        for name in CONTENDERS:
+            pairs = {
+                key: {"now": results[key][name], "earlier": earlier[key][name]}
+                for key in both
+                if name in results[key] and name in earlier[key]
+            }
+            if pairs:
+                lines.append(f"| {name} | {' | '.join(head_to_head(pairs, 'now', 'earlier'))} |")
+        lines.append("")
+    return lines
+
+
 def write_report(folder: Path, problems: Sequence[str], first_seed: int = 0) -> None:
     """Print the tables, and write them and the pictures into the folder."""
     results = read_results(folder, problems, first_seed)
@@ -162,9 +212,10 @@ def write_report(folder: Path, problems: Sequence[str], first_seed: int = 0) -> 
         lines += _of_budget({key: found for key, found in results.items() if key[1] == budget}, budget)
     text = "\n".join(lines) + "\n"
     print(text)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.md").write_text(text)
     for (name, budget), found in results.items():
-        _plot(folder / f"{name}-{budget}.png", name, budget, found)
+        draw_problem(folder / f"{name}-{budget}.png", name, budget, found)
 
 
 def _of_budget(results: Results, budget: int) -> list[str]:
@@ -238,25 +289,3 @@ def _variants(results: Results, variants: list[str], random: np.random.Generator
 def _cell(values: NDArray[np.float64]) -> str:
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     return f"{middle:.4g} ({low:.4g} to {high:.4g}; {len(values)})"
-
-
-def _plot(path: Path, name: str, budget: int, found: dict[str, Any]) -> None:
-    """Draw the median of the best value so far against evaluations, with quartiles."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    optimum = PROBLEMS[name].optimum
-    for contender in (c for c in CONTENDERS if c in found):
-        best = found[contender] - (optimum or 0.0)
-        evaluations = np.linspace(budget / best.shape[1], budget, best.shape[1])
-        low, middle, high = np.quantile(best, [0.25, 0.5, 0.75], axis=0)
-        (line,) = axes.plot(evaluations, middle, label=contender)
-        axes.fill_between(evaluations, low, high, color=line.get_color(), alpha=0.12, linewidth=0)
-    if optimum is not None:
-        axes.set_yscale("log")
-    axes.set(
-        xlabel="evaluations", ylabel="best value" + (" above the optimum" if optimum is not None else ""), title=name
-    )
-    axes.legend(fontsize="small")
-    figure.savefig(path, dpi=90)

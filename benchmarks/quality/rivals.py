@@ -179,6 +179,7 @@ class Contender:
     has_equal_budget: bool = True
     largest_budget: int = 10**9  # above it a run takes hours
     is_variant: bool = False  # runs only where it is asked for
+    package: str = "shac"
 
 
 def _variant(**options: Any) -> Contender:
@@ -207,13 +208,14 @@ CONTENDERS: dict[str, Contender] = {
     "random": Contender(lambda task: random_search(task, 1)),
     "random-2x": Contender(lambda task: random_search(task, 2), has_equal_budget=False),
     "random-4x": Contender(lambda task: random_search(task, 4), has_equal_budget=False),
-    "optuna-tpe": Contender(lambda task: optuna_search(task, tpe)),
-    "optuna-gp": Contender(lambda task: optuna_search(task, gaussian_process), largest_budget=400),
-    "optuna-cmaes": Contender(lambda task: optuna_search(task, cma_es)),
-    "nevergrad": Contender(nevergrad_search),
+    "optuna-tpe": Contender(lambda task: optuna_search(task, tpe), package="optuna"),
+    "optuna-gp": Contender(lambda task: optuna_search(task, gaussian_process), largest_budget=400, package="optuna"),
+    "optuna-cmaes": Contender(lambda task: optuna_search(task, cma_es), package="cmaes"),
+    "nevergrad": Contender(nevergrad_search, package="nevergrad"),
     "shac-paper": Contender(lambda task: shac_search(task, "paper")),
     "shac-pooled": Contender(lambda task: shac_search(task, "pooled")),
     "shac-guided": Contender(lambda task: shac_search(task, "guided")),
+    "walk": _variant(candidates="walk"),
     "no-gate": _variant(cross_validation=False),
     "small-leaves": _variant(trees=shac.TreeSettings(**_SMALL_LEAVES)),
     "forest": _variant(trees=_FOREST),
