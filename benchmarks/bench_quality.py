@@ -114,8 +114,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.against is not None:
         folders = (options.folder, options.against)
-        print("\n".join(compared(*(read_results(folder, options.problems, options.first_seed) for folder in folders))))
-        return 0
+        lines = compared(*(read_results(folder, options.problems, options.first_seed) for folder in folders))
+        print("\n".join(lines))
+        if not lines:
+            wanted = f"runs of the same problems and budgets, seeds from {options.first_seed} on"
+            print(f"expected {wanted}, in both {folders[0]} and {folders[1]}, got none", file=sys.stderr)
+        return 0 if lines else 1
     try:
         if not options.report:
             make_runs(options)

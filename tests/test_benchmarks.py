@@ -366,6 +366,8 @@ def test_runs_are_compared_with_those_of_an_earlier_version(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "N = 200:"
     assert lines[4:] == ["| random | 1 | 1 | 0 | 1 | none |", ""]
+    assert quality.main(["--folder", str(tmp_path / "now"), "--against", str(tmp_path / "nowhere")]) == 1
+    assert "seeds from 0 on, in both" in capsys.readouterr().err
 
 
 def test_sorted_choices_are_in_the_order_of_their_mean_effects(quality: Any) -> None:

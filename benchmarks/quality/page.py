@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.quality.pictures import draw_regret
-    from benchmarks.quality.report import Results, Seconds, average_ranks, head_to_head, lowest_known, regrets
+    from benchmarks.quality.report import Results, Seconds, average_ranks, head_to_head, regret_curves, regrets
 else:
     from quality.pictures import draw_regret
-    from quality.report import average_ranks, head_to_head, lowest_known, regrets
+    from quality.report import average_ranks, head_to_head, regret_curves, regrets
 
 __all__ = ["draw_picture", "refreshed"]
 
@@ -81,7 +81,7 @@ def draw_picture(path: Path, results: Results) -> None:
     names = {
         contender: name.replace("`", "") for contender, name in _NAMES.items() if contender != "guided-same-shares"
     }
-    draw_regret(path, results, lowest_known(results), names)
+    draw_regret(path, regret_curves(results, names))
 
 
 def _table(table: list[str], results: Results, seconds: Seconds) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,15 +30,16 @@ __all__ = [
     "average_ranks",
     "compared",
     "head_to_head",
-    "lowest_known",
     "read_results",
     "read_seconds",
+    "regret_curves",
     "regrets",
     "write_report",
 ]
 
 NUM_RESAMPLES = 1000
 SIGNIFICANT = 0.05
+LARGEST_REGRET = 2.0
 HEAD_TO_HEAD = ("better median", "equal", "worse", "significantly better", "significantly worse on")
 
 
@@ -103,6 +104,27 @@ def average_ranks(
     return _with_intervals(contenders, table, random, None)
 
 
+def normalised_regret(found: Mapping[str, NDArray[np.float64]], contender: str, lowest: float) -> NDArray[np.float64]:
+    """(seeds, batches): 0 at the lowest value known, 1 at the median that random search ends with."""
+    scale = float(np.median(found["random"][:, -1])) - lowest
+    regret: NDArray[np.float64] = np.clip((found[contender] - lowest) / (scale or 1.0), 0, LARGEST_REGRET)
+    return regret
+
+
+def regret_curves(results: Results, names: Mapping[str, str]) -> dict[int, dict[str, NDArray[np.float64]]]:
+    """Average regret after each batch by budget and label, of the contenders that ran on all problems of the budget."""
+    lowest = lowest_known(results)
+    curves: dict[int, dict[str, NDArray[np.float64]]] = {}
+    for budget in sorted({budget for _, budget in results}):
+        ran = {name: found for (name, at), found in results.items() if at == budget}
+        curves[budget] = {
+            label: np.mean([normalised_regret(of, c, lowest[name]).mean(axis=0) for name, of in ran.items()], axis=0)
+            for c, label in names.items()
+            if all(c in of for of in ran.values())
+        }
+    return curves
+
+
 def regrets(
     results: Results, contenders: Sequence[str], random: np.random.Generator
 ) -> dict[str, tuple[float, float, float]]:
@@ -112,8 +134,7 @@ def regrets(
     means: list[list[float]] = []
     for (name, _), found in results.items() if contenders else ():
         if all(contender in found for contender in (*contenders, "random")):
-            scale = float(np.median(found["random"][:, -1])) - lowest[name]
-            losses = [np.clip((found[c][:, -1] - lowest[name]) / (scale or 1.0), 0, 2) for c in contenders]
+            losses = [normalised_regret(found, c, lowest[name])[:, -1] for c in contenders]
             means.append([float(loss.mean()) for loss in losses])
             drawn = [_drawn_anew(loss, len(loss), random).mean(axis=1) for loss in losses]
             table.append(np.stack(drawn, axis=1))
