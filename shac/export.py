@@ -3,6 +3,11 @@
 The trees are read from the JSON form of the model that XGBoost itself writes. Leaves of scalar trees stand in
 ``split_conditions``; ``base_weights`` holds the unpruned estimate and differs. The base score is a probability: a bare
 number up to XGBoost 3.0 and a list of one inside a string from 3.1 on.
+
+XGBoost takes a base score that it cannot read for 0.5 and says nothing: versions before 3.1 read no list and no more
+than nine digits, and later ones read more than nine by the process's locale. So nine are written, which tell every
+float32 from every other, and `load_classifier` compares what a booster has with what it was to have. XGBoost from 3.2
+on predicts with a base score that is at least 1e-6 away from 0 and 1, whatever stands in the model.
 """
 
 from __future__ import annotations
@@ -10,7 +15,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -25,9 +30,11 @@ if TYPE_CHECKING:
 
     Model: TypeAlias = xgboost.XGBClassifier | xgboost.Booster
 
-__all__ = ["ForestArrays", "export_forest", "read_document", "with_lower_margins"]
+__all__ = ["ForestArrays", "export_forest", "load_classifier", "read_document", "with_lower_margins"]
 
-_LARGEST_BASE_MARGIN = 15.0
+_LARGEST_BASE_MARGIN = 13.7  # from 13.75 on, a base score is closer to 1 than `_LEAST_BASE_SCORE`
+_LEAST_BASE_SCORE = np.float32(1e-6)
+_ULPS_OF_A_BASE_SCORE = 1  # texts of one number may be rounded to neighbours
 _INDEX_FIELDS = ("left_children", "right_children", "split_indices")
 
 
@@ -95,7 +102,17 @@ def export_forest(model: Model) -> ForestArrays:
     (1, 3)
     """
     booster, num_iterations = _booster_of(model)
-    return read_document(json.loads(bytes(booster.save_raw(raw_format="json"))), num_iterations)
+    arrays = read_document(json.loads(bytes(booster.save_raw(raw_format="json"))), num_iterations)
+    return replace(arrays, base_score=_as_predicted_with(arrays.base_score))
+
+
+def _as_predicted_with(base_score: float) -> float:
+    """Return the base score that the installed XGBoost predicts with where a model has this one."""
+    import xgboost
+
+    if tuple(map(int, xgboost.__version__.split(".")[:2])) < (3, 2):
+        return base_score
+    return float(np.clip(np.float32(base_score), _LEAST_BASE_SCORE, 1 - _LEAST_BASE_SCORE))
 
 
 def _booster_of(model: Any) -> tuple[Any, int | None]:
@@ -228,7 +245,7 @@ def with_lower_margins(model: xgboost.XGBClassifier, shift: float) -> xgboost.XG
     model : xgboost.XGBClassifier
         Fitted with objective ``binary:logistic``.
     shift : float
-        May be negative. The base margin stays within what a base score of float32 can tell from 0 and 1.
+        May be negative. The base margin stays within 13.7, which every version of XGBoost predicts with.
 
     Returns
     -------
@@ -244,17 +261,81 @@ def with_lower_margins(model: xgboost.XGBClassifier, shift: float) -> xgboost.XG
     >>> bool(np.allclose(difference, 0.25, atol=1e-5))
     True
     """
+    document = _document_of(model)
+    score = _read_base_score(document["learner"]["learner_model_param"]["base_score"])
+    margin = min(max(math.log(score / (1 - score)) - shift, -_LARGEST_BASE_MARGIN), _LARGEST_BASE_MARGIN)
+    return _with_base_score(document, 1 / (1 + math.exp(-margin)))
+
+
+def load_classifier(data: bytes, base_score: float) -> xgboost.XGBClassifier:
+    """Load a two-class classifier from its file, as the version of XGBoost that wrote it would predict.
+
+    Parameters
+    ----------
+    data : bytes
+        The file, in one of XGBoost's formats, known to be sound: see `shac.model_check`.
+    base_score : float
+        The probability that stands in the file.
+
+    Returns
+    -------
+    xgboost.XGBClassifier
+
+    Raises
+    ------
+    UnsupportedModelError
+        If this version of XGBoost reads another base score.
+    xgboost.core.XGBoostError
+        If it cannot read the file.
+
+    Examples
+    --------
+    >>> import numpy as np, xgboost
+    >>> X = np.linspace(0, 1, 20, dtype=np.float32).reshape(-1, 1)
+    >>> model = xgboost.XGBClassifier(n_estimators=3, n_jobs=1, base_score=0.125).fit(X, X[:, 0] > 0.5)
+    >>> loaded = load_classifier(bytes(model.get_booster().save_raw(raw_format="ubj")), 0.125)
+    >>> bool((loaded.predict(X, output_margin=True) == model.predict(X, output_margin=True)).all())
+    True
+    """
+    model = _loaded(data)
+    return model if _has_base_score(model, base_score) else _with_base_score(_document_of(model), base_score)
+
+
+def _document_of(model: xgboost.XGBClassifier) -> Any:
+    return json.loads(bytes(model.get_booster().save_raw(raw_format="json")))
+
+
+def _with_base_score(document: Any, base_score: float) -> xgboost.XGBClassifier:
+    """Make a classifier of a model's document and another base score."""
+    parameters = document["learner"]["learner_model_param"]
+    text = f"{base_score:.8e}"
+    parameters["base_score"] = f"[{text}]" if parameters["base_score"].startswith("[") else text
+    model = _loaded(json.dumps(document).encode())
+    if not _has_base_score(model, base_score):
+        import xgboost
+
+        raise UnsupportedModelError(
+            f"model: expected the base score {base_score}, got {_base_score_of(model)} by XGBoost {xgboost.__version__}"
+        )
+    return model
+
+
+def _loaded(data: bytes) -> xgboost.XGBClassifier:
     import xgboost
 
-    document = json.loads(bytes(model.get_booster().save_raw(raw_format="json")))
-    parameters = document["learner"]["learner_model_param"]
-    score = _read_base_score(parameters["base_score"])
-    margin = min(max(math.log(score / (1 - score)) - shift, -_LARGEST_BASE_MARGIN), _LARGEST_BASE_MARGIN)
-    text = f"{1 / (1 + math.exp(-margin)):.9e}"
-    parameters["base_score"] = f"[{text}]" if parameters["base_score"].startswith("[") else text
-    copy = xgboost.XGBClassifier(n_jobs=1)
+    model = xgboost.XGBClassifier(n_jobs=1)
     with warnings.catch_warnings():
         # XGBoost before 2.1 misses attributes of its scikit-learn class, which two-class models do not need.
         warnings.filterwarnings("ignore", "Loading a native XGBoost model", UserWarning)
-        copy.load_model(bytearray(json.dumps(document).encode()))
-    return copy
+        model.load_model(bytearray(data))
+    return model
+
+
+def _base_score_of(model: xgboost.XGBClassifier) -> float:
+    config = json.loads(model.get_booster().save_config())
+    return _read_base_score(config["learner"]["learner_model_param"]["base_score"])
+
+
+def _has_base_score(model: xgboost.XGBClassifier, base_score: float) -> bool:
+    expected, found = np.float32(base_score), np.float32(_base_score_of(model))
+    return bool(abs(expected - found) <= _ULPS_OF_A_BASE_SCORE * np.spacing(expected))

@@ -29,8 +29,8 @@ _NO_PARENT = 2**31 - 1
 _LONGEST_NUMBER = 9  # digits: below 2^31
 
 
-def check_model(data: bytes, num_features: int) -> None:
-    """Refuse a model's file that XGBoost must not see.
+def check_model(data: bytes, num_features: int) -> ForestArrays:
+    """Read the trees of a model's file, and refuse one that XGBoost must not see.
 
     Parameters
     ----------
@@ -38,6 +38,10 @@ def check_model(data: bytes, num_features: int) -> None:
         The file, in XGBoost's UBJSON.
     num_features : int
         Columns of the search space.
+
+    Returns
+    -------
+    ForestArrays
 
     Raises
     ------
@@ -51,7 +55,8 @@ def check_model(data: bytes, num_features: int) -> None:
     >>> import xgboost
     >>> X = np.linspace(0, 1, 20, dtype=np.float32).reshape(-1, 1)
     >>> model = xgboost.XGBClassifier(n_estimators=3, max_depth=1).fit(X, X[:, 0] > 0.5)
-    >>> check_model(bytes(model.get_booster().save_raw(raw_format="ubj")), 1)
+    >>> check_model(bytes(model.get_booster().save_raw(raw_format="ubj")), 1).num_features
+    1
     """
     document = parse_ubjson(data)
     try:
@@ -65,6 +70,7 @@ def check_model(data: bytes, num_features: int) -> None:
         raise InvalidModelError(f"model: expected {num_features} features, got {arrays.num_features}")
     _require("base_score", bool(0 < np.float32(arrays.base_score) < 1), arrays.base_score)
     _check_trees(arrays, [tree["parents"] for tree in _trees(document)])
+    return arrays
 
 
 def _check_layout(document: Any) -> None:

@@ -12,14 +12,15 @@ through a symbolic link.
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import os
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shac.dataset import DATASET_FILE, PARAMETERS_FILE, Dataset
 from shac.errors import DamagedFileError, SaveFolderError
+from shac.export import load_classifier
 from shac.files import dump_json, open_regular, parse_json, read_beginning, read_file, write_atomic
 from shac.journal import JOURNAL_FILE, has_scores
 from shac.model_check import check_model
@@ -150,6 +151,7 @@ def save_search(folder: Path, search: SavedSearch) -> None:
         "settings": search.settings,
         "progress": search.progress,
         "space": space.fingerprint(),
+        "xgboost": importlib.metadata.version("xgboost"),
         "files": {name: {"size": len(data), "sha256": _sha256(data)} for name, data in contents.items()},
     }
     for name, data in contents.items():
@@ -261,21 +263,9 @@ def _read_classifier(folder: Path, name: str, entry: Any, space: HyperParameterL
 
     data = _read_file(folder, name, entry)
     try:
-        check_model(data, space.num_columns)
-        return _load_classifier(data)
+        return load_classifier(data, check_model(data, space.num_columns).base_score)
     except (xgboost.core.XGBoostError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedFileError(f"{folder / name}: {error}") from error
-
-
-def _load_classifier(data: bytes) -> xgboost.XGBClassifier:
-    import xgboost
-
-    model = xgboost.XGBClassifier(n_jobs=1)
-    with warnings.catch_warnings():
-        # XGBoost before 2.1 misses attributes of its scikit-learn class, which two-class models do not need.
-        warnings.filterwarnings("ignore", "Loading a native XGBoost model", UserWarning)
-        model.load_model(bytearray(data))
-    return model
 
 
 def _space_of(search: SavedSearch) -> HyperParameterList:
