@@ -72,7 +72,7 @@ def test_a_default_search_keeps_the_shares_of_the_prior_that_its_strategy_asks_f
     rows = prior_rows(engine)
     stages = range(len(engine.classifiers) + 1)
     left = np.array([engine.cascade.prefix(stage).accepts(rows).mean() for stage in stages])
-    asked = [engine.strategy.share_at(stage, engine.total_classifiers) for stage in stages[:-1]]
+    asked = [engine.strategy.share_at(stage, engine.total_classifiers) or 1.0 for stage in stages[:-1]]
     # A threshold is set on 256 samples, and margins have ties, so that a share is seldom the one asked for. Thresholds
     # that are not set at all leave 0.0001 of the prior after five stages.
     assert 0.15 < left[-1] / np.prod(asked) < 3

@@ -15,7 +15,7 @@ from shac.evaluation.devices import gpu_of_worker, visible_gpus
 from shac.evaluation.nodes import NodeJob, run_on_node
 from shac.evaluation.processes import PROCESS_BACKENDS, ProcessSlot
 from shac.evaluation.slots import JoblibRunner, ThreadRunner, ThreadSlot
-from shac.evaluation.worker import WorkerSetup, pickler, run_evaluation
+from shac.evaluation.worker import WorkerSetup, pickler, run_evaluation, sendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -213,7 +213,7 @@ def _registered_backend(name: str) -> Any:
 
 def _pickled(plan: SlotPlan) -> bytes:
     try:
-        return bytes(pickler().dumps(plan.function))
+        return sendable(plan.function)
     except Exception as error:
         raise TypeError(
             f"function must be one that cloudpickle can send to the {plan.backend!r} back end, got "

@@ -40,7 +40,7 @@ class NodeJob:
     search : str
         Names the pool that sent it.
     payload : bytes
-        The pickled evaluation function.
+        What `sendable` made of the evaluation function.
     message : bytes
         The worker id and the `EvaluationTask`, pickled.
     environment : dict

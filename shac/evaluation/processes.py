@@ -12,15 +12,18 @@ its own before its interpreter starts, which a GPU pinned to a worker id needs.
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from shac.evaluation.descendants import kill_with_descendants
 from shac.evaluation.slots import Slot, timed_out
 from shac.evaluation.tasks import Reply
 from shac.evaluation.worker import BEGUN, READY, STOP, WorkerSetup, failure, pickler, serve
@@ -37,6 +40,9 @@ PROCESS_BACKENDS = ("loky", "multiprocessing")
 _REAP_SECONDS = 5.0
 _LONGEST_START_SECONDS = 60.0
 _CONFIG_LOCK = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    # A worker is forked while the lock is held: a search within an evaluation would wait for it for ever
+    os.register_at_fork(after_in_child=_CONFIG_LOCK._at_fork_reinit)  # type: ignore[attr-defined]
 
 
 class ProcessSlot(Slot):
@@ -209,7 +215,7 @@ class ProcessSlot(Slot):
         with warnings.catch_warnings():
             # From Python 3.12 on a fork with threads around is a warning: the user has chosen fork
             warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
-            with _children_allowed():
+            with _children_allowed(), _standard_streams():
                 self._process.start()
 
     def _died(self) -> Reply | None:
@@ -237,9 +243,10 @@ class ProcessSlot(Slot):
         return Reply(math.nan, reason, f"{reason}\n", self._submitted, time.time())
 
     def _end_process_group(self) -> None:
-        # The worker leads a process group: what its evaluations have started ends with it
         pid = self._process.pid
-        if hasattr(os, "killpg"):
+        if self._process.is_alive():
+            kill_with_descendants(pid)
+        elif hasattr(os, "killpg"):  # its number may be another's by now, but not while a group has it
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
         # A worker that has only just started does not lead its group yet
@@ -269,6 +276,19 @@ def _children_allowed() -> Iterator[None]:
         finally:
             if is_daemon is not None:
                 config["daemon"] = is_daemon
+
+
+@contextlib.contextmanager
+def _standard_streams() -> Iterator[None]:
+    """Let what starts a process flush the standard streams; a program without a console has none."""
+    missing = [name for name in ("stdout", "stderr") if getattr(sys, name) is None]
+    for name in missing:
+        setattr(sys, name, io.StringIO())
+    try:
+        yield
+    finally:
+        for name in missing:
+            setattr(sys, name, None)
 
 
 def _start_trackers() -> None:

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from shac.evaluation.cores import limit_loaded_pools
+from shac.evaluation.descendants import adopt_orphans, end_descendants, kill_with_descendants
+from shac.evaluation.program import Program
 from shac.evaluation.seeding import RUNNING_SEED, seed_generators
 from shac.evaluation.tasks import EvaluationTask, Reply
 
@@ -39,6 +42,7 @@ __all__ = [
     "pickler",
     "run_evaluation",
     "run_sent_evaluation",
+    "sendable",
     "serve",
 ]
 
@@ -51,6 +55,7 @@ STOP = b""
 _LONGEST_REASON = 500
 _LONGEST_TRACEBACK = 20_000
 _PARENT_CHECK_SECONDS = 1.0
+_LONGEST_END_SECONDS = 2
 
 
 @lru_cache(maxsize=1)  # a failed import is looked for again each time
@@ -208,9 +213,15 @@ def run_evaluation(
         return reply._replace(traceback=f"{reply.error}\n", ended=ended)
 
 
+def sendable(function: EvaluationFunction) -> bytes:
+    """Pickle an evaluation function together with the program that it comes from."""
+    return bytes(pickler().dumps((Program.of_this_process(), function)))
+
+
 @lru_cache(maxsize=4)
-def _loaded(payload: bytes) -> Any:
-    return pickler().loads(payload)
+def _loaded(payload: bytes) -> tuple[Program, EvaluationFunction]:
+    program, function = pickler().loads(payload)
+    return program, function
 
 
 def run_sent_evaluation(payload: bytes, message: bytes, seed_torch: bool) -> Reply:
@@ -219,7 +230,7 @@ def run_sent_evaluation(payload: bytes, message: bytes, seed_torch: bool) -> Rep
     Parameters
     ----------
     payload : bytes
-        The pickled evaluation function.
+        What `sendable` made of the evaluation function.
     message : bytes
         Its first argument, the worker id, and the `EvaluationTask`, pickled.
     seed_torch : bool
@@ -232,7 +243,7 @@ def run_sent_evaluation(payload: bytes, message: bytes, seed_torch: bool) -> Rep
     """
     started = time.time()
     try:
-        function, (worker_id, task) = _loaded(payload), pickler().loads(message)
+        (_, function), (worker_id, task) = _loaded(payload), pickler().loads(message)
     except BaseException as error:  # noqa: BLE001 - loading imports the user's modules
         return failure(error, started, frames_to_hide=1)
     return run_evaluation(function, worker_id, task, seed_torch=seed_torch)
@@ -245,7 +256,7 @@ class WorkerSetup:
     Parameters
     ----------
     payload : bytes
-        The pickled evaluation function.
+        What `sendable` made of the evaluation function.
     environment : dict
         Environment variables to set before anything heavy is imported.
     threads : int or None
@@ -290,10 +301,13 @@ def _evaluate_what_comes(connection: Connection[Any, Any], setup: WorkerSetup) -
             return
         started = time.time()
         try:
-            if not is_prepared and setup.threads is not None:
-                limit_loaded_pools(setup.threads, torch=setup.seed_torch)
+            if not is_prepared:
+                if setup.threads is not None:
+                    limit_loaded_pools(setup.threads, torch=setup.seed_torch)
+                program, function = _loaded(setup.payload)
+                program.restore_start_method()
+                program.adopt_main(function)
             is_prepared = True
-            _loaded(setup.payload)
         except BaseException as error:  # noqa: BLE001 - loading imports the user's modules, and PyTorch
             connection.send(BEGUN)
             reply = failure(error, started, frames_to_hide=1)
@@ -304,6 +318,7 @@ def _evaluate_what_comes(connection: Connection[Any, Any], setup: WorkerSetup) -
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()
+        end_descendants()
         connection.send(reply)
 
 
@@ -317,6 +332,7 @@ def _become_independent() -> None:
     if hasattr(os, "setsid"):
         with contextlib.suppress(PermissionError):
             os.setsid()
+        adopt_orphans()
         threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
 
 
@@ -326,8 +342,25 @@ def _end_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_PARENT_CHECK_SECONDS)
     if os.getpgid(0) == os.getpid():
+        _let_another_process_end_this_one()
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
+
+
+def _let_another_process_end_this_one() -> None:
+    """Fork one that outlives the rest: a process cannot list what it has started while its evaluation goes on."""
+    worker = os.getpid()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks where there are threads
+        child = os.fork()
+    if child == 0:
+        try:
+            signal.alarm(_LONGEST_END_SECONDS)  # a lock may have been held by a thread that is not here
+            os.setsid()
+            kill_with_descendants(worker)
+        finally:
+            os._exit(0)
+    time.sleep(_LONGEST_END_SECONDS)
 
 
 def _wait_for_end(parent: int) -> None:
