@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     space = [
         shac.UniformHP("x", -5.0, 10.0),
         shac.UniformHP("y", 0.0, 15.0),
-        shac.DiscreteHP("kind", ["a", "</script>", None]),
+        shac.DiscreteHP("kind", ["a", "</script>", "<!--", None]),
         shac.LogIntegerHP("width", 1, 1000),
         shac.MultiUniformHP("many", 0.0, 1.0, sample_count=2),
     ]
@@ -111,6 +111,14 @@ def test_no_console_error_and_no_request(browser: Any) -> None:
         if '"Network.requestWillBeSent"' in entry["message"]
     ]
     assert [url for url in requests if url.startswith("http")] == []
+
+
+@needs_browser
+def test_no_button_sends_a_plot_anywhere(browser: Any) -> None:
+    titles = "return [...document.querySelectorAll('.modebar-btn')].map(button => button.dataset.title)"
+    buttons = set(browser.execute_script(titles))
+    assert "Download plot as a PNG" in buttons
+    assert not [title for title in buttons if re.search("share|cloud|send|upload|edit|studio", str(title), re.IGNORECASE)]
 
 
 @needs_browser

@@ -1,7 +1,7 @@
 "use strict";
 
 const figures = JSON.parse(document.getElementById("figures").textContent);
-const options = { responsive: true, displaylogo: false, displayModeBar: "hover", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+const options = { responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "", displayModeBar: "hover", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
 
 for (const place of document.querySelectorAll(".plot")) {
   const figure = figures[place.dataset.figure];

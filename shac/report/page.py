@@ -79,7 +79,7 @@ def write_report(search: Any, path: str | os.PathLike[str] = "report.html", *, t
 
 def _json(value: Any) -> str:
     """JSON that cannot end the script element that it stands in."""
-    return json.dumps(value, allow_nan=False).replace("</", "<\\/").replace("<!--", "<\\!--")
+    return json.dumps(value, allow_nan=False).replace("</", "<\\/").replace("<!--", "\\u003c!--")
 
 
 def _cards(view: SearchView) -> str:
