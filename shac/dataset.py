@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from shac.parameters import AbstractHyperParameter
 
-__all__ = ["Dataset", "label_scores"]
+__all__ = ["Dataset", "is_header", "label_scores"]
 
 DATASET_FILE = "dataset.csv"
 PARAMETERS_FILE = "parameters.json"
@@ -413,6 +413,17 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.Y)
+
+
+def is_header(text: str) -> bool:
+    r"""Return whether a text is a table without rows, or the beginning of one.
+
+    Examples
+    --------
+    >>> is_header("id,x,scores\n"), is_header("id,x,scores\n0,0.5,1.0\n"), is_header("image,label\n")
+    (True, False, False)
+    """
+    return not text or (text.startswith("id,") and text.endswith("scores\n") and len(_csv_records(text, "")) == 1)
 
 
 def _as_space(parameters: HyperParameterList | Iterable[AbstractHyperParameter]) -> HyperParameterList:

@@ -43,6 +43,7 @@ __all__ = [
     "JournalEntry",
     "as_json_has_it",
     "has_scores",
+    "is_journal",
     "read_batches",
     "read_journal",
 ]
@@ -266,6 +267,21 @@ def read_batches(path: Path) -> Iterator[JournalBatch]:
 def has_scores(path: Path) -> bool:
     """Tell whether a journal exists and some evaluation in it gave a score."""
     return path.exists() and any(entry.score is not None for entry in read_journal(path))
+
+
+def is_journal(path: Path) -> bool:
+    """Return whether a file begins as the journal of a search, or is empty.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    try:
+        first = next(_records(path), None)
+    except DamagedFileError:
+        return False
+    return path.stat().st_size == 0 if first is None else first[1].get("kind") == "search"
 
 
 def as_json_has_it(value: Any, to_text: Callable[[Any], str]) -> Any:

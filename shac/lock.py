@@ -18,12 +18,12 @@ import weakref
 from typing import TYPE_CHECKING, Self
 
 from shac.errors import SaveFolderError
-from shac.files import open_regular
+from shac.files import open_regular, read_beginning
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["LOCK_FILE", "FolderLock"]
+__all__ = ["LOCK_FILE", "FolderLock", "is_lock"]
 
 LOCK_FILE = ".lock"
 
@@ -127,6 +127,20 @@ class FolderLock:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+
+
+def is_lock(path: Path) -> bool:
+    """Return whether a file is a search's lock, held or not.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    if not path.is_file() or path.is_symlink():
+        return False
+    text = read_beginning(path, _LONGEST_TEXT)
+    return not text or text.startswith(b"process ")
 
 
 _HOLDERS: weakref.WeakSet[FolderLock] = weakref.WeakSet()

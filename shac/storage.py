@@ -13,28 +13,35 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import os
+import re
+import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shac.dataset import DATASET_FILE, PARAMETERS_FILE, Dataset
+from shac.dataset import DATASET_FILE, PARAMETERS_FILE, Dataset, is_header
 from shac.errors import DamagedFileError, SaveFolderError
-from shac.export import load_classifier
+from shac.export import load_classifier, read_document
 from shac.files import dump_json, open_regular, parse_json, read_beginning, read_file, write_atomic
-from shac.journal import JOURNAL_FILE, has_scores
+from shac.journal import JOURNAL_FILE, has_scores, is_journal
+from shac.lock import LOCK_FILE, is_lock
 from shac.model_check import check_model
 from shac.space import HyperParameterList
+from shac.ubjson import parse_ubjson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import xgboost
 
 __all__ = [
     "SavedSearch",
+    "check_own_files",
     "check_save_folder",
+    "checked_save_dir",
     "holds_evaluations",
     "holds_search",
     "load_search",
@@ -49,6 +56,7 @@ CLASSIFIERS_FOLDER = "classifiers"
 _MEBIBYTE = 1 << 20
 _MOST_BYTES = {MANIFEST_FILE: 16 * _MEBIBYTE, PARAMETERS_FILE: 16 * _MEBIBYTE, DATASET_FILE: 512 * _MEBIBYTE}
 _MOST_CLASSIFIER_BYTES = 64 * _MEBIBYTE
+_CLASSIFIER_NAME = re.compile(r"\d{2,}\.ubj")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +81,97 @@ class SavedSearch:
     progress: dict[str, Any]
 
 
+def checked_save_dir(save_dir: object) -> Path:
+    """Return the folder of a search as an absolute path, so that it stays the same when a program changes directory.
+
+    Raises
+    ------
+    ValueError
+        If it is no path.
+    SaveFolderError
+        As `check_save_folder`.
+    """
+    try:
+        folder = Path(save_dir).expanduser().absolute()  # type: ignore[arg-type]
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"save_dir: expected the path of a folder, got {save_dir!r}: {error}") from error
+    check_save_folder(folder)
+    return folder
+
+
 def check_save_folder(folder: Path) -> None:
-    """Refuse a folder that is a Python package.
+    """Refuse what cannot be the folder of a search.
 
     Raises
     ------
     SaveFolderError
-        If it holds an ``__init__.py``.
+        If it is a file, a link that leads nowhere, or a Python package.
     """
+    if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
+        raise SaveFolderError(f"save_dir: expected a folder for a search, got the file or link {folder}")
     if (folder / "__init__.py").exists():
         raise SaveFolderError(f"save_dir: expected a folder for a search, got the Python package {folder}")
+
+
+def check_own_files(folder: Path) -> None:
+    """Refuse a folder in which a file of a search's names is somebody else's: nothing is written over it.
+
+    Raises
+    ------
+    SaveFolderError
+        If there is one; the message names all of them.
+    """
+    files = _manifest_files(folder)
+    names = [MANIFEST_FILE, PARAMETERS_FILE, DATASET_FILE, JOURNAL_FILE, LOCK_FILE, *_classifier_names(folder)]
+    foreign = [name for name in names if _exists(folder / name) and not _is_own(folder, name, files)]
+    if foreign:
+        raise SaveFolderError(
+            f"save_dir: expected a folder with no files but those of a search, got {folder} with {', '.join(foreign)}, "
+            "which shac did not write or which is damaged; choose another folder, or move it away"
+        )
+
+
+def _exists(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
+
+
+def _classifier_names(folder: Path) -> list[str]:
+    return sorted(
+        f"{CLASSIFIERS_FOLDER}/{path.name}"
+        for path in (folder / CLASSIFIERS_FOLDER).glob("*.ubj")
+        if _CLASSIFIER_NAME.fullmatch(path.name)
+    )
+
+
+def _manifest_files(folder: Path) -> dict[str, Any] | None:
+    """Return the entries of a folder's manifest; None where there is none, or not one of a search."""
+    try:
+        return dict(_read_manifest(folder / MANIFEST_FILE)["files"])
+    except (OSError, DamagedFileError):
+        return None
+
+
+def _is_own(folder: Path, name: str, files: dict[str, Any] | None) -> bool:
+    """Whether a search wrote the file: its manifest says so, or a crash came before the manifest that would."""
+    path = folder / name
+    try:
+        if name == MANIFEST_FILE:
+            return files is not None
+        if name == JOURNAL_FILE:
+            return is_journal(path)
+        if name == LOCK_FILE:
+            return is_lock(path)
+        if files is not None and name in files:
+            _read_file(folder, name, files[name])
+        elif name == PARAMETERS_FILE:
+            HyperParameterList.load_from_config(parse_json(read_file(path, _most_bytes(name)), name))
+        elif name == DATASET_FILE:
+            return read_file(path, _most_bytes(name)).count(b"\n") <= 1 and is_header(path.read_text(encoding="utf-8"))
+        else:
+            read_document(parse_ubjson(read_file(path, _most_bytes(name))))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def holds_search(folder: Path) -> bool:
@@ -160,11 +249,22 @@ def save_search(folder: Path, search: SavedSearch) -> None:
     if (folder / CLASSIFIERS_FOLDER).is_symlink():
         raise SaveFolderError(f"save_dir: {folder / CLASSIFIERS_FOLDER} is a symbolic link, and would lead elsewhere")
     (folder / CLASSIFIERS_FOLDER).mkdir(parents=True, exist_ok=True)
+    files = _manifest_files(folder)
     for name, data in contents.items():
         path = folder / name
-        if not (path.is_file() and path.read_bytes() == data):
-            write_atomic(path, data)
+        if path.is_file() and path.read_bytes() == data:
+            continue
+        if _exists(path) and not _is_own(folder, name, files):
+            _move_aside(path)
+        write_atomic(path, data)
     write_atomic(folder / MANIFEST_FILE, dump_json({"manifest": manifest, "sha256": _checksum(manifest)}, "manifest"))
+
+
+def _move_aside(path: Path) -> None:
+    """Keep a file that somebody has put into the place of a search's file while it ran."""
+    kept = next(other for i in itertools.count(1) if not _exists(other := path.with_name(f"{path.name}.{i}")))
+    path.rename(kept)
+    warnings.warn(f"{path}: expected the file of the search, got another; it is kept as {kept.name}", stacklevel=2)
 
 
 def load_search(folder: Path) -> SavedSearch:

@@ -95,16 +95,16 @@ def test_another_engine_does_not_write_over_a_search(finished: shac.SHAC) -> Non
 def test_a_python_package_is_no_save_folder() -> None:
     Path("package").mkdir()
     Path("package/__init__.py").touch()
-    with pytest.raises(shac.SaveFolderError, match="got the Python package package"):
+    with pytest.raises(shac.SaveFolderError, match=r"got the Python package .*package"):
         searches.engine(save_dir="package")
 
 
 def test_another_space_or_objective_is_refused_and_nothing_changes(finished: shac.SHAC) -> None:
     other_space = searches.engine(space=[shac.UniformHP("x", 0.0, 1.0)])
-    with pytest.raises(ValueError, match=r"hyperparameter_list: expected the search space of shac_run"):
+    with pytest.raises(ValueError, match=r"hyperparameter_list: expected the search space of .*shac_run"):
         other_space.restore_data()
     other_objective = searches.engine(objective="max")
-    with pytest.raises(ValueError, match="objective: expected 'min', that of shac_run, got 'max'"):
+    with pytest.raises(ValueError, match=r"objective: expected 'min', that of .*shac_run, got 'max'"):
         other_objective.restore_data()
     assert len(other_space.dataset) == len(other_objective.dataset) == 0
 

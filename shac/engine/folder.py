@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shac.errors import SaveFolderError
 from shac.journal import JOURNAL_FILE
 from shac.lock import FolderLock
-from shac.storage import check_save_folder, holds_evaluations, manifest_digest
+from shac.storage import check_own_files, check_save_folder, holds_evaluations, manifest_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,8 @@ class FolderOwnership:
         Raises
         ------
         SaveFolderError
-            If the folder holds another search, was written by another process meanwhile, or is a Python package.
+            If the folder holds another search or files that no search wrote, was written by another process meanwhile,
+            or is a Python package.
         DamagedFileError
             If its journal is damaged.
         """
@@ -44,6 +45,7 @@ class FolderOwnership:
         found = manifest_digest(folder)
         if found is not None and found == self.known:
             return
+        check_own_files(folder)
         if not holds_evaluations(folder):
             return  # a search that gave no score, because its function was wrong, say, is in nobody's way
         if self.known is not None and found is not None:
@@ -67,7 +69,7 @@ class FolderOwnership:
         if self._depth:
             yield
             return
-        check_save_folder(folder)
+        self.check(folder)
         with FolderLock(folder):
             self.check(folder)
             self._depth += 1

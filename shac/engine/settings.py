@@ -5,13 +5,12 @@ from __future__ import annotations
 import secrets
 import warnings
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from shac.dataset import Dataset, check_objective
 from shac.engine.arguments import checked_count, checked_seconds, checked_seed
 from shac.engine.strategy import Strategy, named_strategy, with_fitting_shares
-from shac.storage import check_save_folder
+from shac.storage import checked_save_dir
 
 if TYPE_CHECKING:
     import os
@@ -56,8 +55,7 @@ class EngineSettings:
         self.points_per_classifier = self.num_workers * (
             self.total_budget // (self.num_workers * (self.total_classifiers + 1))
         )
-        self.save_dir = Path(save_dir)
-        check_save_folder(self.save_dir)
+        self.save_dir = checked_save_dir(save_dir)
         self.dataset = Dataset(hyperparameter_list, save_dir=self.save_dir)
         self.set_seed(seed)
         self.evaluation_timeout = checked_seconds("evaluation_timeout", evaluation_timeout)

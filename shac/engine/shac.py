@@ -267,6 +267,8 @@ class SHAC(StoredEngine):
         )
         callback_list = CallbackList(callbacks)
         with self.ownership.owned(self.save_dir), self._showing(callback_list, progress):
+            if self.ownership.known is None:
+                self.save_data()  # the folder is the search's from now on
             run_rounds(
                 self,
                 EvaluatedTable(rows, scores, self.num_workers),
