@@ -78,7 +78,7 @@ CASCADES = {
 }
 
 
-@pytest.fixture(scope="module", params=CASCADES.values(), ids=CASCADES)
+@pytest.fixture(scope="module", params=[*CASCADES.values()], ids=[*CASCADES])
 def cascade(request: pytest.FixtureRequest) -> shac.Cascade:
     made: shac.Cascade = request.param()
     return made
