@@ -5,6 +5,7 @@ exponential or sine, of which processors have several, reaches a table.
 """
 
 import random
+import shutil
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -158,9 +159,9 @@ def engine_of(
     return engine
 
 
-def fitted(name: str, strategy: str, folder: str, *, threads: int) -> shac.SHAC:
+def fitted(name: str, strategy: str, folder: str, *, threads: int, relax_checks: bool = False) -> shac.SHAC:
     engine = engine_of(name, strategy, folder, threads=threads, evaluate=SEARCHES[name].evaluate)
-    engine.fit()
+    engine.fit(relax_checks=relax_checks)
     return engine
 
 
@@ -173,11 +174,11 @@ def tell_all(engine: shac.SHAC, evaluate: Evaluate, settings: "list[OrderedDict[
         engine.tell(setting, score)
 
 
-def asked_and_told(name: str, strategy: str, folder: str, *, threads: int) -> shac.SHAC:
+def asked_and_told(name: str, strategy: str, folder: str, *, threads: int, relax_checks: bool = False) -> shac.SHAC:
     """Run the same search by whole rounds, each told in an order of its own."""
     engine = engine_of(name, strategy, folder, threads=threads)
     order = random.Random(0)
-    while settings := engine.ask(engine.num_workers):
+    while settings := engine.ask(engine.num_workers, relax_checks=relax_checks):
         order.shuffle(settings)
         tell_all(engine, SEARCHES[name].evaluate, settings)
     return engine
@@ -189,7 +190,10 @@ def write_tables() -> None:
         for strategy in STRATEGIES:
             folder = f"search-{strategy}-{name}"
             fitted(name, strategy, folder, threads=2)
-            (TABLES / f"{strategy}-{name}.csv").write_bytes(Path(folder, "dataset.csv").read_bytes())
+            shutil.copy(Path(folder, "dataset.csv"), TABLES / f"{strategy}-{name}.csv")
+    for strategy in STRATEGIES:
+        fitted("conditional", strategy, f"relaxed-{strategy}", threads=2, relax_checks=True)
+        shutil.copy(Path(f"relaxed-{strategy}", "dataset.csv"), TABLES / f"{strategy}-conditional-relaxed.csv")
 
 
 if __name__ == "__main__":

@@ -329,20 +329,6 @@ def test_trees_out_of_their_range_are_named(arguments: dict[str, Any]) -> None:
         shac.TreeSettings(**arguments)
 
 
-def test_a_surface_of_many_points_goes_through_the_best_and_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
-    space = branin_space()
-    X, _ = shac.Cascade([], space).sample(60, seed=0)
-    scores = np.arange(60.0)[::-1].copy()
-    scores[:5] = -1.0
-    monkeypatch.setattr("shac.engine.surface._MOST_POINTS", 20)
-    few = surface.Surface(space, X, scores, "min")
-    kept = [*range(5), *range(50, 60)]  # the newest ten are also the best but five
-    monkeypatch.setattr("shac.engine.surface._MOST_POINTS", 2000)
-    candidates = shac.Cascade([], space).draw(64, seed=1).rows
-    assert few.num_points == len(kept)
-    assert len(few.best_of(candidates, 8)) == 8
-
-
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"strategy: expected a Strategy or one of \['paper', 'pooled', 'guided'\]"):
         engine(strategy="best")
