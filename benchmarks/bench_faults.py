@@ -34,7 +34,7 @@ from joblib.externals import loky
 
 import shac
 from shac.evaluation import EvaluationTask, EvaluatorPool, derive_seed
-from shac.journal import read_journal
+from shac.store.journal import read_journal
 
 FULL = {"searches": 20, "failures": 200, "instant": 10_000, "overhead": 2000}
 QUICK = {"searches": 3, "failures": 20, "instant": 1000, "overhead": 200}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,9 +11,11 @@ import numpy as np
 
 from shac.errors import DamagedFileError
 from shac.files import dump_json, parse_json, read_file, write_atomic
+from shac.labels import check_objective, label_scores
 from shac.parameters.base import to_builtin
 from shac.parameters.conditional import MISSING
 from shac.space import HyperParameterList
+from shac.store.table import DATASET_FILE, PARAMETERS_FILE, read_table_text, table_text
 
 if TYPE_CHECKING:
     import os
@@ -26,63 +26,9 @@ if TYPE_CHECKING:
 
     from shac.parameters import AbstractHyperParameter
 
-__all__ = ["Dataset", "is_header", "label_scores"]
+__all__ = ["Dataset"]
 
-DATASET_FILE = "dataset.csv"
-PARAMETERS_FILE = "parameters.json"
 _MOST_BYTES = 1 << 29
-
-
-def label_scores(
-    scores: ArrayLike, objective: str = "max", *, better_share: float = 0.5, among: NDArray[np.bool_] | None = None
-) -> NDArray[np.float64]:
-    """Label scores as better (1) or not better (0) than their median.
-
-    Ties with the median are not better. A score that is not finite is not better and never enters the median
-    (section 3.1 of arXiv 1805.10255, with the ancestor's rule for ties).
-
-    Parameters
-    ----------
-    scores : array_like of float, shape (n,)
-    objective : {'max', 'min'}
-        Whether larger or smaller scores are better.
-    better_share : float
-        In (0, 1): the part of the scores that counts as better; 0.5 for the median.
-    among : ndarray of bool, shape (n,), optional
-        The scores whose median it is; all by default.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-
-    Raises
-    ------
-    ValueError
-        If `objective` is neither.
-
-    Examples
-    --------
-    >>> label_scores([1.0, 2.0, 3.0, float("nan"), 4.0], "max").tolist()
-    [0.0, 0.0, 1.0, 0.0, 1.0]
-    """
-    check_objective(objective)
-    values = np.asarray(scores, dtype=np.float64)
-    finite = np.isfinite(values)
-    counted = finite if among is None else finite & among
-    if not counted.any():
-        return np.zeros(values.shape)
-    losses = -values if objective == "max" else values
-    ordered = np.sort(losses[counted])
-    # No score lies between the two middle ones, so either can stand for the median, without a sum that could round.
-    num_better = int(better_share * ordered.size)
-    better: NDArray[np.bool_] = losses < ordered[num_better]
-    return (better & finite).astype(np.float64)
-
-
-def check_objective(objective: str) -> None:
-    """Raise ValueError unless `objective` is 'max' or 'min'."""
-    if objective not in ("max", "min"):
-        raise ValueError(f"objective: expected 'max' or 'min', got {objective!r}")
 
 
 class Dataset:
@@ -341,12 +287,7 @@ class Dataset:
 
     def to_csv(self) -> str:
         """Write the table: ``id``, the columns, ``scores``; floats to the last bit."""
-        columns = self._space.columns
-        lines = [_csv_line(["id", *self._space.get_parameter_names(), "scores"])]
-        for index, (row, score) in enumerate(zip(self.X, self.Y, strict=True)):
-            fields = [column.to_text(value) for column, value in zip(columns, row, strict=True)]
-            lines.append(_csv_line([str(index), *fields, repr(score)]))
-        return "".join(lines)
+        return table_text(self._space, self.X, self.Y)
 
     @classmethod
     def from_csv(
@@ -377,23 +318,7 @@ class Dataset:
             If the table is not one of this space; names the line, the column and what came.
         """
         dataset = cls(parameters)
-        records = _csv_records(table, where)
-        names = ["id", *dataset._space.get_parameter_names(), "scores"]
-        header = records[0][1] if records else []
-        if header != names:
-            raise DamagedFileError(f"{where}, line 1: expected the header {names}, got {header}")
-        for index, (line, fields) in enumerate(records[1:]):
-            place = f"{where}, line {line}"
-            if len(fields) != len(names):
-                raise DamagedFileError(f"{place}: expected {len(names)} fields, got {len(fields)}")
-            if fields[0] != str(index):
-                raise DamagedFileError(f"{place}, column 'id': expected {index}, got {fields[0]!r}")
-            row = [
-                _read(c.from_text, c.to_text, field, f"{place}, column {name!r}")
-                for c, field, name in zip(dataset._space.columns, fields[1:-1], names[1:-1], strict=True)
-            ]
-            dataset.X.append(row)
-            dataset.Y.append(_read(float, repr, fields[-1], f"{place}, column 'scores'"))
+        dataset.X, dataset.Y = read_table_text(table, dataset._space, where=where)
         return dataset
 
     def _checked(self, X: Iterable[Sequence[Any]], Y: Iterable[float]) -> tuple[list[list[Any]], list[float]]:
@@ -415,17 +340,6 @@ class Dataset:
         return len(self.Y)
 
 
-def is_header(text: str) -> bool:
-    r"""Return whether a text is a table without rows, or the beginning of one.
-
-    Examples
-    --------
-    >>> is_header("id,x,scores\n"), is_header("id,x,scores\n0,0.5,1.0\n"), is_header("image,label\n")
-    (True, False, False)
-    """
-    return not text or (text.startswith("id,") and text.endswith("scores\n") and len(_csv_records(text, "")) == 1)
-
-
 def _as_space(parameters: HyperParameterList | Iterable[AbstractHyperParameter]) -> HyperParameterList:
     if parameters is None:
         raise ValueError("parameters: expected a search space, got None")
@@ -445,43 +359,6 @@ def _checked_score(score: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         pass
     raise ValueError(f"score: expected a number, got {score!r}")
-
-
-def _csv_line(fields: Sequence[str]) -> str:
-    """Quote what a reader takes for the end of a line; `csv` only does where the terminator has both characters."""
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerow(fields)
-    return text.getvalue().removesuffix("\r\n") + "\n"
-
-
-def _csv_records(table: str | bytes, where: str) -> list[tuple[int, list[str]]]:
-    """Split a table into records, with the numbers of the lines that they begin on."""
-    records, line = [], 1
-    try:
-        text = table if isinstance(table, str) else table.decode("utf-8-sig")  # spreadsheets write a byte-order mark
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-        for fields in reader:
-            records.append((line, fields))
-            line = reader.line_num + 1
-    except (UnicodeDecodeError, csv.Error) as error:
-        if isinstance(error, UnicodeDecodeError):
-            line = error.object.count(b"\n", 0, error.start) + 1
-        raise DamagedFileError(f"{where}, line {line}: expected a table in CSV: {error}") from error
-    if records and not text.endswith("\n"):  # what is left of a score of 1.25 may read 1.2
-        raise DamagedFileError(f"{where}, line {records[-1][0]}: expected an end of the line, got the end of the file")
-    return records
-
-
-def _read(from_text: Callable[[str], Any], to_text: Callable[[Any], str], field: str, place: str) -> Any:
-    """Read a field that is, to the letter, what is written for its value; Python also reads 1_0 and other digits."""
-    try:
-        value = from_text(field)
-        written = to_text(value)
-    except (ValueError, TypeError, LookupError) as error:  # a user's class may raise any of them
-        raise DamagedFileError(f"{place}: {error}") from error
-    if written != field:
-        raise DamagedFileError(f"{place}: expected {written!r}, which stands for {value!r}, got {field!r}")
-    return value
 
 
 def _dtype(values: Sequence[Any]) -> Any:

@@ -30,7 +30,16 @@ if TYPE_CHECKING:
 
     Model: TypeAlias = xgboost.XGBClassifier | xgboost.Booster
 
-__all__ = ["ForestArrays", "export_forest", "load_classifier", "read_document", "with_lower_margins"]
+__all__ = [
+    "ForestArrays",
+    "document_of",
+    "export_forest",
+    "load_classifier",
+    "read_document",
+    "shift_base_score",
+    "shifted_base_score",
+    "with_base_score",
+]
 
 _LARGEST_BASE_MARGIN = 13.7  # from 13.75 on, a base score is closer to 1 than `_LEAST_BASE_SCORE`
 _LEAST_BASE_SCORE = np.float32(1e-6)
@@ -102,8 +111,13 @@ def export_forest(model: Model) -> ForestArrays:
     (1, 3)
     """
     booster, num_iterations = _booster_of(model)
-    arrays = read_document(json.loads(bytes(booster.save_raw(raw_format="json"))), num_iterations)
+    arrays = read_document(document_of(booster), num_iterations)
     return replace(arrays, base_score=_as_predicted_with(arrays.base_score))
+
+
+def document_of(booster: xgboost.Booster) -> Any:
+    """Return a booster's JSON, parsed."""
+    return json.loads(bytes(booster.save_raw(raw_format="json")))
 
 
 def _as_predicted_with(base_score: float) -> float:
@@ -235,7 +249,7 @@ def _flatten(trees: Sequence[Any], base_score: float, num_features: int) -> Fore
     )
 
 
-def with_lower_margins(model: xgboost.XGBClassifier, shift: float) -> xgboost.XGBClassifier:
+def shift_base_score(model: xgboost.XGBClassifier, shift: float) -> xgboost.XGBClassifier:
     """Copy a fitted two-class classifier with all margins lower by `shift`, so that it accepts fewer rows.
 
     Only the base score differs; the trees are the same.
@@ -256,15 +270,21 @@ def with_lower_margins(model: xgboost.XGBClassifier, shift: float) -> xgboost.XG
     >>> import numpy as np, xgboost
     >>> X = np.linspace(0, 1, 20, dtype=np.float32).reshape(-1, 1)
     >>> model = xgboost.XGBClassifier(n_estimators=3, n_jobs=1).fit(X, X[:, 0] > 0.5)
-    >>> lower = with_lower_margins(model, 0.25)
+    >>> lower = shift_base_score(model, 0.25)
     >>> difference = model.predict(X, output_margin=True) - lower.predict(X, output_margin=True)
     >>> bool(np.allclose(difference, 0.25, atol=1e-5))
     True
     """
-    document = _document_of(model)
+    document = document_of(model.get_booster())
     score = _read_base_score(document["learner"]["learner_model_param"]["base_score"])
-    margin = min(max(math.log(score / (1 - score)) - shift, -_LARGEST_BASE_MARGIN), _LARGEST_BASE_MARGIN)
-    return _with_base_score(document, 1 / (1 + math.exp(-margin)))
+    return with_base_score(document, shifted_base_score(score, shift))
+
+
+def shifted_base_score(base_score: float, shift: float) -> float:
+    """Return the base score, a float32, whose margin is lower by `shift`; see `shift_base_score`."""
+    margin = math.log(base_score / (1 - base_score)) - shift
+    margin = min(max(margin, -_LARGEST_BASE_MARGIN), _LARGEST_BASE_MARGIN)
+    return float(np.float32(1 / (1 + math.exp(-margin))))
 
 
 def load_classifier(data: bytes, base_score: float) -> xgboost.XGBClassifier:
@@ -298,15 +318,19 @@ def load_classifier(data: bytes, base_score: float) -> xgboost.XGBClassifier:
     True
     """
     model = _loaded(data)
-    return model if _has_base_score(model, base_score) else _with_base_score(_document_of(model), base_score)
+    return (
+        model if _has_base_score(model, base_score) else with_base_score(document_of(model.get_booster()), base_score)
+    )
 
 
-def _document_of(model: xgboost.XGBClassifier) -> Any:
-    return json.loads(bytes(model.get_booster().save_raw(raw_format="json")))
+def with_base_score(document: Any, base_score: float) -> xgboost.XGBClassifier:
+    """Make a classifier of a model's document, which is changed, and another base score.
 
-
-def _with_base_score(document: Any, base_score: float) -> xgboost.XGBClassifier:
-    """Make a classifier of a model's document and another base score."""
+    Raises
+    ------
+    UnsupportedModelError
+        If this version of XGBoost reads another base score.
+    """
     parameters = document["learner"]["learner_model_param"]
     text = f"{base_score:.8e}"
     parameters["base_score"] = f"[{text}]" if parameters["base_score"].startswith("[") else text

@@ -483,6 +483,19 @@ class HyperParameterList:
         ValueError
             If names are missing or unknown, or a multi-parameter's value is not a list of its length.
         """
+        row = self.flat_row(parameters)
+        if self._conditions:
+            self.encode(row)  # raises if a conditional parameter is missing or superfluous
+        return row
+
+    def flat_row(self, parameters: Mapping[str, Any]) -> list[Any]:
+        """Turn a mapping from names to values into a flat row, whatever the values are.
+
+        Raises
+        ------
+        ValueError
+            If names are missing or unknown, or a multi-parameter's value is not a list of its length.
+        """
         missing = [name for name in self._parameters if name not in parameters and name not in self._conditions]
         unknown = [name for name in parameters if name not in self._parameters]
         if missing or unknown:
@@ -492,8 +505,6 @@ class HyperParameterList:
             )
         row = self._flatten([parameters.get(name, MISSING) for name in self._parameters])
         self._check_width(len(row))
-        if self._conditions:
-            self.encode(row)  # tells what should be there, or not
         return row
 
     def get_config(self) -> OrderedDict[str, Any]:

@@ -92,7 +92,7 @@ def engine_for(folder: Path, num_batches: int = 4) -> shac.SHAC:
 
 
 def state_of(engine: shac.SHAC) -> Any:
-    return engine.dataset, engine.classifiers, engine.progress, engine.seed, engine.parameters
+    return engine.dataset, engine.classifiers, engine.state, engine.seed, engine.parameters
 
 
 def restore(folder: Path) -> str:
@@ -117,7 +117,7 @@ def restore(folder: Path) -> str:
 def check_engine(engine: shac.SHAC) -> None:
     assert engine.parameters is not None
     engine.dataset.to_csv()
-    assert len(engine.progress.accuracies) == len(engine.classifiers)
+    assert len(engine.state.accuracies) == len(engine.classifiers)
     X = np.random.default_rng(0).normal(size=(50, engine.parameters.num_columns)).astype(np.float32)
     margins = engine.cascade.margins(X, threads=1)
     for stage, model in enumerate(engine.classifiers):

@@ -9,7 +9,7 @@ import numpy as np
 
 import shac
 from shac.files import dump_json, parse_json
-from shac.storage import _checksum
+from shac.store.manifest import _checksum
 
 
 def branin(worker_id: int, parameters: OrderedDict[str, Any]) -> float:

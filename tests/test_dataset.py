@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shac.dataset import Dataset, label_scores
+from shac.dataset import Dataset
 from shac.errors import DamagedFileError
+from shac.labels import label_scores
 from shac.parameters import AbstractHyperParameter, DiscreteHP, IntegerHP, MultiDiscreteHP, NormalHP, UniformHP
 from shac.space import HyperParameterList
 

@@ -11,7 +11,6 @@ import searches
 import xgboost
 
 import shac
-from shac.engine.samples import EvaluatedSamples
 from shac.evaluation import derive_seed
 
 
@@ -177,15 +176,6 @@ def test_a_finished_search_that_is_restored_returns_at_once() -> None:
     assert len(restored.dataset) == 4
 
 
-def test_ties_with_the_median_are_the_bad_label() -> None:
-    scores = iter([1.0, 2.0, 2.0, 2.0, 3.0])
-    engine = searches.engine(lambda worker_id, parameters: next(scores), total_budget=5, num_batches=1)
-    engine.set_num_parallel_evaluators(1)
-    engine.fit()
-    assert engine.dataset.encode_dataset(objective="max")[1].tolist() == [0, 0, 0, 0, 1]
-    assert engine.dataset.encode_dataset(objective="min")[1].tolist() == [1, 0, 0, 0, 0]
-
-
 def test_one_batch_of_all_is_a_search_too() -> None:
     engine = searches.engine(total_budget=20, num_batches=1)
     engine.fit(skip_cv_checks=True)
@@ -219,28 +209,6 @@ def test_a_failed_evaluation_is_recorded_as_nan_and_the_search_goes_on(
     assert caplog.text.count("failed on evaluator") == 2
 
 
-def test_failed_evaluations_are_the_bad_label_and_stay_out_of_the_median() -> None:
-    engine = searches.engine(fails_at(0, 1, 2), total_budget=10, num_batches=1)
-    engine.set_num_parallel_evaluators(1)
-    engine.fit()
-    _, labels = engine.dataset.encode_dataset(objective="min")
-    assert labels[:3].tolist() == [0, 0, 0]
-    assert labels[3:].sum() == 3  # 7 finite scores, their median is one of them
-
-
-def test_a_batch_that_fails_whole_raises_and_loses_nothing_before_it() -> None:
-    engine = searches.engine(fails_at(*range(20, 30)))
-    engine.set_num_parallel_evaluators(1)
-    with pytest.raises(shac.EvaluationError, match=r"all 10 evaluations of round 3 failed(.|\n)*OSError: no GPU"):
-        engine.fit()
-    restored = searches.engine()
-    restored.restore_data()
-    assert len(restored.dataset) == 20
-    assert len(restored.classifiers) == len(engine.classifiers)
-    restored.fit()
-    assert len(restored.dataset) == 60
-
-
 def constant(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
     return 1.0
 
@@ -257,7 +225,7 @@ def test_a_batch_without_a_classifier_is_pooled_with_the_next(caplog: pytest.Log
         engine.fit(skip_cv_checks=True)
     assert "no classifier from 10 points: all 10 labels are 0" in caplog.text
     assert "classifier 1 of 1 trained on 20 points" in caplog.text
-    assert engine.progress.training_begin == 20
+    assert engine.state.training_begin == 20
 
 
 def test_early_stop_saves_and_stops_at_the_first_batch_without_a_classifier() -> None:
@@ -267,7 +235,7 @@ def test_early_stop_saves_and_stops_at_the_first_batch_without_a_classifier() ->
     restored = searches.engine(constant)
     restored.restore_data()
     assert len(restored.dataset) == 10
-    assert restored.progress.last_attempt == 10
+    assert restored.state.last_attempt == 10
 
 
 def test_without_early_stop_the_search_goes_on_without_classifiers() -> None:
@@ -283,7 +251,7 @@ def test_relax_checks_ends_where_the_region_is_empty() -> None:
     for engine, folder in ((rising, "rising"), (falling, "falling")):
         engine.save_dir = Path(folder)
         engine.fit(skip_cv_checks=True)
-    rising.classifiers.extend(falling.classifiers)
+    rising.classifiers = [*rising.classifiers, *falling.classifiers]
     samples = rising.predict(num_samples=20, relax_checks=True)
     assert len(samples) == 20
     assert not rising.cascade.accepts([list(s.values()) for s in samples]).any()
@@ -294,7 +262,7 @@ def test_classifiers_taken_away_are_taken_out_of_the_cascade() -> None:
     engine.fit(skip_cv_checks=True)
     assert engine.cascade.num_stages == 5
     first = engine.classifiers[0]
-    del engine.classifiers[1:]
+    engine.classifiers = engine.classifiers[:1]
     assert engine.cascade.num_stages == 1
     assert engine.classifiers == [first]
 
@@ -318,14 +286,22 @@ def test_predict_without_classifiers_draws_from_the_prior() -> None:
 def test_predict_uses_the_first_classifiers_only_when_told() -> None:
     engine = searches.engine()
     engine.fit(skip_cv_checks=True)
-    both = [
-        engine.predict(num_samples=20, seed=1, max_classfiers=2),
-        engine.predict(20, 1, max_classfiers=2, num_samples=20),
-    ]
-    assert engine.predict(num_samples=20, seed=1, max_classifiers=2) == both[0]
-    assert both[0] != both[1]
-    expected = engine.cascade.prefix(2).draw(20, seed=1).rows
-    assert [list(s.values()) for s in both[0]] == expected
+
+    def rows(**arguments: Any) -> list[list[Any]]:
+        return [list(setting.values()) for setting in engine.predict(num_samples=20, seed=1, **arguments)]
+
+    for stages in (0, 2, 5):
+        expected = engine.cascade.prefix(stages).draw(20, seed=1).rows
+        assert rows(max_classifiers=stages) == rows(max_classfiers=stages) == expected
+    assert rows() == rows(max_classifiers=5)
+    assert rows(max_classifiers=0) != rows(max_classifiers=2) != rows()  # of one seed
+
+
+def test_the_threads_of_predict_do_not_change_what_it_gives() -> None:
+    engine = searches.engine()
+    engine.fit(skip_cv_checks=True)
+    samples = [engine.predict(num_samples=200, num_workers_per_batch=threads, seed=1) for threads in (None, 1, 2, 5)]
+    assert samples[0] == samples[1] == samples[2] == samples[3]
 
 
 @pytest.mark.parametrize(
@@ -387,14 +363,27 @@ def test_parallelism_defaults_to_the_workers_and_the_cores(monkeypatch: pytest.M
 
 def test_generator_threads_double_from_round_10_on_within_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("joblib.cpu_count", lambda: 6)
-    engine = searches.engine()
-    source = EvaluatedSamples(engine, None, None, relax_checks=False)  # type: ignore[arg-type]  # it evaluates nothing
-    engine.set_num_parallel_generators(2)
-    assert [source._threads(n) for n in (1, 9, 10, 18)] == [2, 2, 4, 4]
-    engine.set_num_parallel_generators(4)
-    assert source._threads(10) == 6
-    engine.limit_memory = True
-    assert source._threads(10) == 4
+    seen: list[int] = []
+    draw = shac.Cascade.draw
+
+    def recorded(cascade: shac.Cascade, n: int, **arguments: Any) -> Any:
+        seen.append(arguments["threads"])
+        return draw(cascade, n, **arguments)
+
+    monkeypatch.setattr(shac.Cascade, "draw", recorded)
+
+    def threads_of_rounds(generators: int, *, limit_memory: bool = False) -> list[int]:
+        folder = f"{generators}-{limit_memory}"
+        engine = searches.engine(constant, total_budget=24, num_batches=12, strategy="paper", save_dir=folder)
+        engine.limit_memory = limit_memory
+        engine.set_num_parallel_generators(generators)
+        seen.clear()
+        engine.fit()
+        return list(seen)
+
+    assert threads_of_rounds(2) == [2] * 9 + [4] * 3
+    assert threads_of_rounds(4) == [4] * 9 + [6] * 3
+    assert threads_of_rounds(4, limit_memory=True) == [4] * 12
 
 
 def test_evaluators_switch_between_processes_and_threads() -> None:
@@ -452,7 +441,8 @@ def test_a_search_whose_classifiers_leave_nothing_ends_with_a_clear_message() ->
     X = np.random.default_rng(0).uniform(-5, 15, size=(200, 2)).astype(np.float32)
     worst = (X[:, 0] > 7) & (X[:, 1] > 11)  # the corner where Branin is largest
     assert not search.cascade.accepts(X[worst]).any()
-    search.classifiers.append(xgboost.XGBClassifier(n_estimators=50).fit(X, worst))
+    corner = xgboost.XGBClassifier(n_estimators=50).fit(X, worst)
+    search.classifiers = [*search.classifiers, corner]
     with pytest.raises(shac.EmptyRegionError, match="no setting of the search space passes 6 classifiers"):
         search.predict(num_samples=1)
     assert len(search.predict(num_samples=3, relax_checks=True)) == 3

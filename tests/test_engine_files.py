@@ -11,8 +11,8 @@ import pytest
 import searches
 
 import shac
-from shac import storage
 from shac.files import write_atomic
+from shac.store import manifest as storage
 
 FOLDER = Path("shac_run")
 
@@ -52,7 +52,7 @@ def test_a_restored_engine_knows_all_that_the_saved_one_knew(finished: shac.SHAC
     assert restored.dataset.X == finished.dataset.X
     assert restored.dataset.Y == finished.dataset.Y
     assert restored.seed == finished.seed
-    assert restored.progress.training_begin == finished.progress.training_begin
+    assert restored.state.training_begin == finished.state.training_begin
     X = np.random.default_rng(0).random((1000, 2), dtype=np.float32) * 15
     assert np.array_equal(restored.cascade.margins(X), finished.cascade.margins(X))
     assert restored.predict(num_samples=10) == finished.predict(num_samples=10)

@@ -17,7 +17,7 @@ import searches
 
 import shac
 from shac.evaluation import StopSignals, TerminatedError
-from shac.journal import read_journal
+from shac.store.journal import read_journal
 from shac.training import train_classifier
 
 SCRIPT = """

@@ -18,7 +18,7 @@ import searches
 
 import shac
 from shac.evaluation import EvaluationTask, EvaluatorPool
-from shac.journal import read_journal
+from shac.store.journal import read_journal
 
 distributed = pytest.importorskip("distributed", reason="needs the extra 'dask'")
 

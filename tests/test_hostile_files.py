@@ -12,8 +12,8 @@ import hostile_inputs
 import pytest
 
 import shac
-from shac.journal import Journal, read_journal
-from shac.lock import FolderLock
+from shac.store.journal import Journal, read_journal
+from shac.store.lock import FolderLock
 
 SCRIPT = Path(__file__).with_name("hostile_files.py")
 FOLDER = Path("shac_run")

@@ -19,8 +19,8 @@ import searches
 
 import shac
 from shac.evaluation import derive_seed
-from shac.journal import Journal, JournalEntry, read_batches, read_journal
 from shac.parameters import registry
+from shac.store.journal import Journal, JournalEntry, read_batches, read_journal
 
 JOURNAL = Path("shac_run/journal.jsonl")
 
@@ -253,24 +253,6 @@ def test_a_failed_evaluation_is_not_run_again_when_the_search_goes_on() -> None:
     assert math.isnan(engine.dataset.Y[2])
     [failure] = history.failures
     assert (failure["index"], failure["error"]) == (2, "OSError: no GPU")
-
-
-def test_a_batch_that_failed_whole_runs_again() -> None:
-    broken = True
-
-    def evaluate(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
-        if broken:
-            raise OSError("no GPU")
-        return float(parameters["x"])
-
-    engine = searches.engine(evaluate, total_budget=10, num_batches=2)
-    with pytest.raises(shac.EvaluationError):
-        engine.fit()
-    assert len(read_journal(JOURNAL)) == 5
-    broken = False
-    engine.fit()
-    assert len(engine.dataset) == 10
-    assert [e.score for e in read_journal(JOURNAL)] == engine.dataset.Y
 
 
 def test_a_search_without_a_single_score_is_in_nobodys_way() -> None:

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 import shac
-from shac.sampling import keeping_share
+from shac.sampling import calibrate_threshold
 
 # The standard error of a share of 0.5 is 0.0035 among the samples that set the threshold, and as much among those
 # that measure it: 0.02 is four standard errors of the difference. With the 256 of a search it would be less than one.
@@ -41,6 +41,7 @@ def test_the_share_kept_of_fresh_samples_is_the_share_asked_for(
 ) -> None:
     """Of a region of no or two stages, by the classifier that would be the next: ten cascades."""
     cascade = shac.Cascade([], space)
+    X: NDArray[np.float32]
     for stage in range(num_stages + 1):
         X = cascade.sample(num_points, seed=stage)[0]
         model = cascades.train_stage(X, valley(X), n_estimators=50, min_child_weight=0.1)
@@ -48,19 +49,22 @@ def test_the_share_kept_of_fresh_samples_is_the_share_asked_for(
             cascade = cascade.extended(model)
     samples, fresh = (cascade.sample(NUM_SAMPLES, seed=seed)[0] for seed in (10, 11))
     for share in SHARES:
-        moved = keeping_share(model, space, samples, share)
+        moved = calibrate_threshold(model, space, samples, share)
         assert moved is not None
-        accepts = shac.Cascade([moved], space).accepts
+        accepts = shac.Cascade([moved.model], space).accepts
         assert abs(accepts(fresh).mean() - share) < TOLERANCE
         assert share - 0.001 <= accepts(samples).mean() <= share
 
 
 def test_ties_lower_the_share_and_leave_at_least_the_best() -> None:
     space = cascades.unit_space(1)
-    X = np.arange(10, dtype=np.float32).reshape(-1, 1) / 10
+    X = np.linspace(0, 0.9, 10, dtype=np.float32).reshape(-1, 1)
     model = cascades.train_stage(X, np.arange(10) // 5, n_estimators=1, max_depth=1, min_child_weight=0.0)
     for share, kept in ((0.9, 0.5), (0.5, 0.5), (0.4, 0.5), (0.1, 0.5)):  # its only two margins are five times each
-        moved = keeping_share(model, space, X, share)
+        moved = calibrate_threshold(model, space, X, share)
         assert moved is not None
-        assert shac.Cascade([moved], space).accepts(X).mean() == kept
-    assert keeping_share(model, space, X[:5], 0.5) is None
+        assert np.array_equal(
+            shac.Cascade([moved.forest], space).margins(X)[:, 0], moved.model.predict(X, output_margin=True)
+        )
+        assert shac.Cascade([moved.model], space).accepts(X).mean() == kept
+    assert calibrate_threshold(model, space, X[:5], 0.5) is None

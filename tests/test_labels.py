@@ -49,7 +49,9 @@ def engine_of(strategy: str, objective: str, evaluate: Any = None) -> shac.SHAC:
 def score_of(index: int, x: float, objective: str) -> float | None:
     """Scores of the first round as they stand above; later ones by the parameter, with failures and ties."""
     score = FIRST_ROUND[index] if index < NUM_WORKERS else None if index % 7 == 0 else round(20 * x) / 2
-    return score if score is None or objective == "max" else -score
+    if score is None:
+        return None
+    return score - 20 if objective == "max" else 20 - score  # so that a failure that counts as 0 is the best
 
 
 def fit(strategy: str, objective: str) -> shac.SHAC:

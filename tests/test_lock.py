@@ -13,8 +13,8 @@ import pytest
 import searches
 
 import shac
-from shac.journal import read_journal
-from shac.lock import FolderLock
+from shac.store.journal import read_journal
+from shac.store.lock import FolderLock
 
 TESTS = str(Path(searches.__file__).parent)
 
@@ -26,7 +26,7 @@ def script(body: str) -> list[str]:
 HOLDS = """
     import time
     from pathlib import Path
-    from shac.lock import FolderLock
+    from shac.store.lock import FolderLock
     with FolderLock(Path("folder")):
         Path("held").touch()
         time.sleep(60)
@@ -84,7 +84,7 @@ def test_a_forked_process_does_not_hold_the_lock_of_its_parent() -> None:
     body = """
         import os, time
         from pathlib import Path
-        from shac.lock import FolderLock
+        from shac.store.lock import FolderLock
         lock = FolderLock(Path("folder"))
         lock.__enter__()
         if os.fork():
@@ -101,7 +101,7 @@ def test_a_file_system_without_locks_warns_and_goes_on(monkeypatch: pytest.Monke
     def no_locks(descriptor: int) -> None:
         raise OSError(38, "Function not implemented")
 
-    monkeypatch.setattr("shac.lock._lock_now", no_locks)
+    monkeypatch.setattr("shac.store.lock._lock_now", no_locks)
     with pytest.warns(UserWarning, match="has no locks"), FolderLock(Path("folder")):
         pass
 
@@ -133,7 +133,7 @@ def test_readers_see_a_consistent_state_at_any_time() -> None:
             num_evaluations, num_classifiers = len(reader.dataset), len(reader.classifiers)
             assert num_evaluations % 10 == 0
             assert max(0, num_evaluations // 10 - 1) - num_classifiers <= 1
-            assert reader.progress.training_begin <= num_evaluations
+            assert reader.state.training_begin <= num_evaluations
             assert len(reader.predict(num_samples=2)) == 2
             journal = Path("shac_run/journal.jsonl")  # begun after the first manifest
             assert len(read_journal(journal) if journal.exists() else []) >= num_evaluations

@@ -23,7 +23,7 @@ proposals: Any = importlib.import_module("shac.engine.proposals")
 def calls(monkeypatch: pytest.MonkeyPatch) -> "Counter[str]":
     """Counts draws by walking, and climbs that led to another place."""
     counts: Counter[str] = Counter()
-    walk, climb = proposals.walk, proposals.Climber.climb
+    walk, climb = proposals.slice_sample, proposals.LocalSearch.improve
 
     def counted_walk(*arguments: Any, **settings: Any) -> Any:
         counts["walks"] += 1
@@ -34,8 +34,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> "Counter[str]":
         counts["climbs"] += better is not row
         return better
 
-    monkeypatch.setattr(proposals, "walk", counted_walk)
-    monkeypatch.setattr(proposals.Climber, "climb", counted_climb)
+    monkeypatch.setattr(proposals, "slice_sample", counted_walk)
+    monkeypatch.setattr(proposals.LocalSearch, "improve", counted_climb)
     return counts
 
 

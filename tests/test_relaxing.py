@@ -100,7 +100,7 @@ def test_the_default_search_of_parameters_with_only_a_quantile_draws_by_rejectio
     def no_walk(*arguments: Any, **settings: Any) -> Any:
         raise AssertionError("a walk needs the distribution function")
 
-    monkeypatch.setattr("shac.engine.proposals.walk", no_walk)
+    monkeypatch.setattr("shac.engine.proposals.slice_sample", no_walk)
     space = [Squares("a"), Squares("b"), shac.UniformHP("c", 0.0, 1.0)]
     shape = {"total_budget": 104, "num_batches": 13}
     fitted = searches.engine(near_a_point, space, save_dir="fit", **shape)

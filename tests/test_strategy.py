@@ -11,10 +11,11 @@ import pytest
 from searches import branin, branin_space, engine, read_manifest, write_manifest
 
 import shac
-from shac.dataset import label_scores
-from shac.engine import surface
-from shac.engine.climbing import Climber
+from shac.engine import surrogate
+from shac.engine.local_search import LocalSearch
+from shac.engine.proposals import propose
 from shac.engine.strategy import STRATEGIES
+from shac.labels import label_scores
 from shac.training import train_classifier
 
 FOLDER = Path("shac_run")
@@ -107,9 +108,9 @@ def test_every_setting_passes_the_classifiers_of_its_time(strategy: shac.Strateg
 def test_the_first_settings_do_not_depend_on_how_many_are_asked_for(name: str) -> None:
     search = engine(strategy=OPTIONS[name])
     search.fit()
-    few = search.draw_rows(5, seed=3, threads=1, relax_checks=False)
-    assert search.draw_rows(12, seed=3, threads=1, relax_checks=False)[:5] == few
-    assert search.draw_rows(5, seed=4, threads=1, relax_checks=False) != few
+    few = propose(search.plan, search.state, 5, seed=3, threads=1)
+    assert propose(search.plan, search.state, 12, seed=3, threads=1)[:5] == few
+    assert propose(search.plan, search.state, 5, seed=4, threads=1) != few
 
 
 def test_all_points_are_labelled_by_the_median_of_those_in_the_region(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,8 +202,8 @@ def test_a_climb_goes_down_within_the_region_and_depends_on_its_number_alone() -
     among = cascade.sample(64, seed=1)[0]
 
     def climb(number: int, goal: Any) -> list[Any]:
-        climber = Climber(cascade, seed=5, threads=1)
-        return climber.climb(number, start, among, lambda X: np.abs(X - goal).sum(axis=1))
+        climber = LocalSearch(cascade, seed=5, threads=1)
+        return climber.improve(number, start, among, lambda X: np.abs(X - goal).sum(axis=1))
 
     x, y = climb(0, [6, 2])
     assert 3.5 < x < 4.2  # the region's edge on the way to 6
@@ -356,7 +357,7 @@ def test_walks_begin_and_end_where_the_constraints_hold(seed: int) -> None:
 @pytest.mark.filterwarnings("error")
 def test_scores_that_are_not_finite_are_failures_to_the_surface(objective: str, wild: float) -> None:
     scores = np.array([3.0, wild, 1.0, 2.0, 4.0, wild])
-    heights = surface._heights(scores, objective)
+    heights = surrogate._losses(scores, objective)
     assert heights[1] == heights[5] == 1.0
     best = 4 if objective == "max" else 2
     assert heights[best] == 0.0
@@ -367,7 +368,7 @@ def test_scores_that_are_not_finite_are_failures_to_the_surface(objective: str, 
 def test_scores_at_the_end_of_float64_order_as_small_ones_do() -> None:
     scores = np.random.default_rng(0).uniform(-1, 1, 40)
     for objective in ("max", "min"):
-        assert surface._heights(scores * 1.7e308, objective) == pytest.approx(surface._heights(scores, objective))
+        assert surrogate._losses(scores * 1.7e308, objective) == pytest.approx(surrogate._losses(scores, objective))
 
     def fitted(scale: float) -> shac.SHAC:
         search = shac.SHAC(

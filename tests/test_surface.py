@@ -10,7 +10,7 @@ from conditional import space as conditional_space
 from numpy.typing import NDArray
 
 import shac
-from shac.engine import surface as module
+from shac.engine import surrogate as module
 
 Floats = NDArray[np.float64]
 
@@ -22,13 +22,15 @@ class Fitted:
     """The surface by the names of these tests."""
 
     def __init__(self, space: shac.HyperParameterList, X: NDArray[np.float32], scores: Any, objective: str = "min"):
-        self._surface = module.Surface(space, X, np.asarray(scores, dtype=np.float64), objective)
+        self._surface = module.RBFSurrogate(space, X, np.asarray(scores, dtype=np.float64), objective)
         self.num_points = self._surface.num_points
-        self.best_of = self._surface.best_of
+        self._space = space
+
+    def best_of(self, rows: list[list[Any]], group_size: int) -> list[list[Any]]:
+        return self._surface.best_of(rows, self._space.encode_rows(rows), group_size)
 
     def heights(self, X: NDArray[np.float32]) -> Floats:
-        heights, _ = self._surface._heights_and_distances(self._surface._places(X))
-        return heights
+        return self._surface.predict(X)
 
 
 def heights_of(scores: Any, objective: str) -> Floats:

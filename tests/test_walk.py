@@ -8,7 +8,7 @@ import scipy.stats
 from numpy.typing import NDArray
 
 import shac
-from shac.sampling import walk
+from shac.sampling import slice_sample
 
 Floats = NDArray[np.float32]
 
@@ -25,7 +25,8 @@ def uniforms_within(space: shac.HyperParameterList, X: Floats, seed: int) -> NDA
         there = ~np.isnan(X[:, c])
         below, above = column.cdf(X[there, c]), column.cdf(np.nextafter(X[there, c], np.float32(np.inf)))
         uniforms[there, c] = below + random[there, c] * (above - below)
-    return np.clip(uniforms, 2.0**-40, 1 - 2.0**-40)
+    result: NDArray[np.float64] = np.clip(uniforms, 2.0**-40, 1 - 2.0**-40)
+    return result
 
 
 def smallest_p(first: Floats, second: Floats) -> float:
@@ -87,7 +88,7 @@ def cascade(request: pytest.FixtureRequest) -> shac.Cascade:
 def test_walks_from_exact_samples_end_in_exact_samples_of_the_region(cascade: shac.Cascade) -> None:
     space = cascade.space
     starts = uniforms_within(space, cascade.sample(NUM_STARTS, seed=1)[0], seed=1)
-    uniforms = walk(cascade, starts, NUM_WALKS // 20, 20, seed=2)
+    uniforms = slice_sample(cascade, starts, NUM_WALKS // 20, 20, seed=2)
     ends = space.encode_uniforms(uniforms)
     assert cascade.accepts(ends).all()
     assert space.satisfied_by_uniforms(np.where(np.isnan(ends), np.nan, uniforms)).all()
@@ -103,5 +104,5 @@ def test_where_a_walk_ends_in_an_interval_does_not_depend_on_where_it_starts() -
     exact = cascade.sample(200_000, seed=3)[0][:, 0]
     assert 0.29 < exact.min() < exact.max() < 0.41
     for start in (exact.min(), exact.max()):
-        ends = walk(cascade, np.array([[start]], dtype=np.float64), 500, 40, seed=2)[:, 0]
+        ends = slice_sample(cascade, np.array([[start]], dtype=np.float64), 500, 40, seed=2)[:, 0]
         assert scipy.stats.ks_2samp(ends, exact, method="asymp").pvalue > ERROR_RATE / 2

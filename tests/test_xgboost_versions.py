@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import shac
 from shac import export
 from shac.errors import UnsupportedModelError
-from shac.export import export_forest, load_classifier, with_lower_margins
+from shac.export import export_forest, load_classifier, shift_base_score
 
 X = np.random.default_rng(0).random((300, 3), dtype=np.float32)
 
@@ -42,7 +42,7 @@ def test_lower_margins_are_lower_by_the_shift(shift: float, positive_share: floa
     model = trained(positive_share)
     before = export_forest(model).base_score
     margin = np.log(before / (1 - before))
-    lower = with_lower_margins(model, shift)
+    lower = shift_base_score(model, shift)
     shifted = np.clip(margin - shift, -13.7, 13.7)
     difference = model.predict(X, output_margin=True) - lower.predict(X, output_margin=True)
     rounding = 1.2e-7 * (1 + np.exp(shifted))  # of a probability in float32, as a margin

@@ -8,7 +8,7 @@ from typing import Any
 
 from shac.reals import as_real
 
-__all__ = ["checked_count", "checked_seconds", "checked_seed", "chosen_stages"]
+__all__ = ["checked_count", "checked_score", "checked_seconds", "checked_seed", "chosen_stages"]
 
 
 def checked_count(name: str, value: Any, *, lowest: int = 1) -> int:
@@ -70,3 +70,20 @@ def chosen_stages(num_trained: int, max_classfiers: Any, max_classifiers: Any) -
     if num_stages > num_trained:
         raise ValueError(f"max_classifiers: expected at most {num_trained}, the classifiers trained, got {num_stages}")
     return num_stages
+
+
+def checked_score(score: Any) -> float:
+    """Return a score that is told; NaN for one that is not finite.
+
+    Raises
+    ------
+    ValueError
+        If it is no number.
+    """
+    try:
+        if not isinstance(score, (str, bytes)):
+            number = float(score)
+            return number if math.isfinite(number) else math.nan
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f"score: expected a number, NaN for a failed evaluation, got {score!r}")

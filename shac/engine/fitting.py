@@ -4,65 +4,80 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-from shac.engine.loop import run_rounds
-from shac.engine.samples import EvaluatedSamples
 from shac.evaluation import EvaluatorPool, StopSignals, TerminatedError
-from shac.journal import JOURNAL_FILE, Journal
 
 if TYPE_CHECKING:
-    from shac.callbacks import CallbackList
-    from shac.engine.shac import SHAC
-    from shac.space import HyperParameterList
+    from collections.abc import Callable, Iterator
 
-__all__ = ["evaluate_rounds"]
+    from shac.evaluation.worker import EvaluationFunction
+    from shac.store.folder import SearchStore
+    from shac.store.journal import Journal
+
+__all__ = ["evaluating"]
 
 
-def evaluate_rounds(
-    engine: SHAC,
-    space: HyperParameterList,
+@contextmanager
+def evaluating(
+    function: EvaluationFunction,
+    store: SearchStore,
+    space: str,
     *,
-    skip_cv_checks: bool,
-    early_stop: bool,
-    relax_checks: bool,
-    callbacks: CallbackList,
-) -> None:
-    """Run the rounds that are left; see `SHAC.fit` for the arguments and the errors."""
-    assert engine.evaluation_function is not None, "checked by `fit`"
+    begin: Callable[[], object],
+    stopped_after: Callable[[], str],
+    **pool_settings: Any,
+) -> Iterator[tuple[EvaluatorPool, Journal]]:
+    """Open what evaluations need within a ``with`` block; whatever ends it, no worker is left.
+
+    Parameters
+    ----------
+    function : callable
+        The evaluation function.
+    store : SearchStore
+        Owned meanwhile.
+    space : str
+        Fingerprint of the search space.
+    begin : callable
+        Saves a search that is new in the folder, so that one that stops within its first batch can be restored.
+    stopped_after : callable
+        Says how far the search is, when a signal stops it.
+    **pool_settings
+        Arguments of `EvaluatorPool`.
+
+    Yields
+    ------
+    pool : EvaluatorPool
+    journal : Journal
+
+    Raises
+    ------
+    KeyboardInterrupt, TerminatedError
+        When a signal stopped the search; says how to go on.
+    """
     with (
         StopSignals() as signals,
-        EvaluatorPool(
-            engine.evaluation_function,
-            num_evaluators=engine.num_parallel_evaluators,
-            backend=engine.evaluator_backend,
-            cluster=engine.evaluator_cluster,
-            threads_per_evaluator=engine.threads_per_evaluator,
-            evaluation_timeout=engine.evaluation_timeout,
-            max_retries=engine.max_retries,
-            undisturbed=signals.held,
-            **engine.evaluator_settings(),
-        ) as pool,
-        engine.ownership.owned(engine.save_dir),
+        EvaluatorPool(function, undisturbed=signals.held, **pool_settings) as pool,
+        store.opened(),
     ):
-        if engine.ownership.known is None:
-            engine.save_data()  # so that a search that stops within its first batch can be restored
-        with Journal(engine.save_dir / JOURNAL_FILE, space.fingerprint()) as journal:
-            source = EvaluatedSamples(engine, pool, journal, relax_checks=relax_checks)
+        if not store.is_known:
+            begin()
+        with store.journal(space) as journal:
             try:
-                run_rounds(engine, source, skip_cv_checks=skip_cv_checks, early_stop=early_stop, callbacks=callbacks)
+                yield pool, journal
             except KeyboardInterrupt as error:
-                error.args = error.args or (_how_to_go_on(engine, source, "Ctrl-C"),)
+                error.args = error.args or (_how_to_go_on("Ctrl-C", stopped_after(), store),)
                 raise
             except TerminatedError:
                 # An exit with a code says nothing by itself; where warnings are errors, the code matters more
                 with contextlib.suppress(UserWarning):
-                    warnings.warn(_how_to_go_on(engine, source, "SIGTERM"), stacklevel=3)
+                    warnings.warn(_how_to_go_on("SIGTERM", stopped_after(), store), stacklevel=5)
                 raise
 
 
-def _how_to_go_on(engine: SHAC, source: EvaluatedSamples, cause: str) -> str:
+def _how_to_go_on(cause: str, progress: str, store: SearchStore) -> str:
     return (
-        f"{cause} stopped the search: {source.num_ended} of {engine.total_budget} evaluations are done and saved in "
-        f"{engine.save_dir}; to go on, make the same engine, call restore_data() and then fit()"
+        f"{cause} stopped the search: {progress} evaluations are done and saved in {store.folder}; "
+        "to go on, make the same engine, call restore_data() and then fit()"
     )

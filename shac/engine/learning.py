@@ -7,96 +7,133 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shac.dataset import label_scores
 from shac.engine.proposals import draw_region
 from shac.evaluation import derive_seed
-from shac.sampling import keeping_share
+from shac.labels import label_scores
+from shac.sampling import calibrate_threshold
 from shac.training import train_classifier
 
 if TYPE_CHECKING:
     import xgboost
     from numpy.typing import NDArray
 
-    from shac.engine.shac import SHAC
+    from shac.engine.plan import SearchPlan
+    from shac.engine.state import SearchState
+    from shac.sampling import Cascade
 
-__all__ = ["train_when_due"]
+__all__ = ["learn", "training_points"]
 
 _logger = logging.getLogger("shac")
 
 _FEWEST_INSIDE = 4
-_SAMPLES_OF_A_THRESHOLD = 256
+_CALIBRATION_SAMPLES = 256
 
 
-def train_when_due(engine: SHAC, *, skip_cv_checks: bool) -> bool:
-    """Train a classifier if enough points have come since the last attempt; True if none comes of it."""
-    progress, strategy = engine.progress, engine.strategy
-    num_points = len(engine.dataset)
-    due = num_points - max(progress.training_begin, progress.last_attempt) >= max(engine.points_per_classifier, 1)
-    if len(engine.classifiers) >= engine.total_classifiers or not due:
-        return False
-    X, y = _labelled_points(engine)
-    seed = derive_seed(engine.seed, num_points, purpose="classifier")
+def learn(
+    plan: SearchPlan, state: SearchState, *, skip_cv_checks: bool, threads: int
+) -> tuple[SearchState, str | None]:
+    """Train a classifier if enough points have come since the last attempt.
+
+    Parameters
+    ----------
+    plan : SearchPlan
+    state : SearchState
+    skip_cv_checks : bool
+        Whether to train without the cross-validation gate.
+    threads : int
+        Threads that draw the samples of a threshold; does not change the result.
+
+    Returns
+    -------
+    state : SearchState
+        With the classifier, or with the attempt; the same one where none was due.
+    reason : str or None
+        Why no classifier came of the points; None where one did, or none was due.
+    """
+    due = len(state) - max(state.training_begin, state.last_attempt) >= max(plan.points_per_classifier, 1)
+    if len(state.classifiers) >= plan.total_classifiers or not due:
+        return state, None
+    strategy = plan.strategy
+    X, y = training_points(plan, state)
     trained = train_classifier(
-        X, y, seed=seed, skip_cv_checks=skip_cv_checks or not strategy.cross_validation, trees=strategy.trees
+        X,
+        y,
+        seed=derive_seed(plan.seed, len(state), purpose="classifier"),
+        skip_cv_checks=skip_cv_checks or not strategy.cross_validation,
+        trees=strategy.trees,
     )
-    progress.last_attempt = num_points
-    model, reason = trained.model, trained.reason
-    if model is not None and strategy.kept_share is not None:
-        model, reason = _with_its_share(engine, model)
-    if model is not None and strategy.training_points != "batch" and not _accepts_a_point(engine, model):
-        model, reason = None, "it leaves none of the evaluated points"
-    if model is None:
-        _logger.info("no classifier from %d points: %s; they join the next batch", len(y), reason)
-        return True
-    progress.training_begin = num_points
-    progress.accuracies.append(trained.accuracy)
-    engine.classifiers.append(model)
+    added, reason = None, trained.reason
+    if trained.model is not None:
+        added, reason = _add_stage(plan, state, trained.model, threads)
+    if added is None:
+        _logger.info("no classifier from %d points: %s; they are pooled with the next batch", len(y), reason)
+        return state.with_attempt(), reason
+    learnt = state.with_classifier(*added, trained.accuracy)
     _logger.info(
         "classifier %d of %d trained on %d points (cross-validation accuracy %.3f)",
-        len(engine.classifiers),
-        engine.total_classifiers,
+        len(learnt.classifiers),
+        plan.total_classifiers,
         len(y),
         trained.accuracy,
     )
-    return False
+    return learnt, None
 
 
-def _labelled_points(engine: SHAC) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    strategy, dataset = engine.strategy, engine.dataset
-    assert dataset.parameters is not None, "an engine with points has a space"
-    X = dataset.parameters.encode_rows(dataset.X)
-    scores = np.array(dataset.Y, dtype=np.float64)
+def training_points(plan: SearchPlan, state: SearchState) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Choose the points that the next classifier is trained on, and label them.
+
+    Parameters
+    ----------
+    plan : SearchPlan
+    state : SearchState
+
+    Returns
+    -------
+    X : ndarray of float32, shape (n, num_columns)
+        Encoded configurations.
+    y : ndarray of float64, shape (n,)
+        1 for better than the median, else 0; see `shac.labels.label_scores`.
+    """
+    strategy = plan.strategy
     if strategy.training_points == "batch":
-        begin = engine.progress.training_begin
-        return X[begin:], label_scores(scores[begin:], engine.objective, better_share=strategy.better_share)
-    inside = engine.cascade.accepts(X, threads=1)
-    if np.isfinite(scores[inside]).sum() < _FEWEST_INSIDE:
-        inside = _best_places(scores, engine.objective, engine.num_workers)
-    y = label_scores(scores, engine.objective, better_share=strategy.better_share, among=inside)
-    return (X, y) if strategy.training_points == "all" else (X[inside], y[inside])
+        batch = slice(state.training_begin, None)
+        y = label_scores(state.scores[batch], plan.objective, better_share=strategy.better_share)
+        return state.X[batch], y
+    inside = state.cascade.accepts(state.X, threads=1)
+    if np.isfinite(state.scores[inside]).sum() < _FEWEST_INSIDE:
+        inside = _best_points(state.scores, plan.objective, plan.batch_size)
+    y = label_scores(state.scores, plan.objective, better_share=strategy.better_share, among=inside)
+    return (state.X, y) if strategy.training_points == "all" else (state.X[inside], y[inside])
 
 
-def _best_places(scores: NDArray[np.float64], objective: str, count: int) -> NDArray[np.bool_]:
-    """Tell which points are the best ones, failed evaluations last."""
+def _best_points(scores: NDArray[np.float64], objective: str, count: int) -> NDArray[np.bool_]:
+    """Mark the best points, failed evaluations last."""
     losses = np.where(np.isfinite(scores), -scores if objective == "max" else scores, np.inf)
     chosen = np.zeros(len(scores), dtype=bool)
     chosen[np.argsort(losses, kind="stable")[:count]] = True
     return chosen
 
 
-def _with_its_share(engine: SHAC, model: xgboost.XGBClassifier) -> tuple[xgboost.XGBClassifier | None, str]:
-    """Move the threshold of a classifier so that it keeps its share of the region, as far as ties allow."""
-    share = engine.strategy.share_at(len(engine.classifiers), engine.total_classifiers)
-    assert share is not None, "asked for by the caller"
-    seed = derive_seed(engine.seed, len(engine.dataset), purpose="threshold")
-    rows = draw_region(
-        engine, engine.cascade, _SAMPLES_OF_A_THRESHOLD, seed=seed, threads=engine.num_parallel_generators
-    )
-    space = engine.cascade.space
-    return keeping_share(model, space, space.encode_rows(rows), share), "it tells no part of the region from another"
-
-
-def _accepts_a_point(engine: SHAC, model: xgboost.XGBClassifier) -> bool:
-    """Whether an evaluated point passes all classifiers and a new one: then the region is known to hold something."""
-    cascade = engine.cascade.extended(model)
-    return bool(cascade.accepts(cascade.space.encode_rows(engine.dataset.X), threads=1).any())
+def _add_stage(
+    plan: SearchPlan, state: SearchState, model: xgboost.XGBClassifier, threads: int
+) -> tuple[tuple[xgboost.XGBClassifier, Cascade] | None, str]:
+    """Make a model the last stage, with the acceptance rate that the strategy asks for, as far as ties allow."""
+    strategy = plan.strategy
+    rate = strategy.share_at(len(state.classifiers), plan.total_classifiers)
+    if rate is None:
+        calibrated, cascade = model, state.cascade.extended(model)
+    else:
+        rows = draw_region(
+            plan,
+            state,
+            _CALIBRATION_SAMPLES,
+            seed=derive_seed(plan.seed, len(state), purpose="threshold"),
+            threads=threads,
+        )
+        stage = calibrate_threshold(model, state.space, state.space.encode_rows(rows), rate)
+        if stage is None:
+            return None, "it scores all samples of the region alike"
+        calibrated, cascade = stage.model, state.cascade.extended(stage.forest)
+    if strategy.training_points != "batch" and not cascade.accepts(state.X, threads=1).any():
+        return None, "it accepts none of the evaluated points"
+    return (calibrated, cascade), ""

@@ -1,32 +1,27 @@
-"""The loop of a search: round after round a batch, a classifier, a save."""
+"""The end of a round: its points join the search, a classifier is trained when it is due, and numbers are told."""
 
 from __future__ import annotations
 
-import logging
-import time
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shac.engine.learning import train_when_due
+from shac.engine.learning import learn
 from shac.reals import median
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from shac.callbacks import CallbackList
-    from shac.engine.shac import SHAC
+    from shac.engine.plan import SearchPlan
+    from shac.engine.state import SearchState
 
-__all__ = ["Batch", "BatchSource", "complete_round", "run_rounds"]
-
-_logger = logging.getLogger("shac")
+__all__ = ["Batch", "complete_round", "round_logs", "round_of_table"]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Settings of one round and their scores.
+    """Configurations of one round and their scores.
 
     Parameters
     ----------
@@ -36,126 +31,78 @@ class Batch:
         A score for each; NaN for a failed evaluation.
     seconds : dict
         Time spent, by kind of work.
+    first_failure : str
+        What to say of the first evaluation that failed; empty where none did.
     """
 
     rows: Sequence[Sequence[Any]]
     scores: Sequence[float]
     seconds: dict[str, float]
+    first_failure: str = ""
+
+    @property
+    def failed_whole(self) -> bool:
+        """Whether no evaluation gave a score."""
+        return not np.isfinite(np.array(self.scores, dtype=np.float64)).any()
 
 
-class BatchSource(Protocol):
-    """Where batches come from: evaluations, or a table."""
-
-    def next_batch(self, round_index: int, size: int, callbacks: CallbackList) -> Batch:
-        """Give the batch of a round."""
-
-
-def run_rounds(
-    engine: SHAC, source: BatchSource, *, skip_cv_checks: bool, early_stop: bool, callbacks: CallbackList
-) -> None:
-    """Run the rounds that the engine's budget still holds; whatever ends them, what is evaluated is saved.
-
-    Parameters
-    ----------
-    engine : SHAC
-        Its dataset, classifiers and progress grow.
-    source : BatchSource
-        Where batches come from.
-    skip_cv_checks, early_stop
-        As of `SHAC.fit`.
-    callbacks : CallbackList
-        Told of every step.
-    """
-    callbacks.set_engine(engine)
-    callbacks.on_train_begin()
-    try:
-        while len(engine.dataset) < engine.total_budget:
-            round_index = len(engine.dataset) // engine.num_workers
-            callbacks.on_epoch_begin(round_index + 1)
-            size = min(engine.num_workers, engine.total_budget - len(engine.dataset))
-            batch = source.next_batch(round_index, size, callbacks)
-            failed_training = complete_round(engine, batch, skip_cv_checks=skip_cv_checks, callbacks=callbacks)
-            if early_stop and failed_training:
-                _logger.info("early_stop: round %d gave no classifier; the search is saved", round_index + 1)
-                return
-    finally:
-        callbacks.on_train_end()
+def round_of_table(plan: SearchPlan, state: SearchState, rows: Sequence[Any], scores: Sequence[float]) -> Batch:
+    """Return the batch of a round whose evaluations somebody made before; row i is the search's evaluation i."""
+    part = slice(len(state), len(state) + plan.size_of_round(len(state)))
+    return Batch(rows[part], scores[part], {})
 
 
-def complete_round(engine: SHAC, batch: Batch, *, skip_cv_checks: bool, callbacks: CallbackList) -> bool:
-    """Take in a round's batch, train when it is time, and save.
+def complete_round(
+    plan: SearchPlan, state: SearchState, batch: Batch, *, skip_cv_checks: bool, threads: int
+) -> tuple[SearchState, bool]:
+    """Take in the batch of a round, and train when it is time.
 
     Parameters
     ----------
-    engine : SHAC
-        Its dataset, classifiers and progress grow.
+    plan : SearchPlan
+    state : SearchState
     batch : Batch
-        The round's settings and scores.
-    skip_cv_checks : bool
-        As of `SHAC.fit`.
-    callbacks : CallbackList
-        Told of the new points and of the end of the round.
+    skip_cv_checks, threads
+        See `shac.engine.learning.learn`.
 
     Returns
     -------
-    bool
+    state : SearchState
+        After the round.
+    failed_training : bool
         Whether a classifier was due and none came of it.
     """
-    round_index = len(engine.dataset) // engine.num_workers
-    with _unless_stopped(engine):
-        for row, score in zip(batch.rows, batch.scores, strict=True):
-            engine.dataset.add_sample(row, score)
-        callbacks.on_dataset_changed(engine.dataset)
-        started = time.perf_counter()
-        failed_training = train_when_due(engine, skip_cv_checks=skip_cv_checks)
-    seconds = {**batch.seconds, "training": time.perf_counter() - started}
-    engine.save_data()
-    callbacks.on_epoch_end(round_index + 1, _logs(engine, batch, seconds))
-    return failed_training
+    learnt, reason = learn(
+        plan, state.with_points(batch.rows, batch.scores), skip_cv_checks=skip_cv_checks, threads=threads
+    )
+    return learnt, reason is not None
 
 
-@contextmanager
-def _unless_stopped(engine: SHAC) -> Iterator[None]:
-    """Put the engine back to where the round began if it is stopped before its classifier is there.
-
-    The batch is where it came from, the journal or a table: the next call takes it from there, and trains.
-    """
-    num_points, num_classifiers = len(engine.dataset), len(engine.classifiers)
-    progress = replace(engine.progress, accuracies=list(engine.progress.accuracies))
-    try:
-        yield
-    except BaseException:
-        del engine.dataset.X[num_points:], engine.dataset.Y[num_points:]
-        del engine.classifiers[num_classifiers:]
-        engine.progress = progress
-        raise
-
-
-def _logs(engine: SHAC, batch: Batch, seconds: dict[str, float]) -> dict[str, Any]:
+def round_logs(plan: SearchPlan, state: SearchState, batch: Batch, seconds_of_training: float) -> dict[str, Any]:
+    """Return the numbers of a round that has ended, as `Callback.on_epoch_end` gets them."""
     scores = np.array(batch.scores, dtype=np.float64)
     finite = scores[np.isfinite(scores)]
-    everything = np.array(engine.dataset.Y, dtype=np.float64)
-    everything = everything[np.isfinite(everything)]
-    best = np.max if engine.objective == "max" else np.min
-    volume = _volume(engine)
+    everything = state.scores[np.isfinite(state.scores)]
+    best = np.max if plan.objective == "max" else np.min
+    volume = _volume(state)
     return {
-        "evaluations": len(engine.dataset),
+        "evaluations": len(state),
         "failed": len(scores) - len(finite),
         "best": float(best(everything)) if everything.size else np.nan,
         "batch_best": float(best(finite)) if finite.size else np.nan,
         "batch_median": median(finite) if finite.size else np.nan,
-        "classifiers": len(engine.classifiers),
+        "classifiers": len(state.classifiers),
         "volume_lower": volume[0],
         "volume_upper": volume[1],
-        "sampling_seconds": seconds.get("sampling", 0.0),
-        "evaluating_seconds": seconds.get("evaluating", 0.0),
-        "training_seconds": seconds["training"],
+        "sampling_seconds": batch.seconds.get("sampling", 0.0),
+        "evaluating_seconds": batch.seconds.get("evaluating", 0.0),
+        "training_seconds": seconds_of_training,
     }
 
 
-def _volume(engine: SHAC) -> tuple[float, float]:
+def _volume(state: SearchState) -> tuple[float, float]:
     """Bounds of the share of the prior that passes the classifiers, by an index that is kept from round to round."""
     try:
-        return engine.cascade.grown_volume()
+        return state.cascade.grown_volume()
     except ValueError:  # a parameter without a quantile function
         return np.nan, np.nan

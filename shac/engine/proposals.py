@@ -1,4 +1,4 @@
-"""The settings that a search tries next: candidates from what the classifiers accept, and the best of them."""
+"""The configurations that a search tries next: candidates from what the classifiers accept, and the best of them."""
 
 from __future__ import annotations
 
@@ -6,75 +6,85 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shac.engine.climbing import Climber
-from shac.engine.surface import Surface
-from shac.sampling import draw_all, draw_relaxing, uniforms_of, walk
+from shac.engine.local_search import LocalSearch
+from shac.engine.surrogate import RBFSurrogate
+from shac.sampling import draw_all, draw_relaxing, slice_sample, uniforms_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shac.engine.shac import SHAC
-    from shac.sampling import Cascade
+    from shac.engine.plan import SearchPlan
+    from shac.engine.state import SearchState
 
-__all__ = ["draw_region", "propose_rows"]
+__all__ = ["draw_region", "propose"]
 
 _PILOT_SAMPLES = 32
 _STAGES_OF_FULL_GROUPS = 6  # where nothing can walk, each stage more halves the candidates to choose from
 _PILOT_CANDIDATES = 8192  # rarer samples are found sooner by walking
 
 
-def propose_rows(
-    engine: SHAC, cascade: Cascade, n: int, *, seed: int, threads: int, relax_checks: bool
+def propose(
+    plan: SearchPlan, state: SearchState, n: int, *, seed: int, threads: int, relax_checks: bool = False
 ) -> list[list[Any]]:
-    """Propose settings by the engine's strategy; the first ones do not depend on how many are wanted.
+    """Propose configurations by the plan's strategy; the first ones do not depend on how many are wanted.
 
     Parameters
     ----------
-    engine : SHAC
-        Its strategy and the points of its dataset decide.
-    cascade : Cascade
-        Its classifiers, or the first ones of them.
+    plan : SearchPlan
+    state : SearchState
+        Its points and its cascade decide.
     n : int
-        Settings wanted.
+        Configurations wanted.
     seed : int
         In [0, 2**63).
     threads : int
         Threads that draw; does not change the result.
     relax_checks : bool
-        As of `SHAC.fit`.
+        See `SHAC.fit`.
 
     Returns
     -------
     list of list
         Flat rows of values.
+
+    Raises
+    ------
+    EmptyRegionError
+        If it is proven that the cascade accepts nothing.
     """
-    strategy, dataset = engine.strategy, engine.dataset
-    has_scores = bool(np.isfinite(np.array(dataset.Y, dtype=np.float64)).any())
-    if not has_scores:
-        is_free = cascade.space.has_quantile and not cascade.space.constraints
+    strategy, cascade = plan.strategy, state.cascade
+    if not state.has_scores:
+        is_free = state.space.has_quantile and not state.space.constraints
         if strategy.first_batch == "sobol" and is_free and not cascade.num_stages:
-            return cascade.space.values_from_uniforms(_sobol(n, cascade.space.num_columns, seed))
-        return draw_region(engine, cascade, n, seed=seed, threads=threads, relax_checks=relax_checks)
+            return state.space.values_from_uniforms(_sobol(n, state.space.num_columns, seed))
+        return draw_region(plan, state, n, seed=seed, threads=threads, relax_checks=relax_checks)
     group_size = strategy.candidates_per_sample
-    if engine.strategy.candidates == "walk" and not _can_walk(engine, cascade):
+    if strategy.candidates == "walk" and not _can_walk(plan, state):
         group_size = max(1, group_size >> max(0, cascade.num_stages - _STAGES_OF_FULL_GROUPS))
     rows = draw_region(
-        engine, cascade, n * group_size, seed=seed, threads=threads, relax_checks=relax_checks, walks=group_size
+        plan, state, n * group_size, seed=seed, threads=threads, relax_checks=relax_checks, walks=group_size
     )
     if group_size == 1 or n == 0:
         return rows
-    return _best_of(engine, cascade, rows, group_size, seed=seed, threads=threads)
+    return _best_of(plan, state, rows, group_size, seed=seed, threads=threads)
 
 
 def draw_region(
-    engine: SHAC, cascade: Cascade, n: int, *, seed: int, threads: int, relax_checks: bool = False, walks: int = 1
+    plan: SearchPlan,
+    state: SearchState,
+    n: int,
+    *,
+    seed: int,
+    threads: int,
+    relax_checks: bool = False,
+    walks: int = 1,
 ) -> list[list[Any]]:
-    """Draw flat rows that a cascade accepts, by the engine's way to candidates, without choosing among them.
+    """Draw flat rows that the cascade accepts, by the strategy's way to candidates, without choosing among them.
 
     Parameters
     ----------
-    engine, cascade, n, seed, threads, relax_checks
-        As of `propose_rows`.
+    plan, state, n, seed, threads, relax_checks
+        See `propose`.
     walks : int
         Of walks, how many share a stream of random numbers; divides `n`.
 
@@ -82,56 +92,55 @@ def draw_region(
     -------
     list of list
     """
-    starts = walk_starts(engine, cascade, seed=seed, threads=threads)
-    if starts is None:
-        return (draw_relaxing if relax_checks else draw_all)(cascade, n, seed=seed, threads=threads)
-    ends = walk(cascade, starts, n // walks, walks, seed=seed, threads=threads)
-    return cascade.space.values_from_uniforms(ends)
+    initial_points = _initial_points(plan, state, seed=seed, threads=threads)
+    if initial_points is None:
+        return (draw_relaxing if relax_checks else draw_all)(state.cascade, n, seed=seed, threads=threads)
+    ends = slice_sample(state.cascade, initial_points, n // walks, walks, seed=seed, threads=threads)
+    return state.space.values_from_uniforms(ends)
 
 
-def walk_starts(engine: SHAC, cascade: Cascade, *, seed: int, threads: int) -> NDArray[np.float64] | None:
-    """Give uniforms of the evaluated points that a cascade accepts; None where the prior gives samples easily.
+def _initial_points(plan: SearchPlan, state: SearchState, *, seed: int, threads: int) -> NDArray[np.float64] | None:
+    """Return uniforms of the evaluated points that the cascade accepts; None where the prior gives samples easily.
 
     Whether it does is found by drawing a number of candidates that does not depend on what is wanted.
     """
-    space = cascade.space
-    if not cascade.num_stages or not _can_walk(engine, cascade):
+    space, cascade = state.space, state.cascade
+    if not cascade.num_stages or not _can_walk(plan, state):
         return None
     pilot = cascade.draw(
         _PILOT_SAMPLES, seed=seed, threads=threads, max_candidates=_PILOT_CANDIDATES, method="plain", values=False
     )
     if len(pilot.X) == _PILOT_SAMPLES:
         return None
-    starts = uniforms_of(space, space.encode_rows(engine.dataset.X))
+    points = uniforms_of(space, state.X)
     # A point's encoding has the precision of float32: what comes back from it may not be what passed.
-    rows = space.values_from_uniforms(starts)
-    starts = starts[cascade.accepts(space.encode_rows(rows), threads=threads) & space.satisfied(rows)]
-    return starts if len(starts) else None
+    rows = space.values_from_uniforms(points)
+    points = points[cascade.accepts(space.encode_rows(rows), threads=threads) & space.satisfied(rows)]
+    return points if len(points) else None
 
 
-def _can_walk(engine: SHAC, cascade: Cascade) -> bool:
-    return engine.strategy.candidates == "walk" and cascade.space.has_quantile and cascade.space.has_cdf
+def _can_walk(plan: SearchPlan, state: SearchState) -> bool:
+    return plan.strategy.candidates == "walk" and state.space.has_quantile and state.space.has_cdf
 
 
 def _best_of(
-    engine: SHAC, cascade: Cascade, rows: list[list[Any]], group_size: int, *, seed: int, threads: int
+    plan: SearchPlan, state: SearchState, rows: list[list[Any]], group_size: int, *, seed: int, threads: int
 ) -> list[list[Any]]:
-    X = cascade.space.encode_rows(rows)
-    if engine.strategy.ranking == "margins":
+    cascade = state.cascade
+    X = state.space.encode_rows(rows)
+    if plan.strategy.ranking == "margins":
         sums = cascade.margins(X, threads=1).sum(axis=1, dtype=np.float64).reshape(-1, group_size)
-        return [rows[group * group_size + int(place)] for group, place in enumerate(sums.argmax(axis=1))]
-    points = cascade.space.encode_rows(engine.dataset.X)
-    scores = np.array(engine.dataset.Y, dtype=np.float64)
-    surface = Surface(cascade.space, points, scores, engine.objective)
-    is_late = 2 * cascade.num_stages >= engine.total_classifiers
-    can_climb = _can_walk(engine, cascade) and not cascade.space.constraints and not np.isnan(X).any()
-    has_climber = engine.strategy.climb and is_late and can_climb
-    climber = Climber(cascade, seed=seed, threads=threads) if has_climber else None
-    return surface.best_of(rows, group_size, climber)
+        return [rows[group * group_size + int(index)] for group, index in enumerate(sums.argmax(axis=1))]
+    surrogate = RBFSurrogate(state.space, state.X, state.scores, plan.objective)
+    is_late = 2 * cascade.num_stages >= plan.total_classifiers
+    can_step = _can_walk(plan, state) and not state.space.constraints and not np.isnan(X).any()
+    searches = plan.strategy.climb and is_late and can_step
+    local_search = LocalSearch(cascade, seed=seed, threads=threads) if searches else None
+    return surrogate.best_of(rows, X, group_size, local_search)
 
 
 def _sobol(n: int, width: int, seed: int) -> NDArray[np.float64]:
-    """Give the first points of a scrambled Sobol sequence."""
+    """Return the first points of a scrambled Sobol sequence."""
     from scipy.stats import qmc
 
     exponent = max(n - 1, 0).bit_length()  # SciPy warns of other numbers than powers of two

@@ -1,135 +1,118 @@
-"""An engine to and from its save folder."""
+"""A search's plan and state to the record on disk, and back."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+import difflib
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from shac.engine.plan import SearchArguments, SearchPlan
+from shac.engine.state import SearchState
 from shac.engine.strategy import STRATEGIES, Strategy
 from shac.errors import DamagedFileError
-from shac.storage import SavedSearch, load_search, save_search
+from shac.sampling import Cascade
+from shac.store.record import SearchRecord
 
 if TYPE_CHECKING:
-    import xgboost
+    from pathlib import Path
 
-    from shac.dataset import Dataset
-    from shac.engine.stored import StoredEngine
+    from shac.space import HyperParameterList
 
-__all__ = ["Progress", "RestoredEngine", "read_engine", "write_engine"]
+__all__ = ["record_of", "restored"]
 
 
-@dataclass(slots=True)
-class Progress:
-    """Where the loop stands.
+def record_of(plan: SearchPlan, state: SearchState, engine: str) -> SearchRecord:
+    """Return what is written of a search.
 
     Parameters
     ----------
-    training_begin : int
-        First evaluation that no classifier was trained on.
-    last_attempt : int
-        Number of evaluations when a classifier was last tried.
-    accuracies : list of float
-        Cross-validation accuracy of each classifier; NaN where it was skipped.
+    plan : SearchPlan
+    state : SearchState
+    engine : str
+        Name of the engine's class.
     """
-
-    training_begin: int = 0
-    last_attempt: int = 0
-    accuracies: list[float] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class RestoredEngine:
-    """What an engine takes over from its save folder."""
-
-    dataset: Dataset
-    classifiers: list[xgboost.XGBClassifier]
-    progress: Progress
-    seed: int
-    strategy: Strategy
-
-
-def write_engine(engine: StoredEngine) -> None:
-    """Write an engine to its `save_dir`; see `shac.storage.save_search` for the errors."""
-    settings = {
-        "engine": type(engine).__name__,
-        "total_budget": engine.total_budget,
-        "num_batches": engine.num_batches,
-        "objective": engine.objective,
-        "total_classifiers": engine.total_classifiers,
-        "seed": engine.seed,
-        "strategy": engine.strategy.as_config(),
-    }
-    save_search(engine.save_dir, SavedSearch(engine.dataset, engine.classifiers, settings, asdict(engine.progress)))
+    return SearchRecord(
+        engine=engine,
+        total_budget=plan.total_budget,
+        num_batches=plan.num_batches,
+        objective=plan.objective,
+        total_classifiers=plan.total_classifiers,
+        seed=plan.seed,
+        strategy=plan.strategy.as_config(),
+        training_begin=state.training_begin,
+        last_attempt=state.last_attempt,
+        accuracies=state.accuracies,
+        space=state.space,
+        rows=state.rows,
+        scores=state.scores.tolist(),
+        classifiers=state.classifiers,
+    )
 
 
-def read_engine(engine: StoredEngine) -> RestoredEngine:
-    """Read what `write_engine` wrote for an engine of the same space and objective, and change nothing.
+def restored(
+    record: SearchRecord, given: SearchArguments, folder: Path, **tables: int
+) -> tuple[SearchPlan, SearchState]:
+    """Make the plan and the state of a search that goes on as an engine's arguments say.
+
+    Parameters
+    ----------
+    record : SearchRecord
+        Of the search.
+    given : SearchArguments
+        Of the engine; what they leave open is the search's.
+    folder : Path
+        Where the record was, for error messages.
+    **tables
+        Limits of the cascade's tables; see `Cascade`.
+
+    Returns
+    -------
+    plan : SearchPlan
+    state : SearchState
 
     Raises
     ------
     DamagedFileError
-        If a file is damaged.
+        If the record's strategy is none.
     ValueError
-        If the search has another space or objective than the engine.
+        If the search has another space or objective.
     """
-    saved = load_search(engine.save_dir)
-    match saved:
-        case SavedSearch(
-            settings={"objective": str(objective), "seed": int(seed)},
-            progress={"training_begin": int(begin), "last_attempt": int(attempt), "accuracies": list(accuracies)},
-        ):
-            pass
-        case _:
-            raise DamagedFileError(f"{engine.save_dir}: expected the settings of an engine, got {saved.settings}")
-    _check_progress(saved, seed, Progress(begin, attempt, accuracies), engine)
-    if objective != engine.objective:
-        raise ValueError(f"objective: expected {objective!r}, that of {engine.save_dir}, got {engine.objective!r}")
-    space = saved.dataset.parameters
-    if engine.parameters is not None and space is not None:
-        if engine.parameters.fingerprint() != space.fingerprint():
-            raise ValueError(
-                f"hyperparameter_list: expected the search space of {engine.save_dir}:\n{space!r}\n"
-                f"got:\n{engine.parameters!r}"
-            )
-        saved.dataset.parameters = engine.parameters
-    return RestoredEngine(
-        saved.dataset,
-        list(saved.classifiers),
-        Progress(begin, attempt, accuracies),
-        seed,
-        _read_strategy(saved.settings, engine),
-    )
-
-
-def _read_strategy(settings: dict[str, Any], engine: StoredEngine) -> Strategy:
-    """Read a search's strategy; searches that were saved before there was one followed the paper."""
-    match settings.get("strategy"):
-        case None:
-            return STRATEGIES["paper"]
-        case dict(config):
-            try:
-                return Strategy.from_config(config)
-            except ValueError as error:
-                raise DamagedFileError(f"{engine.save_dir}: strategy: {error}") from error
-        case other:
-            raise DamagedFileError(f"{engine.save_dir}: expected a strategy's settings, got {other!r}")
-
-
-def _check_progress(saved: SavedSearch, seed: int, progress: Progress, engine: StoredEngine) -> None:
-    """Refuse what no search can have come to."""
-    evaluations = len(saved.dataset)
-    numbers = (seed, progress.training_begin, progress.last_attempt)
-    sound = (
-        saved.settings["objective"] in ("max", "min")
-        and all(type(number) is int for number in numbers)
-        and 0 <= seed < 2**64
-        and 0 <= progress.training_begin <= evaluations
-        and 0 <= progress.last_attempt <= evaluations
-        and len(progress.accuracies) == len(saved.classifiers)
-        and all(type(accuracy) is float for accuracy in progress.accuracies)
-    )
-    if not sound:
-        raise DamagedFileError(
-            f"{engine.save_dir}: expected a search of {evaluations} evaluations and {len(saved.classifiers)} "
-            f"classifiers, got {progress} and the settings {saved.settings}"
+    if record.objective != given.objective:
+        raise ValueError(f"objective: expected {record.objective!r}, that of {folder}, got {given.objective!r}")
+    if given.space is not None and given.space.fingerprint() != record.space.fingerprint():
+        raise ValueError(
+            f"hyperparameter_list: expected the search space of {folder}, got another:\n"
+            f"{_difference(record.space, given.space)}"
         )
+    space = record.space if given.space is None else given.space
+    plan = SearchPlan.resolve(
+        given, saved_space=space, saved_seed=record.seed, saved_strategy=_strategy_of(record, folder)
+    )
+    state = SearchState(
+        rows=tuple(list(row) for row in record.rows),
+        X=space.encode_rows(record.rows),
+        scores=np.array(record.scores, dtype=np.float64),
+        classifiers=tuple(record.classifiers),
+        cascade=Cascade(record.classifiers, space, **tables),
+        accuracies=tuple(record.accuracies),
+        training_begin=record.training_begin,
+        last_attempt=record.last_attempt,
+    )
+    return plan, state
+
+
+def _difference(saved: HyperParameterList, given: HyperParameterList) -> str:
+    """Name the lines in which two spaces differ; a space may have thousands of values."""
+    lines = difflib.ndiff(repr(saved).splitlines(), repr(given).splitlines())
+    return "\n".join(line if len(line) <= 300 else f"{line[:297]}..." for line in lines if line[0] in "+-")
+
+
+def _strategy_of(record: SearchRecord, folder: Path) -> Strategy:
+    """Return a search's strategy; searches that were saved before there was one followed the paper."""
+    if record.strategy is None:
+        return STRATEGIES["paper"]
+    try:
+        return Strategy.from_config(record.strategy)
+    except ValueError as error:
+        raise DamagedFileError(f"{folder}: strategy: {error}") from error

@@ -1,71 +1,34 @@
-"""What an engine is told beforehand: its budget, its seed, how many run at once and where, and its strategy."""
+"""What an engine is told beforehand: its plan, how many evaluations run at once, and where."""
 
 from __future__ import annotations
 
 import secrets
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-from shac.dataset import Dataset, check_objective
 from shac.engine.arguments import checked_count, checked_seconds, checked_seed
-from shac.engine.strategy import Strategy, named_strategy, with_fitting_shares
-from shac.storage import checked_save_dir
+from shac.engine.plan import SearchArguments, SearchPlan
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from shac.parameters import AbstractHyperParameter
+    from shac.engine.strategy import Strategy
     from shac.space import HyperParameterList
 
 __all__ = ["EngineSettings"]
-
-_DEFAULT_STRATEGY = "guided"
 
 
 class EngineSettings:
     """Base of the engines; see `SHAC` for its arguments and attributes."""
 
-    def __init__(
-        self,
-        hyperparameter_list: HyperParameterList | Iterable[AbstractHyperParameter] | None,
-        total_budget: int,
-        num_batches: int,
-        objective: str,
-        max_classifiers: int,
-        *,
-        save_dir: str | os.PathLike[str],
-        seed: int | None,
-        evaluation_timeout: float | None,
-        max_retries: int,
-        strategy: str | Strategy | None,
-    ) -> None:
-        check_objective(objective)
-        self.total_budget = checked_count("total_budget", total_budget)
-        self.num_batches = checked_count("num_batches", num_batches)
-        if self.total_budget % self.num_batches:
-            raise ValueError(
-                f"total_budget: expected a multiple of num_batches={num_batches}, got {total_budget}, "
-                f"which leaves {total_budget % num_batches}"
-            )
-        self.objective = objective
-        self.num_workers = self.total_budget // self.num_batches
-        self.total_classifiers = min(max(self.num_batches - 1, 1), checked_count("max_classifiers", max_classifiers))
-        self.points_per_classifier = self.num_workers * (
-            self.total_budget // (self.num_workers * (self.total_classifiers + 1))
-        )
-        self.save_dir = checked_save_dir(save_dir)
-        self.dataset = Dataset(hyperparameter_list, save_dir=self.save_dir)
-        self.set_seed(seed)
+    def __init__(self, arguments: SearchArguments, *, evaluation_timeout: float | None, max_retries: int) -> None:
+        self._given = arguments
+        self._plan = SearchPlan.resolve(arguments)
+        self._num_predictions = 0
         self.evaluation_timeout = checked_seconds("evaluation_timeout", evaluation_timeout)
         self.max_retries = checked_count("max_retries", max_retries, lowest=0)
-        self._strategy_is_given = strategy is not None
-        if strategy is None:
-            strategy = _DEFAULT_STRATEGY
-        self._strategy_is_named = not isinstance(strategy, Strategy)
-        self._strategy = strategy if isinstance(strategy, Strategy) else named_strategy(strategy)
-
         self.generator_backend = "threading"
         self.evaluator_backend = "loky"
         self.evaluator_cluster: Any = None
@@ -75,9 +38,14 @@ class EngineSettings:
         self.num_parallel_evaluators = min(self.num_workers, _num_cores())
 
     @property
+    def plan(self) -> SearchPlan:
+        """What the search does."""
+        return self._plan
+
+    @property
     def parameters(self) -> HyperParameterList | None:
         """The search space."""
-        return self.dataset.parameters
+        return self._plan.space
 
     @property
     def strategy(self) -> Strategy:
@@ -85,14 +53,42 @@ class EngineSettings:
 
         One given by its name has the shares that fit the space and the batches.
         """
-        if not self._strategy_is_named or self.parameters is None:
-            return self._strategy
-        return with_fitting_shares(self._strategy, self.parameters, self.points_per_classifier)
+        return self._plan.strategy
+
+    @property
+    def total_budget(self) -> int:
+        """N, the evaluations of the search."""
+        return self._plan.total_budget
+
+    @property
+    def num_batches(self) -> int:
+        """M, the rounds of the search."""
+        return self._plan.num_batches
+
+    @property
+    def num_workers(self) -> int:
+        """W = N / M, the evaluations of a round."""
+        return self._plan.batch_size
+
+    @property
+    def total_classifiers(self) -> int:
+        """K, the most classifiers that are trained."""
+        return self._plan.total_classifiers
+
+    @property
+    def points_per_classifier(self) -> int:
+        """T_c, the evaluations that a classifier waits for."""
+        return self._plan.points_per_classifier
+
+    @property
+    def objective(self) -> str:
+        """Whether larger ('max') or smaller ('min') scores are better."""
+        return self._plan.objective
 
     @property
     def seed(self) -> int:
         """Seed of the search: the one given, or a fresh one."""
-        return self._seed
+        return self._plan.seed
 
     def set_seed(self, seed: int | None) -> None:
         """Set the seed of all that follows, and start the stream of `predict` again.
@@ -107,10 +103,10 @@ class EngineSettings:
         ValueError
             If `seed` is out of its range.
         """
+        self._given = self._given.with_seed(seed)
         if seed is None and self.parameters is not None:
-            seed = self.parameters.seed
-        self._seed_is_given = seed is not None
-        self._seed = secrets.randbits(63) if seed is None else checked_seed(seed)
+            self._given = self._given.with_seed(self.parameters.seed)
+        self._plan = replace(self._plan, seed=secrets.randbits(63) if self._given.seed is None else self._given.seed)
         self._num_predictions = 0
 
     @contextmanager
@@ -127,12 +123,12 @@ class EngineSettings:
         ValueError
             If `seed` is out of its range.
         """
-        old = self._seed, self._seed_is_given, self._num_predictions
+        old = self._given, self._plan, self._num_predictions
         self.set_seed(checked_seed(seed))
         try:
             yield self
         finally:
-            self._seed, self._seed_is_given, self._num_predictions = old
+            self._given, self._plan, self._num_predictions = old
 
     def set_num_parallel_generators(self, n: int | None) -> None:
         """Set how many threads draw samples.

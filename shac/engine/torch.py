@@ -30,7 +30,7 @@ class TorchSHAC(SHAC):
     ----------
     evaluation_function, hyperparameter_list, total_budget, num_batches, objective, max_classifiers
         As of `SHAC`.
-    save_dir, seed, evaluation_timeout, max_retries, strategy
+    save_dir, seed, evaluation_timeout, max_retries, strategy, max_failed_rounds
         As of `SHAC`.
     max_gpu_evaluators : int
         Above 0: evaluations that run at once, on GPU slots; may exceed the number of GPUs, which then are shared.
@@ -76,6 +76,7 @@ class TorchSHAC(SHAC):
         max_retries: int = 0,
         pin_gpus: bool = False,
         strategy: str | Strategy | None = None,
+        max_failed_rounds: int = 3,
     ) -> None:
         super().__init__(
             evaluation_function,
@@ -89,6 +90,7 @@ class TorchSHAC(SHAC):
             evaluation_timeout=evaluation_timeout,
             max_retries=max_retries,
             strategy=strategy,
+            max_failed_rounds=max_failed_rounds,
         )
         num_gpu_evaluators = checked_count("max_gpu_evaluators", max_gpu_evaluators, lowest=0)
         num_cpu_evaluators = _checked_cpu_evaluators(max_cpu_evaluators)

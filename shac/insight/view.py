@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shac.errors import DamagedFileError
+from shac.dataset import Dataset
 from shac.insight.failures import Failure, list_failures
 from shac.insight.scale import ColumnScale
 from shac.insight.volume import StageDraws
 from shac.sampling import Cascade
-from shac.storage import MANIFEST_FILE, SavedSearch, holds_search, load_search
+from shac.store.manifest import holds_search, load_search
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import xgboost
     from numpy.typing import NDArray
 
-    from shac.dataset import Dataset
     from shac.space import HyperParameterList
 
 __all__ = ["SearchView", "view_of"]
@@ -135,14 +134,14 @@ def view_of(source: Any) -> SearchView:
         return source
     if isinstance(source, (str, os.PathLike)):
         return _view_of_folder(Path(source))
-    if not all(hasattr(source, part) for part in ("dataset", "classifiers", "progress", "objective")):
+    if not all(hasattr(source, part) for part in ("dataset", "classifiers", "state", "plan")):
         raise ValueError(f"search: expected an engine or the folder of a search, got {source!r}")
     if source.parameters is None:
         raise ValueError("search: expected an engine with a search space, got one without; call restore_data() first")
     return SearchView(
         dataset=source.dataset,
         classifiers=tuple(source.classifiers),
-        accuracies=tuple(source.progress.accuracies),
+        accuracies=source.state.accuracies,
         engine=type(source).__name__,
         objective=source.objective,
         total_budget=source.total_budget,
@@ -158,33 +157,17 @@ def _view_of_folder(folder: Path) -> SearchView:
         what = "has no manifest.json" if folder.is_dir() else "is no folder"
         raise FileNotFoundError(f"{folder}: expected the folder of a search, but it {what}")
     saved = load_search(folder)
-    match saved:
-        case SavedSearch(
-            settings={
-                "engine": str(engine),
-                "objective": "max" | "min" as objective,
-                "total_budget": int(total_budget),
-                "num_batches": int(num_batches),
-                "total_classifiers": int(total_classifiers),
-                "seed": int(seed),
-            },
-            progress={"accuracies": list(accuracies)},
-        ) if total_budget >= num_batches >= 1 and all(type(accuracy) is float for accuracy in accuracies):
-            pass
-        case _:
-            raise DamagedFileError(
-                f"{folder / MANIFEST_FILE}: expected the settings and the progress of an engine, got {saved.settings} "
-                f"and {saved.progress}"
-            )
+    dataset = Dataset(saved.space, save_dir=folder)
+    dataset.set_dataset(saved.rows, saved.scores)
     return SearchView(
-        dataset=saved.dataset,
+        dataset=dataset,
         classifiers=tuple(saved.classifiers),
-        accuracies=tuple(accuracies),
-        engine=engine,
-        objective=objective,
-        total_budget=total_budget,
-        num_batches=num_batches,
-        total_classifiers=total_classifiers,
-        seed=seed,
+        accuracies=tuple(saved.accuracies),
+        engine=saved.engine,
+        objective=saved.objective,
+        total_budget=saved.total_budget,
+        num_batches=saved.num_batches,
+        total_classifiers=saved.total_classifiers,
+        seed=saved.seed,
         folder=folder,
     )

@@ -6,19 +6,19 @@ nobody should read from a folder that was sent to them: they are trained again f
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shac.dataset import DATASET_FILE, PARAMETERS_FILE, Dataset
+from shac.dataset import Dataset
 from shac.engine import SHAC
 from shac.errors import DamagedFileError, SaveFolderError
 from shac.files import parse_json, read_file, write_atomic
 from shac.space import HyperParameterList
-from shac.storage import holds_search
+from shac.store.manifest import holds_search
+from shac.store.table import DATASET_FILE, PARAMETERS_FILE, read_evaluations
 
 if TYPE_CHECKING:
     import os
@@ -150,39 +150,27 @@ def read_ancestor(folder: str | os.PathLike[str]) -> Dataset:
     except ValueError as error:
         raise DamagedFileError(f"{where}: {error}") from error
     dataset = Dataset(space)
-    names = [*space.get_parameter_names(), "scores"]
     file = place / DATASET_FILE
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        try:
-            table = csv.DictReader(lines, strict=True)
-            missing = [name for name in names if name not in (table.fieldnames or ())]
-            if missing:
-                raise DamagedFileError(f"{file}: expected a header with {names}, got one without {missing}")
-            for line in table:
-                at = f"{file}, line {table.line_num}"
-                row = [_value(c, line[n], f"{at}, {n}") for c, n in zip(space.columns, names, strict=False)]
-                dataset.add_sample(row, _score(line["scores"], f"{at}, scores"))
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise DamagedFileError(f"{file}: expected a table in CSV: {error}") from error
+    dataset.set_dataset(*read_evaluations(file, space, _value))
     if not len(dataset):
         raise DamagedFileError(f"{file}: expected evaluations, got a table without rows")
     return dataset
 
 
-def _value(column: AbstractHyperParameter, text: str | None, place: str) -> Any:
+def _value(column: AbstractHyperParameter, text: str, at: str) -> Any:
     """Read a field as pandas writes it: None is empty, and integers of a column with None are floats."""
     try:
-        return column.from_text(text or "")
+        return column.from_text(text)
     except ValueError as error:
         for attempt in _attempts(text):
             try:
                 return column.from_text(attempt)
             except ValueError:
                 continue
-        raise DamagedFileError(f"{place}: {error}") from error
+        raise DamagedFileError(f"{at}: {error}") from error
 
 
-def _attempts(text: str | None) -> tuple[str, ...]:
+def _attempts(text: str) -> tuple[str, ...]:
     """Give what a field that cannot be read as it is may stand for; nothing where it is no number."""
     if not text:
         return "None", "nan"
@@ -192,12 +180,3 @@ def _attempts(text: str | None) -> tuple[str, ...]:
         return ()
     is_integer = math.isfinite(number) and number == int(number)
     return (str(int(number)), repr(number)) if is_integer else (repr(number),)
-
-
-def _score(text: str | None, place: str) -> float:
-    if not text:
-        return math.nan
-    try:
-        return float(text)
-    except ValueError as error:
-        raise DamagedFileError(f"{place}: expected a number, got {text!r}") from error

@@ -14,9 +14,9 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from shac.dataset import label_scores
 from shac.evaluation import derive_seed
 from shac.integrations.patience import most_candidates
+from shac.labels import label_scores
 from shac.parameters import (
     AbstractHyperParameter,
     DiscreteHyperParameter,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from shac.export import Model
+    from shac.export import ForestArrays, Model
     from shac.space import HyperParameterList
 
 __all__ = ["Cascade", "Draw", "SampleReport"]
@@ -74,7 +74,11 @@ class Cascade:
     """
 
     def __init__(
-        self, models: Sequence[Model], space: HyperParameterList, *, max_table_bytes: int = core.MAX_TABLE_BYTES
+        self,
+        models: Sequence[Model | ForestArrays],
+        space: HyperParameterList,
+        *,
+        max_table_bytes: int = core.MAX_TABLE_BYTES,
     ) -> None:
         max_table_bytes = _integer("max_table_bytes", max_table_bytes, 0, core.MAX_TABLE_BYTES)
         forests = tuple(compile_forest(model, stage) for stage, model in enumerate(models))
@@ -92,13 +96,13 @@ class Cascade:
         """Number of classifiers."""
         return len(self._compiled.forests)
 
-    def extended(self, model: Model) -> Self:
+    def extended(self, model: Model | ForestArrays) -> Self:
         """Return a cascade with one more stage; the others are shared, not compiled again.
 
         Parameters
         ----------
-        model : xgboost.XGBClassifier or xgboost.Booster
-            The new last stage.
+        model : xgboost.XGBClassifier, xgboost.Booster or ForestArrays
+            The new last stage; the last is one that is exported already.
 
         Returns
         -------

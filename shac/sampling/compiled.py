@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from shac.errors import InvalidModelError
-from shac.export import export_forest
+from shac.export import ForestArrays, export_forest
 from shac.parameters.conditional import ConditionalColumn
 from shac.sampling.bins import Condition, ThresholdBins, conditions_of
 from shac.sampling.draws import Piece
@@ -237,8 +237,8 @@ class CompiledCascade:
         return self._bins.setdefault(id(parameter), ThresholdBins(parameter))
 
 
-def compile_forest(model: Model, stage: int) -> core.Forest:
-    """Take over the trees of a model.
+def compile_forest(model: Model | ForestArrays, stage: int) -> core.Forest:
+    """Take over the trees of a model, or of one that is exported already.
 
     Raises
     ------
@@ -247,7 +247,7 @@ def compile_forest(model: Model, stage: int) -> core.Forest:
     InvalidModelError
         If the trees are broken.
     """
-    arrays = export_forest(model)
+    arrays = model if isinstance(model, ForestArrays) else export_forest(model)
     try:
         return core.Forest(
             tree_begin=arrays.tree_begin,

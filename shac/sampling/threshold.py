@@ -1,12 +1,13 @@
-"""Classifiers whose threshold is set by what they leave of a region."""
+"""Classifiers whose threshold is set by what they accept of a region."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shac.export import with_lower_margins
+from shac.export import ForestArrays, document_of, read_document, shifted_base_score, with_base_score
 from shac.sampling.cascade import Cascade
 
 if TYPE_CHECKING:
@@ -15,28 +16,42 @@ if TYPE_CHECKING:
 
     from shac.space import HyperParameterList
 
-__all__ = ["keeping_share"]
+__all__ = ["CalibratedModel", "calibrate_threshold"]
 
 
-def keeping_share(
-    model: xgboost.XGBClassifier, space: HyperParameterList, samples: NDArray[np.float32], share: float
-) -> xgboost.XGBClassifier | None:
-    """Move the threshold of a classifier so that it accepts a share of samples, as far as ties allow.
+@dataclass(frozen=True, slots=True)
+class CalibratedModel:
+    """A classifier and its trees, exported once.
 
     Parameters
     ----------
     model : xgboost.XGBClassifier
-        A fitted two-class classifier.
+    forest : ForestArrays
+    """
+
+    model: xgboost.XGBClassifier
+    forest: ForestArrays
+
+
+def calibrate_threshold(
+    model: xgboost.XGBClassifier, space: HyperParameterList, samples: NDArray[np.float32], rate: float
+) -> CalibratedModel | None:
+    """Move the threshold of a classifier so that it accepts a given share of samples, as far as ties allow.
+
+    Parameters
+    ----------
+    model : xgboost.XGBClassifier
+        A fitted two-class classifier without early stopping.
     space : HyperParameterList
         Of its columns.
     samples : ndarray of float32, shape (n, num_columns)
         Encoded samples of the region, at least one.
-    share : float
-        In (0, 1).
+    rate : float
+        The acceptance rate wanted, in (0, 1).
 
     Returns
     -------
-    xgboost.XGBClassifier or None
+    CalibratedModel or None
         A copy that accepts at most that share of the samples and at least one; None if all have the same margin.
 
     Examples
@@ -45,14 +60,17 @@ def keeping_share(
     >>> space = shac.HyperParameterList([shac.UniformHP("x", 0.0, 1.0)])
     >>> X = np.linspace(0, 1, 100, dtype=np.float32).reshape(-1, 1)
     >>> model = xgboost.XGBClassifier(n_jobs=1, min_child_weight=0).fit(X, np.arange(100) % 7 > 2)
-    >>> fewer = keeping_share(model, space, X, 0.25)
-    >>> bool(fewer.predict(X).mean() <= 0.25)
+    >>> calibrated = calibrate_threshold(model, space, X, 0.25)
+    >>> bool(calibrated.model.predict(X).mean() <= 0.25)
     True
     """
-    margins = np.sort(Cascade([model], space).margins(samples, threads=1)[:, 0].astype(np.float64))[::-1]
+    document = document_of(model.get_booster())
+    forest = read_document(document)
+    margins = np.sort(Cascade([forest], space).margins(samples, threads=1)[:, 0].astype(np.float64))[::-1]
     levels = np.unique(margins)
     if len(levels) == 1:
         return None
-    highest_refused = min(margins[min(int(share * len(margins)), len(margins) - 1)], levels[-2])
+    highest_refused = min(margins[min(int(rate * len(margins)), len(margins) - 1)], levels[-2])
     lowest_kept = levels[np.searchsorted(levels, highest_refused, side="right")]
-    return with_lower_margins(model, float(highest_refused + lowest_kept) / 2)
+    base_score = shifted_base_score(forest.base_score, float(highest_refused + lowest_kept) / 2)
+    return CalibratedModel(with_base_score(document, base_score), replace(forest, base_score=base_score))

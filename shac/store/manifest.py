@@ -18,34 +18,35 @@ import json
 import os
 import re
 import warnings
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shac.dataset import DATASET_FILE, PARAMETERS_FILE, Dataset, is_header
 from shac.errors import DamagedFileError, SaveFolderError
 from shac.export import load_classifier, read_document
 from shac.files import dump_json, open_regular, parse_json, read_beginning, read_file, write_atomic
-from shac.journal import JOURNAL_FILE, has_scores, is_journal
-from shac.lock import LOCK_FILE, is_lock
 from shac.model_check import check_model
 from shac.space import HyperParameterList
+from shac.store.journal import JOURNAL_FILE, has_scores, is_journal
+from shac.store.lock import LOCK_FILE, is_lock
+from shac.store.record import SearchRecord
+from shac.store.table import DATASET_FILE, PARAMETERS_FILE, is_header, read_table_text, table_text
 from shac.ubjson import parse_ubjson
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from pathlib import Path
 
     import xgboost
 
 __all__ = [
-    "SavedSearch",
-    "check_own_files",
-    "check_save_folder",
-    "checked_save_dir",
+    "CLASSIFIERS_FOLDER",
+    "MANIFEST_FILE",
+    "classifier_names",
+    "exists",
     "holds_evaluations",
     "holds_search",
+    "is_own",
     "load_search",
     "manifest_digest",
+    "manifest_files",
     "save_search",
 ]
 
@@ -59,128 +60,13 @@ _MOST_CLASSIFIER_BYTES = 64 * _MEBIBYTE
 _CLASSIFIER_NAME = re.compile(r"\d{2,}\.ubj")
 
 
-@dataclass(frozen=True, slots=True)
-class SavedSearch:
-    """What a save folder holds.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        Evaluated settings and scores; its parameters are the search space.
-    classifiers : sequence of xgboost.XGBClassifier
-        In the order of their training.
-    settings : dict
-        The engine's settings, in types that JSON has.
-    progress : dict
-        Where the loop stands, in types that JSON has.
-    """
-
-    dataset: Dataset
-    classifiers: Sequence[xgboost.XGBClassifier]
-    settings: dict[str, Any]
-    progress: dict[str, Any]
-
-
-def checked_save_dir(save_dir: object) -> Path:
-    """Return the folder of a search as an absolute path, so that it stays the same when a program changes directory.
-
-    Raises
-    ------
-    ValueError
-        If it is no path.
-    SaveFolderError
-        As `check_save_folder`.
-    """
-    try:
-        folder = Path(save_dir).expanduser().absolute()  # type: ignore[arg-type]
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"save_dir: expected the path of a folder, got {save_dir!r}: {error}") from error
-    check_save_folder(folder)
-    return folder
-
-
-def check_save_folder(folder: Path) -> None:
-    """Refuse what cannot be the folder of a search.
-
-    Raises
-    ------
-    SaveFolderError
-        If it is a file, a link that leads nowhere, or a Python package.
-    """
-    if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
-        raise SaveFolderError(f"save_dir: expected a folder for a search, got the file or link {folder}")
-    if (folder / "__init__.py").exists():
-        raise SaveFolderError(f"save_dir: expected a folder for a search, got the Python package {folder}")
-
-
-def check_own_files(folder: Path) -> None:
-    """Refuse a folder in which a file of a search's names is somebody else's: nothing is written over it.
-
-    Raises
-    ------
-    SaveFolderError
-        If there is one; the message names all of them.
-    """
-    files = _manifest_files(folder)
-    names = [MANIFEST_FILE, PARAMETERS_FILE, DATASET_FILE, JOURNAL_FILE, LOCK_FILE, *_classifier_names(folder)]
-    foreign = [name for name in names if _exists(folder / name) and not _is_own(folder, name, files)]
-    if foreign:
-        raise SaveFolderError(
-            f"save_dir: expected a folder with no files but those of a search, got {folder} with {', '.join(foreign)}, "
-            "which shac did not write or which is damaged; choose another folder, or move it away"
-        )
-
-
-def _exists(path: Path) -> bool:
-    return path.exists() or path.is_symlink()
-
-
-def _classifier_names(folder: Path) -> list[str]:
-    return sorted(
-        f"{CLASSIFIERS_FOLDER}/{path.name}"
-        for path in (folder / CLASSIFIERS_FOLDER).glob("*.ubj")
-        if _CLASSIFIER_NAME.fullmatch(path.name)
-    )
-
-
-def _manifest_files(folder: Path) -> dict[str, Any] | None:
-    """Return the entries of a folder's manifest; None where there is none, or not one of a search."""
-    try:
-        return dict(_read_manifest(folder / MANIFEST_FILE)["files"])
-    except (OSError, DamagedFileError):
-        return None
-
-
-def _is_own(folder: Path, name: str, files: dict[str, Any] | None) -> bool:
-    """Whether a search wrote the file: its manifest says so, or a crash came before the manifest that would."""
-    path = folder / name
-    try:
-        if name == MANIFEST_FILE:
-            return files is not None
-        if name == JOURNAL_FILE:
-            return is_journal(path)
-        if name == LOCK_FILE:
-            return is_lock(path)
-        if files is not None and name in files:
-            _read_file(folder, name, files[name])
-        elif name == PARAMETERS_FILE:
-            HyperParameterList.load_from_config(parse_json(read_file(path, _most_bytes(name)), name))
-        elif name == DATASET_FILE:
-            return read_file(path, _most_bytes(name)).count(b"\n") <= 1 and is_header(path.read_text(encoding="utf-8"))
-        else:
-            read_document(parse_ubjson(read_file(path, _most_bytes(name))))
-    except (OSError, ValueError):
-        return False
-    return True
-
-
 def holds_search(folder: Path) -> bool:
     """Tell whether a search was saved in a folder."""
     return (folder / MANIFEST_FILE).exists()
 
 
 def holds_evaluations(folder: Path) -> bool:
-    """Tell whether a folder holds evaluations that somebody would miss.
+    """Return whether a folder holds completed evaluations, in its table or in its journal.
 
     Raises
     ------
@@ -189,12 +75,10 @@ def holds_evaluations(folder: Path) -> bool:
     """
     table = folder / DATASET_FILE
     if holds_search(folder) and table.is_file():
-        lines = 0
         with os.fdopen(open_regular(table, os.O_RDONLY), "rb") as file:
-            while lines < 2 and (piece := file.read(_MEBIBYTE)):
-                lines += piece.count(b"\n")
-        if lines >= 2:
-            return True
+            next(file, b"")
+            if any(not line.endswith(b",nan\n") for line in file):
+                return True
     return has_scores(folder / JOURNAL_FILE)
 
 
@@ -208,38 +92,36 @@ def manifest_digest(folder: Path) -> str | None:
         return ""
 
 
-def save_search(folder: Path, search: SavedSearch) -> None:
+def save_search(folder: Path, search: SearchRecord) -> None:
     """Write a search; whatever stops it on the way, the folder holds the search before or after.
 
     Parameters
     ----------
     folder : Path
         Made if it does not exist.
-    search : SavedSearch
-        Its dataset continues the one that the folder holds.
+    search : SearchRecord
+        Its table continues the one that the folder holds.
 
     Raises
     ------
     SaveFolderError
-        If the folder is a Python package, or its folder of classifiers a symbolic link.
+        If the folder's own folder of classifiers is a symbolic link.
     ValueError
         If the search space has values that cannot be saved, or a file would be too large to be read again.
     OSError
         If the folder cannot be written.
     """
-    check_save_folder(folder)
-    space = _space_of(search)
     contents = {
         f"{CLASSIFIERS_FOLDER}/{stage:02d}.ubj": bytes(model.get_booster().save_raw(raw_format="ubj"))
         for stage, model in enumerate(search.classifiers)
     }
-    contents[PARAMETERS_FILE] = dump_json(space.get_config(), "parameters").encode()
-    contents[DATASET_FILE] = search.dataset.to_csv().encode()
+    contents[PARAMETERS_FILE] = dump_json(search.space.get_config(), "parameters").encode()
+    contents[DATASET_FILE] = table_text(search.space, search.rows, search.scores).encode()
     manifest = {
         "format": FORMAT_VERSION,
-        "settings": search.settings,
-        "progress": search.progress,
-        "space": space.fingerprint(),
+        "settings": search.settings(),
+        "progress": search.progress(),
+        "space": search.space.fingerprint(),
         "xgboost": importlib.metadata.version("xgboost"),
         "files": {name: {"size": len(data), "sha256": _sha256(data)} for name, data in contents.items()},
     }
@@ -249,12 +131,12 @@ def save_search(folder: Path, search: SavedSearch) -> None:
     if (folder / CLASSIFIERS_FOLDER).is_symlink():
         raise SaveFolderError(f"save_dir: {folder / CLASSIFIERS_FOLDER} is a symbolic link, and would lead elsewhere")
     (folder / CLASSIFIERS_FOLDER).mkdir(parents=True, exist_ok=True)
-    files = _manifest_files(folder)
+    files = manifest_files(folder)
     for name, data in contents.items():
         path = folder / name
         if path.is_file() and path.read_bytes() == data:
             continue
-        if _exists(path) and not _is_own(folder, name, files):
+        if exists(path) and not is_own(folder, name, files):
             _move_aside(path)
         write_atomic(path, data)
     write_atomic(folder / MANIFEST_FILE, dump_json({"manifest": manifest, "sha256": _checksum(manifest)}, "manifest"))
@@ -262,12 +144,12 @@ def save_search(folder: Path, search: SavedSearch) -> None:
 
 def _move_aside(path: Path) -> None:
     """Keep a file that somebody has put into the place of a search's file while it ran."""
-    kept = next(other for i in itertools.count(1) if not _exists(other := path.with_name(f"{path.name}.{i}")))
+    kept = next(other for i in itertools.count(1) if not exists(other := path.with_name(f"{path.name}.{i}")))
     path.rename(kept)
     warnings.warn(f"{path}: expected the file of the search, got another; it is kept as {kept.name}", stacklevel=2)
 
 
-def load_search(folder: Path) -> SavedSearch:
+def load_search(folder: Path) -> SearchRecord:
     """Read a search, all of it or nothing.
 
     Parameters
@@ -277,7 +159,7 @@ def load_search(folder: Path) -> SavedSearch:
 
     Returns
     -------
-    SavedSearch
+    SearchRecord
 
     Raises
     ------
@@ -303,13 +185,61 @@ def load_search(folder: Path) -> SavedSearch:
     if fingerprint != manifest["space"]:
         raise DamagedFileError(f"{where}: expected the search space of {MANIFEST_FILE}, got another")
     table = _read_file(folder, DATASET_FILE, files.pop(DATASET_FILE))
-    dataset = Dataset.from_csv(table, space, where=str(folder / DATASET_FILE))
-    return SavedSearch(
-        dataset=dataset,
+    rows, scores = read_table_text(table, space, where=str(folder / DATASET_FILE))
+    return SearchRecord.read(
+        manifest["settings"],
+        manifest["progress"],
+        where=str(folder / MANIFEST_FILE),
+        space=space,
+        rows=rows,
+        scores=scores,
         classifiers=[_read_classifier(folder, name, files[name], space) for name in sorted(files)],
-        settings=manifest["settings"],
-        progress=manifest["progress"],
     )
+
+
+def exists(path: Path) -> bool:
+    """Return whether there is anything of this name, a link that leads nowhere included."""
+    return path.exists() or path.is_symlink()
+
+
+def classifier_names(folder: Path) -> list[str]:
+    """List the files in a folder that have the names of a search's classifiers."""
+    return sorted(
+        f"{CLASSIFIERS_FOLDER}/{path.name}"
+        for path in (folder / CLASSIFIERS_FOLDER).glob("*.ubj")
+        if _CLASSIFIER_NAME.fullmatch(path.name)
+    )
+
+
+def manifest_files(folder: Path) -> dict[str, Any] | None:
+    """Return the entries of a folder's manifest; None where there is none, or not one of a search."""
+    try:
+        return dict(_read_manifest(folder / MANIFEST_FILE)["files"])
+    except (OSError, DamagedFileError):
+        return None
+
+
+def is_own(folder: Path, name: str, files: dict[str, Any] | None) -> bool:
+    """Whether a search wrote the file: its manifest says so, or a crash came before the manifest that would."""
+    path = folder / name
+    try:
+        if name == MANIFEST_FILE:
+            return files is not None
+        if name == JOURNAL_FILE:
+            return is_journal(path)
+        if name == LOCK_FILE:
+            return is_lock(path)
+        if files is not None and name in files:
+            _read_file(folder, name, files[name])
+        elif name == PARAMETERS_FILE:
+            HyperParameterList.load_from_config(parse_json(read_file(path, _most_bytes(name)), name))
+        elif name == DATASET_FILE:
+            return read_file(path, _most_bytes(name)).count(b"\n") <= 1 and is_header(path.read_text(encoding="utf-8"))
+        else:
+            read_document(parse_ubjson(read_file(path, _most_bytes(name))))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
@@ -366,12 +296,6 @@ def _read_classifier(folder: Path, name: str, entry: Any, space: HyperParameterL
         return load_classifier(data, check_model(data, space.num_columns).base_score)
     except (xgboost.core.XGBoostError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedFileError(f"{folder / name}: {error}") from error
-
-
-def _space_of(search: SavedSearch) -> HyperParameterList:
-    if search.dataset.parameters is None:
-        raise ValueError("parameters: expected a search space to save, got none")
-    return search.dataset.parameters
 
 
 def _sha256(data: bytes) -> str:

@@ -1,0 +1,73 @@
+"""A round of `fit`: what is left of it runs in the pool, and each outcome is in the journal at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shac.engine.trials import named_values
+from shac.evaluation import EvaluationTask
+from shac.store.journal import JournalEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shac.engine.trials import Round
+    from shac.evaluation import EvaluationOutcome, EvaluatorPool
+    from shac.space import HyperParameterList
+    from shac.store.journal import Journal
+
+__all__ = ["evaluate_round"]
+
+
+def evaluate_round(
+    trials: Round,
+    pool: EvaluatorPool,
+    journal: Journal,
+    space: HyperParameterList,
+    *,
+    on_begin: Callable[[Sequence[Any]], object],
+    on_outcome: Callable[[EvaluationOutcome], object],
+) -> None:
+    """Evaluate the trials of a round that are not told.
+
+    Parameters
+    ----------
+    trials : Round
+        Its batch is in the journal.
+    pool : EvaluatorPool
+        Runs the evaluations.
+    journal : Journal
+        Gets every evaluation as soon as it ends.
+    space : HyperParameterList
+    on_begin : callable
+        Gets all configurations of the round.
+    on_outcome : callable
+        Gets each outcome, after the journal.
+    """
+    on_begin([space.to_parameters(row) for row in trials.batch_rows()])
+    waiting = {trial.number: (trial, seed) for trial, seed in trials.open_trials()}
+
+    def entry_of(outcome: EvaluationOutcome) -> JournalEntry:
+        row = waiting[outcome.index][0].row
+        return JournalEntry(
+            index=outcome.index,
+            parameters=named_values(space, row),
+            score=None if outcome.failed else outcome.score,
+            error=outcome.error,
+            traceback=outcome.traceback,
+            worker_id=outcome.worker_id,
+            seed=outcome.seed,
+            attempt=outcome.attempt,
+            started=outcome.started,
+            ended=outcome.ended,
+        )
+
+    def finish(outcome: EvaluationOutcome) -> None:
+        trials.tell(waiting[outcome.index][0], entry_of(outcome), journal)
+        on_outcome(outcome)
+
+    pool.evaluate(
+        [EvaluationTask(number, space.to_parameters(trial.row), seed) for number, (trial, seed) in waiting.items()],
+        on_finished=finish,
+        on_retry=lambda outcome: trials.retry(waiting[outcome.index][0], entry_of(outcome), journal),
+    )

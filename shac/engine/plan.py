@@ -1,0 +1,190 @@
+"""What a search is asked for, as values: its arguments as given, and the plan that they and a saved search make."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from shac.engine.arguments import checked_count, checked_seed
+from shac.engine.strategy import Strategy, named_strategy, with_fitting_shares
+from shac.labels import check_objective
+from shac.space import HyperParameterList
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shac.parameters import AbstractHyperParameter
+
+__all__ = ["SearchArguments", "SearchPlan"]
+
+_DEFAULT_STRATEGY = "guided"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchArguments:
+    """Arguments of an engine that decide what it searches and how, checked; see `SHAC`.
+
+    Parameters
+    ----------
+    space : HyperParameterList or None
+    total_budget, num_batches : int
+    objective : {'max', 'min'}
+    max_classifiers : int
+    seed : int or None
+        None: that of the parameters or of a saved search, or a fresh one.
+    strategy : Strategy, str or None
+        None: that of a saved search, or the default.
+    """
+
+    space: HyperParameterList | None
+    total_budget: int
+    num_batches: int
+    objective: str
+    max_classifiers: int
+    seed: int | None
+    strategy: Strategy | str | None
+
+    @classmethod
+    def checked(
+        cls,
+        hyperparameter_list: HyperParameterList | Iterable[AbstractHyperParameter] | None,
+        total_budget: Any,
+        num_batches: Any,
+        objective: str,
+        max_classifiers: Any,
+        seed: int | None,
+        strategy: Strategy | str | None,
+    ) -> Self:
+        """Check what an engine is given.
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of its range, or `num_batches` does not divide `total_budget`.
+        """
+        check_objective(objective)
+        budget, batches = checked_count("total_budget", total_budget), checked_count("num_batches", num_batches)
+        if budget % batches:
+            raise ValueError(
+                f"total_budget: expected a multiple of num_batches={batches}, got {budget}, "
+                f"which leaves {budget % batches}"
+            )
+        if not isinstance(strategy, Strategy | None):
+            named_strategy(strategy)
+        space = hyperparameter_list
+        if space is not None and not isinstance(space, HyperParameterList):
+            space = HyperParameterList(space)
+        return cls(
+            space=space,
+            total_budget=budget,
+            num_batches=batches,
+            objective=objective,
+            max_classifiers=checked_count("max_classifiers", max_classifiers),
+            seed=None if seed is None else checked_seed(seed),
+            strategy=strategy,
+        )
+
+    def with_seed(self, seed: int | None) -> Self:
+        """Return the arguments with another seed.
+
+        Raises
+        ------
+        ValueError
+            If it is out of its range.
+        """
+        return replace(self, seed=None if seed is None else checked_seed(seed))
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """What a search does, whatever comes of it.
+
+    Parameters
+    ----------
+    space : HyperParameterList or None
+        The search space; None until it comes from disk.
+    total_budget, num_batches : int
+        N evaluations in M rounds.
+    objective : {'max', 'min'}
+    total_classifiers : int
+        K = min(max(M - 1, 1), `max_classifiers`).
+    seed : int
+        In [0, 2**64).
+    strategy : Strategy
+        With shares that fit the space, where it was given by its name.
+    """
+
+    space: HyperParameterList | None
+    total_budget: int
+    num_batches: int
+    objective: str
+    total_classifiers: int
+    seed: int
+    strategy: Strategy
+
+    @classmethod
+    def resolve(
+        cls,
+        given: SearchArguments,
+        *,
+        saved_space: HyperParameterList | None = None,
+        saved_seed: int | None = None,
+        saved_strategy: Strategy | None = None,
+    ) -> Self:
+        """Make the plan of arguments, where a saved search has what they leave open.
+
+        Parameters
+        ----------
+        given : SearchArguments
+        saved_space, saved_seed, saved_strategy : optional
+            Those of the saved search.
+
+        Returns
+        -------
+        SearchPlan
+        """
+        seed = given.seed
+        if seed is None and given.space is not None:
+            seed = given.space.seed
+        if seed is None:
+            seed = secrets.randbits(63) if saved_seed is None else saved_seed
+        space = saved_space if given.space is None else given.space
+        plan = cls(
+            space=space,
+            total_budget=given.total_budget,
+            num_batches=given.num_batches,
+            objective=given.objective,
+            total_classifiers=min(max(given.num_batches - 1, 1), given.max_classifiers),
+            seed=seed,
+            strategy=_strategy_of(given.strategy, saved_strategy),
+        )
+        if space is None or isinstance(given.strategy, Strategy) or (given.strategy is None and saved_strategy):
+            return plan
+        return replace(plan, strategy=with_fitting_shares(plan.strategy, space, plan.points_per_classifier))
+
+    @property
+    def batch_size(self) -> int:
+        """W = N / M, the evaluations of a round."""
+        return self.total_budget // self.num_batches
+
+    @property
+    def points_per_classifier(self) -> int:
+        """T_c = W * floor(N / (W * (K + 1))), the evaluations that a classifier waits for."""
+        return self.batch_size * (self.total_budget // (self.batch_size * (self.total_classifiers + 1)))
+
+    def round_of(self, num_evaluations: int) -> int:
+        """Return the number of the round, from 0, that follows so many evaluations."""
+        return num_evaluations // self.batch_size
+
+    def size_of_round(self, num_evaluations: int) -> int:
+        """Return the evaluations of the round that follows so many."""
+        return min(self.batch_size, self.total_budget - num_evaluations)
+
+
+def _strategy_of(given: Strategy | str | None, saved: Strategy | None) -> Strategy:
+    if isinstance(given, Strategy):
+        return given
+    if given is None and saved is not None:
+        return saved
+    return named_strategy(_DEFAULT_STRATEGY if given is None else given)

@@ -1,0 +1,149 @@
+"""The search so far, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from shac.sampling import Cascade
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import xgboost
+    from numpy.typing import NDArray
+
+    from shac.space import HyperParameterList
+
+__all__ = ["SearchState"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchState:
+    """What was evaluated, and what was learnt of it. Functions that go on return a new one.
+
+    Parameters
+    ----------
+    rows : tuple of list
+        Flat rows of values, one for each evaluation, in the order of their numbers.
+    X : ndarray of float32, shape (n, num_columns)
+        The rows, encoded.
+    scores : ndarray of float64, shape (n,)
+        NaN for a failed evaluation.
+    classifiers : tuple of xgboost.XGBClassifier
+        In the order of their training.
+    cascade : Cascade
+        The classifiers, compiled.
+    accuracies : tuple of float
+        Cross-validation accuracy of each classifier; NaN where it was skipped.
+    training_begin : int
+        First evaluation that no classifier was trained on.
+    last_attempt : int
+        Number of evaluations when a classifier was last tried.
+    """
+
+    rows: tuple[list[Any], ...]
+    X: NDArray[np.float32]
+    scores: NDArray[np.float64]
+    classifiers: tuple[xgboost.XGBClassifier, ...]
+    cascade: Cascade
+    accuracies: tuple[float, ...] = ()
+    training_begin: int = 0
+    last_attempt: int = 0
+
+    @classmethod
+    def empty(cls, space: HyperParameterList, **tables: int) -> Self:
+        """Return the state of a search that has not begun.
+
+        Parameters
+        ----------
+        space : HyperParameterList
+        **tables
+            Limits of the cascade's tables; see `Cascade`.
+        """
+        X = np.empty((0, space.num_columns), dtype=np.float32)
+        return cls((), X, np.empty(0), (), Cascade([], space, **tables))
+
+    @property
+    def space(self) -> HyperParameterList:
+        """The search space."""
+        return self.cascade.space
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether an evaluation gave a score."""
+        return bool(np.isfinite(self.scores).any())
+
+    def __len__(self) -> int:
+        """Count the evaluations."""
+        return len(self.rows)
+
+    def with_points(self, rows: Sequence[Sequence[Any]], scores: Iterable[float]) -> Self:
+        """Return the state after more evaluations.
+
+        Parameters
+        ----------
+        rows : sequence of rows
+            Flat rows of values.
+        scores : iterable of float
+            A score for each; NaN for a failed evaluation.
+
+        Raises
+        ------
+        ValueError
+            If a row does not fit the space.
+        """
+        return replace(
+            self,
+            rows=(*self.rows, *(list(row) for row in rows)),
+            X=np.concatenate([self.X, self.space.encode_rows(rows)]),
+            scores=np.concatenate([self.scores, np.fromiter(scores, dtype=np.float64)]),
+        )
+
+    def with_attempt(self) -> Self:
+        """Return the state after an attempt to train that gave no classifier."""
+        return replace(self, last_attempt=len(self))
+
+    def with_classifier(self, model: xgboost.XGBClassifier, cascade: Cascade, accuracy: float) -> Self:
+        """Return the state with one more classifier.
+
+        Parameters
+        ----------
+        model : xgboost.XGBClassifier
+        cascade : Cascade
+            All classifiers with it, compiled.
+        accuracy : float
+            Its cross-validation accuracy.
+        """
+        return replace(
+            self,
+            classifiers=(*self.classifiers, model),
+            cascade=cascade,
+            accuracies=(*self.accuracies, accuracy),
+            training_begin=len(self),
+            last_attempt=len(self),
+        )
+
+    def with_classifiers(self, models: Iterable[xgboost.XGBClassifier]) -> Self:
+        """Return the state with other classifiers; those that it has already are not compiled again."""
+        chosen = tuple(models)
+        known = 0
+        while known < min(len(chosen), len(self.classifiers)) and chosen[known] is self.classifiers[known]:
+            known += 1
+        cascade = self.cascade.prefix(known)
+        for model in chosen[known:]:
+            cascade = cascade.extended(model)
+        accuracies = (*self.accuracies[:known], *[float("nan")] * (len(chosen) - known))
+        return replace(self, classifiers=chosen, cascade=cascade, accuracies=accuracies)
+
+    def with_stages(self, num_stages: int) -> Self:
+        """Return the state as its first classifiers alone would have it.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer.
+        """
+        return replace(self, classifiers=self.classifiers[:num_stages], cascade=self.cascade.prefix(num_stages))

@@ -1,0 +1,434 @@
+"""The trials of one round: numbered, drawn, handed out, told, and taken up again from the journal.
+
+A round's configurations are the stream of proposals that its seed gives; `fit` evaluates the first W of them. A trial
+is in one of three states: handed out, told, or part of the dataset. The W trials that are told first close the round,
+and enter the dataset in the order in which they were handed out, so that a search whose rounds are asked for as a
+whole is the search of `fit`, whatever the order of the tellings.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from shac.errors import DamagedFileError
+from shac.evaluation import derive_seed
+from shac.parameters import MISSING
+from shac.parameters.base import to_builtin
+from shac.store.journal import JournalBatch, JournalEntry, as_json_has_it, read_batches
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shac.engine.plan import SearchPlan
+    from shac.engine.state import SearchState
+    from shac.space import HyperParameterList
+    from shac.store.journal import Journal
+
+__all__ = ["Configuration", "Proposer", "Round", "Trial", "is_programming_error", "named_values"]
+
+_OUTSIDE_STREAM = 2**32  # positions of trials that another process had handed out beyond the round
+
+# What an error of the evaluation function itself is called, rather than of a configuration.
+_PROGRAMMING_ERRORS = {
+    "AttributeError",
+    "ImportError",
+    "IndentationError",
+    "ModuleNotFoundError",
+    "NameError",
+    "SyntaxError",
+    "TabError",
+    "TypeError",
+    "UnboundLocalError",
+}
+
+
+class Configuration(OrderedDict[str, Any]):
+    """What is evaluated: the values of the parameters by their names, and the number of the trial.
+
+    Attributes
+    ----------
+    number : int
+        Of the trial, by which `SHAC.tell` knows it.
+    """
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A configuration of a round.
+
+    Parameters
+    ----------
+    number : int
+        Different from that of every other trial that waits for its score. In a search whose rounds are not overtaken
+        it is the number of the evaluation.
+    first : int
+        First evaluation of the round that it was drawn in.
+    position : int
+        In the round's stream.
+    row : list
+        Flat row of values.
+    asked : float
+        When it was handed out, in seconds since the epoch.
+    """
+
+    number: int
+    first: int
+    position: int
+    row: list[Any] = field(compare=False)
+    asked: float = field(compare=False, default=0.0)
+
+
+class Proposer(Protocol):
+    """Draws the configurations of a round; see `shac.engine.proposals.propose`."""
+
+    def __call__(self, state: SearchState, n: int, *, seed: int) -> list[list[Any]]:
+        """Return `n` flat rows of values."""
+
+
+class Round:
+    """An open round.
+
+    Scores are in the journal as soon as they are told. A process that is stopped within a round loses none: the next
+    one finds them there.
+
+    Parameters
+    ----------
+    plan : SearchPlan
+    state : SearchState
+        Where the round begins.
+    propose : callable
+        Draws rows.
+    handed_out : sequence of Trial
+        Trials of rounds before that wait for their scores.
+    is_shared : bool
+        Whether a process before this one may have handed out trials of the round.
+    """
+
+    def __init__(
+        self,
+        plan: SearchPlan,
+        state: SearchState,
+        propose: Proposer,
+        handed_out: Sequence[Trial] = (),
+        *,
+        is_shared: bool = False,
+    ) -> None:
+        self.first = len(state)
+        self.size = plan.size_of_round(self.first)
+        self.handed_out = list(handed_out)
+        self.told: dict[Trial, JournalEntry] = {}
+        self._plan, self._state, self._propose, self._is_shared = plan, state, propose, is_shared
+        self._stream: list[list[Any]] = []
+        self._given: set[int] = set()  # positions in the stream
+        self._batch: list[Trial] = []  # as the journal has it
+        self._seeds: list[int] = []
+        self._told_outside: Counter[str] = Counter()  # rows of the journal that the round's part of the stream lacks
+        self._attempt = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the scores that close the round are told."""
+        return len(self.told) >= self.size
+
+    def recover(self, path: Path, *, find_in_stream: bool) -> bool:
+        """Take up the batch that a search was stopped within, and what has ended of it.
+
+        Parameters
+        ----------
+        path : Path
+            The journal.
+        find_in_stream : bool
+            Whether to draw the stream and find the batch in it, which handing out more than the batch needs.
+
+        Returns
+        -------
+        bool
+            Whether the journal's last batch is that of this round.
+
+        Raises
+        ------
+        DamagedFileError
+            If the journal is damaged, or of another space.
+        """
+        if not path.exists():
+            return False
+        found, is_last, self._attempt = _stopped_batch(path, self.first)
+        if found is None:
+            return False
+        rows = _rows_of(found, self._state.space, path)[: self.size]
+        positions = self._positions_of(rows) if find_in_stream else list(range(len(rows)))
+        self._seeds = found.seeds[: self.size]
+        for index, (row, position) in enumerate(zip(rows, positions, strict=True)):
+            trial = Trial(self.first + index, self.first, position, row, time.time())
+            self._batch.append(trial)
+            entry = found.entries.get(trial.number)
+            if entry is not None:
+                self._given.add(position)
+                self.told[trial] = entry
+                if position >= _OUTSIDE_STREAM:
+                    self._told_outside[repr(row)] += 1
+        return is_last
+
+    def begin(self, journal: Journal) -> list[tuple[Trial, int]]:
+        """Write the round's batch to the journal, and what is told of it.
+
+        Returns
+        -------
+        list of (Trial, int)
+            The trials that are not told, with their seeds.
+        """
+        if not self._batch:
+            self._set_batch([self._trial(position) for position in range(self.size)])
+        self._write_batch(journal)
+        return self.open_trials()
+
+    def open_trials(self) -> list[tuple[Trial, int]]:
+        """Return the trials of the batch that are not told, with their seeds."""
+        return [(t, seed) for t, seed in zip(self._batch, self._seeds, strict=True) if t not in self.told]
+
+    def batch_rows(self) -> list[list[Any]]:
+        """Return the rows of the batch."""
+        return [trial.row for trial in self._batch]
+
+    def hand_out(self) -> Trial:
+        """Return the next trial of the round's stream."""
+        trial = replace(self._trial(self._next_position()), asked=time.time())
+        self._given.add(trial.position)
+        taken = {other.number for other in self.handed_out}
+        number = next(n for n in itertools.count(trial.number) if n not in taken)
+        trial = replace(trial, number=number)
+        self.handed_out.append(trial)
+        return trial
+
+    def find(self, parameters: Any) -> Trial:
+        """Find a trial that waits for its score, handed out here or by a process that was stopped within the round.
+
+        Parameters
+        ----------
+        parameters : Configuration, int, mapping or sequence
+            What has a number, or is one, is found by that; anything else by its values: the same ones, or those that a
+            trip through JSON or an array makes of them.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        number = parameters if type(parameters) is int else getattr(parameters, "number", None)
+        waiting = [*self.handed_out, *(self._trial(p) for p in range(self.size) if p not in self._given)]
+        if number is not None:
+            mine = waiting if self._is_shared else self.handed_out
+            found = [trial for trial in mine if trial.number == number]
+        else:
+            row = _row_of(self._state.space, parameters)
+            found = [trial for trial in waiting if repr(trial.row) == repr(row)]  # tells 1 from True and from 1.0
+            found = found or [trial for trial in waiting if _are_alike(trial.row, row)]
+        if not found:
+            what = repr(row) if number is None else f"number {number}"
+            raise ValueError(
+                f"parameters: expected a configuration that ask() gave and whose score is not told yet, got {what}; "
+                "fit_dataset takes evaluations that come from elsewhere"
+            )
+        trial = found[0]
+        if trial not in self.handed_out:
+            self._given.add(trial.position)
+            self.handed_out.append(trial)
+        return trial
+
+    def tell(self, trial: Trial, entry: JournalEntry, journal: Journal) -> None:
+        """Take how a trial ended; it is in the journal, behind a batch that holds it, when this returns."""
+        if trial not in self._batch:
+            self._set_batch(self._batch_with(trial))
+            self._write_batch(journal)
+        entry = self._in_batch(trial, entry)
+        journal.record(entry)
+        if trial in self.handed_out:
+            self.handed_out.remove(trial)
+        self.told[trial] = entry
+
+    def retry(self, trial: Trial, entry: JournalEntry, journal: Journal) -> None:
+        """Write down a failed attempt at a trial that is made again."""
+        journal.record(self._in_batch(trial, entry), is_final=False)
+
+    def entry(self, trial: Trial, score: float) -> JournalEntry:
+        """Describe a score that is told by hand; NaN is a failed evaluation."""
+        failed = math.isnan(score)
+        return JournalEntry(
+            index=trial.number,
+            parameters=named_values(self._state.space, trial.row),
+            score=None if failed else score,
+            error="told as failed" if failed else None,
+            traceback=None,
+            worker_id=0,
+            seed=0,
+            attempt=1,
+            started=trial.asked,
+            ended=time.time(),
+        )
+
+    def close(self) -> tuple[list[list[Any]], list[float], list[JournalEntry]]:
+        """Return the rows, scores and entries of the trials that were told, in the order of handing out."""
+        told = sorted(self.told, key=lambda trial: (trial.first, trial.position))
+        entries = [self.told[trial] for trial in told]
+        return [trial.row for trial in told], [math.nan if e.score is None else e.score for e in entries], entries
+
+    def _trial(self, position: int) -> Trial:
+        self._draw_up_to(position + 1)
+        return Trial(self.first + position, self.first, position, self._stream[position], time.time())
+
+    def _draw_up_to(self, count: int) -> None:
+        """Draw the stream in parts of a round each, the first of them that of `fit`.
+
+        Never in one draw of another size: the number wanted decides how the cascade draws, and so what.
+        """
+        while len(self._stream) < count:
+            part = len(self._stream) // self.size
+            purpose = f"batch {part}" if part else "batch"
+            if self._attempt:
+                purpose += f", attempt {self._attempt + 1}"
+            seed = derive_seed(self._plan.seed, self.first, purpose=purpose)
+            self._stream += self._propose(self._state, self.size, seed=seed)
+
+    def _next_position(self) -> int:
+        for position in (i for i in itertools.count() if i not in self._given):
+            self._draw_up_to(position + 1)
+            text = repr(self._stream[position])
+            if position < self.size or not self._told_outside[text]:
+                return position
+            self._told_outside[text] -= 1  # another process handed it out, and its score is told
+            self._given.add(position)
+        raise AssertionError("unreachable: positions do not end")
+
+    def _positions_of(self, rows: list[list[Any]]) -> list[int]:
+        """Return a position of its own for each row of the journal: equal configurations are as many trials.
+
+        One of another part of the stream, or of an earlier round, has its place in the journal behind all of these.
+        """
+        self._draw_up_to(self.size)
+        free: dict[str, list[int]] = {}
+        for position, row in reversed([*enumerate(self._stream)]):
+            free.setdefault(repr(row), []).append(position)
+        return [
+            free[repr(row)].pop() if free.get(repr(row)) else _OUTSIDE_STREAM + index for index, row in enumerate(rows)
+        ]
+
+    def _batch_with(self, trial: Trial) -> list[Trial]:
+        """Return a round's batch for the journal: that of `fit` where it suffices, else what is told first."""
+        batch = [self._trial(position) for position in range(self.size)]
+        told = [trial, *self.told]
+        if all(entry in batch for entry in told):
+            return batch
+        told.sort(key=lambda entry: (entry.first, entry.position))
+        return (told + [entry for entry in batch if entry not in told])[: self.size]
+
+    def _set_batch(self, batch: list[Trial]) -> None:
+        self._batch = batch
+        self._seeds = [derive_seed(self._plan.seed, self.first + index) for index in range(len(batch))]
+
+    def _write_batch(self, journal: Journal) -> None:
+        columns = self._state.space.columns
+        texts = [[c.to_text(value) for c, value in zip(columns, t.row, strict=True)] for t in self._batch]
+        journal.begin_batch(self.first, texts, self._seeds)
+        for trial, entry in self.told.items():
+            journal.record(self._in_batch(trial, entry))
+
+    def _in_batch(self, trial: Trial, entry: JournalEntry) -> JournalEntry:
+        index = self._batch.index(trial)
+        return replace(entry, index=self.first + index, seed=self._seeds[index])
+
+
+def is_programming_error(entries: Sequence[JournalEntry]) -> bool:
+    """Whether evaluations all failed for a reason that lies in the function and in no configuration."""
+    return all((entry.error or "").partition(":")[0] in _PROGRAMMING_ERRORS for entry in entries)
+
+
+def named_values(space: HyperParameterList, row: list[Any]) -> dict[str, Any]:
+    """Name the values of a configuration as a journal has them; what is missing has no name."""
+    return {
+        name: as_json_has_it(value, column.to_text)
+        for name, column, value in zip(space.get_parameter_names(), space.columns, row, strict=True)
+        if value is not MISSING
+    }
+
+
+def _row_of(space: HyperParameterList, parameters: Any) -> list[Any]:
+    if isinstance(parameters, Mapping):
+        row = space.flat_row(parameters)
+    elif isinstance(parameters, Sequence) and not isinstance(parameters, (str, bytes)):
+        row = list(parameters)
+    else:
+        raise ValueError(f"parameters: expected a configuration that ask() gave, got {parameters!r}")
+    return [to_builtin(value) for value in row]
+
+
+def _are_alike(a: Any, b: Any) -> bool:
+    """Whether values are equal but for the kind of a sequence or of a number, and a number's last digits."""
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(_are_alike, a, b))
+    if isinstance(a, bool) or isinstance(b, bool) or not (isinstance(a, int | float) and isinstance(b, int | float)):
+        return type(a) is type(b) and bool(a == b)
+    return math.isclose(a, b, rel_tol=1e-9, abs_tol=0.0)
+
+
+def _rows_of(batch: JournalBatch, space: HyperParameterList, path: Path) -> list[list[Any]]:
+    try:
+        return [[c.from_text(text) for c, text in zip(space.columns, row, strict=True)] for row in batch.rows]
+    except (ValueError, TypeError, LookupError) as error:
+        raise DamagedFileError(f"{path}: expected configurations of the search space: {error}") from error
+
+
+def _stopped_batch(path: Path, first: int) -> tuple[JournalBatch | None, bool, int]:
+    """Find the batch of a round in a journal.
+
+    Parameters
+    ----------
+    path : Path
+        The journal.
+    first : int
+        The number of the round's first evaluation.
+
+    Returns
+    -------
+    found : JournalBatch or None
+        The last one that began with `first`, with what had ended of the same configurations in those before it.
+    is_last : bool
+        Whether the journal goes on with it.
+    attempts : int
+        How many batches of the round were given up, since their function was wrong: the round is drawn anew.
+
+    Raises
+    ------
+    DamagedFileError
+        If the journal is damaged.
+    """
+    found: JournalBatch | None = None
+    is_last = False
+    attempts = 0
+    for batch in read_batches(path):
+        is_last = batch.first == first and bool(batch.rows)
+        if not is_last:
+            continue
+        if found is not None and _is_given_up(found):
+            found, attempts = None, attempts + 1
+        if found is not None:
+            known = {tuple(found.rows[index - first]): entry for index, entry in found.entries.items()}
+            for position, row in enumerate(batch.rows):
+                entry = known.get(tuple(row))
+                if entry is not None:
+                    batch.entries.setdefault(first + position, replace(entry, index=first + position))
+        found = batch
+    if found is not None and _is_given_up(found):
+        return None, False, attempts + 1
+    return found, is_last, attempts
+
+
+def _is_given_up(batch: JournalBatch) -> bool:
+    return batch.first == 0 and batch.failed_whole() and is_programming_error(list(batch.entries.values()))

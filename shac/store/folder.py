@@ -1,0 +1,207 @@
+"""A search's folder: whether it may be one, who may write to it, and how a search comes to it and back.
+
+One engine at a time writes to a folder, and only the one that knows what is there.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shac.errors import SaveFolderError
+from shac.store.journal import JOURNAL_FILE, Journal
+from shac.store.lock import LOCK_FILE, FolderLock
+from shac.store.manifest import (
+    MANIFEST_FILE,
+    classifier_names,
+    exists,
+    holds_evaluations,
+    holds_search,
+    is_own,
+    load_search,
+    manifest_digest,
+    manifest_files,
+    save_search,
+)
+from shac.store.table import DATASET_FILE, PARAMETERS_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shac.store.record import SearchRecord
+
+__all__ = ["SearchStore", "check_own_files", "check_save_folder", "checked_save_dir"]
+
+
+def checked_save_dir(save_dir: object) -> Path:
+    """Return the folder of a search as an absolute path, so that it stays the same when a program changes directory.
+
+    Raises
+    ------
+    ValueError
+        If it is no path.
+    SaveFolderError
+        As `check_save_folder`.
+    """
+    try:
+        folder = Path(save_dir).expanduser().absolute()  # type: ignore[arg-type]
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"save_dir: expected the path of a folder, got {save_dir!r}: {error}") from error
+    check_save_folder(folder)
+    return folder
+
+
+def check_save_folder(folder: Path) -> None:
+    """Refuse what cannot be the folder of a search.
+
+    Raises
+    ------
+    SaveFolderError
+        If it is a file, a link that leads nowhere, or a Python package.
+    """
+    if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
+        raise SaveFolderError(f"save_dir: expected a folder for a search, got the file or link {folder}")
+    if (folder / "__init__.py").exists():
+        raise SaveFolderError(f"save_dir: expected a folder for a search, got the Python package {folder}")
+
+
+def check_own_files(folder: Path) -> None:
+    """Refuse a folder in which a file of a search's names is somebody else's: nothing is written over it.
+
+    Raises
+    ------
+    SaveFolderError
+        If there is one; the message names all of them.
+    """
+    files = manifest_files(folder)
+    names = [MANIFEST_FILE, PARAMETERS_FILE, DATASET_FILE, JOURNAL_FILE, LOCK_FILE, *classifier_names(folder)]
+    foreign = [name for name in names if exists(folder / name) and not is_own(folder, name, files)]
+    if foreign:
+        raise SaveFolderError(
+            f"save_dir: expected a folder with no files but those of a search, got {folder} with {', '.join(foreign)}, "
+            "which shac did not write or which is damaged; choose another folder, or move it away"
+        )
+
+
+class SearchStore:
+    """A search's folder, and what its engine knows of it.
+
+    Parameters
+    ----------
+    folder : Path
+        Absolute; made when it is written to.
+
+    Attributes
+    ----------
+    folder : Path
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._known: str | None = None  # digest of the manifest that was written or read last
+        self._depth = 0
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this engine wrote or read the search in the folder."""
+        return self._known is not None
+
+    @property
+    def journal_path(self) -> Path:
+        """The file of the journal."""
+        return self.folder / JOURNAL_FILE
+
+    def holds_search(self) -> bool:
+        """Return whether a search was saved in the folder."""
+        return holds_search(self.folder)
+
+    def check(self) -> None:
+        """Refuse to write over what the engine does not know.
+
+        Raises
+        ------
+        SaveFolderError
+            If the folder holds another search or files that no search wrote, was written by another process meanwhile,
+            or is a Python package.
+        DamagedFileError
+            If its journal is damaged.
+        """
+        check_save_folder(self.folder)
+        found = manifest_digest(self.folder)
+        if found is not None and found == self._known:
+            return
+        check_own_files(self.folder)
+        if not holds_evaluations(self.folder):
+            return  # what is left of a search that gave no score, because its function was wrong, may be overwritten
+        if self._known is not None and found is not None:
+            raise SaveFolderError(
+                f"save_dir: {self.folder} was written by another process since this engine read or wrote it: call "
+                "restore_data() to go on from there, or choose another folder"
+            )
+        raise SaveFolderError(
+            f"save_dir: {self.folder} holds a search already: call restore_data() to go on with it, or choose another "
+            "folder"
+        )
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Own the folder within a ``with`` block; may be nested.
+
+        Raises
+        ------
+        SaveFolderError
+            See `check`; or if another process owns the folder.
+        """
+        if self._depth:
+            yield
+            return
+        self.check()
+        with FolderLock(self.folder):
+            self.check()
+            self._depth += 1
+            try:
+                if self._known is None or manifest_digest(self.folder) != self._known:
+                    self.journal_path.unlink(missing_ok=True)
+                yield
+            finally:
+                self._depth -= 1
+
+    def journal(self, space: str) -> Journal:
+        """Open the journal for writing.
+
+        Parameters
+        ----------
+        space : str
+            Fingerprint of the search space.
+
+        Raises
+        ------
+        DamagedFileError, OSError
+            See `Journal`.
+        """
+        return Journal(self.journal_path, space)
+
+    def load(self) -> SearchRecord:
+        """Read the search.
+
+        Raises
+        ------
+        FileNotFoundError, DamagedFileError
+            See `shac.store.manifest.load_search`.
+        """
+        return load_search(self.folder)
+
+    def digest(self) -> str | None:
+        """Return the SHA-256 of the folder's manifest; None if there is none."""
+        return manifest_digest(self.folder)
+
+    def know(self, digest: str | None) -> None:
+        """Note that the engine knows the search of a manifest, by its digest."""
+        self._known = digest
+
+    def commit(self, record: SearchRecord) -> None:
+        """Write the search; see `shac.store.manifest.save_search` for the errors."""
+        with self.opened():
+            save_search(self.folder, record)
+            self._known = manifest_digest(self.folder)

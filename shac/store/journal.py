@@ -1,0 +1,385 @@
+"""The journal of a search: each evaluation on the disk as soon as it ends.
+
+``journal.jsonl`` holds one JSON object a line, and ``kind`` says what it is:
+
+``search``
+    The first line: the format's number and the fingerprint of the search space.
+``batch``
+    Written before a batch runs: the number of its first evaluation, all settings, all seeds. A search that was stopped
+    takes the rest of its batch from here, whatever the engine would draw today.
+``evaluation``
+    How an evaluation ended: ``index``, ``parameters``, ``score`` (null when it failed), ``error`` and ``traceback``
+    (null when it did not), ``worker_id``, ``seed``, ``attempt`` (from 1), ``started`` and ``ended`` (seconds since the
+    epoch).
+``retry``
+    The same for an attempt that failed and is made again.
+
+Every line ends with the CRC-32 of what stands before it. Lines are only ever appended, each in one write, so that a
+writer that is killed leaves at most the last line torn: `Journal` cuts it off, with a warning. Any other damage is an
+error that names file and line. Reading is possible at any time.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+import warnings
+import zlib
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from shac.errors import DamagedFileError
+from shac.files import dump_json, open_regular, parse_json, write_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+__all__ = [
+    "JOURNAL_FILE",
+    "Journal",
+    "JournalBatch",
+    "JournalEntry",
+    "as_json_has_it",
+    "has_scores",
+    "is_journal",
+    "read_batches",
+    "read_journal",
+]
+
+JOURNAL_FILE = "journal.jsonl"
+FORMAT_VERSION = 1
+
+_CHECKSUM = ',"crc32":"'
+_SECONDS_THAT_SHARE_A_SYNC = 0.05
+_LONGEST_LINE = 1 << 28  # bytes: a batch of a million settings
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One evaluation of the journal, or a failed attempt at one.
+
+    Parameters
+    ----------
+    index : int
+        The evaluation's number in the search.
+    parameters : dict
+        Value of each column. A value of a class that JSON does not have is its CSV text.
+    score : float or None
+        None when it failed.
+    error, traceback : str or None
+        Why it failed, else None.
+    worker_id : int
+        The evaluator that ran it.
+    seed : int
+        Its seed.
+    attempt : int
+        1, and one more for each retry.
+    started, ended : float
+        Seconds since the epoch.
+    """
+
+    index: int
+    parameters: dict[str, Any]
+    score: float | None
+    error: str | None
+    traceback: str | None
+    worker_id: int
+    seed: int
+    attempt: int
+    started: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
+class JournalBatch:
+    """A batch of the journal, and what has ended of it.
+
+    Parameters
+    ----------
+    first : int
+        The number of its first evaluation.
+    rows : list of list of str
+        CSV texts of each setting.
+    seeds : list of int
+        Seed of each evaluation.
+    entries : dict
+        The evaluations that ended, by their number in the search.
+    """
+
+    first: int
+    rows: list[list[str]]
+    seeds: list[int]
+    entries: dict[int, JournalEntry] = field(default_factory=dict)
+
+    def failed_whole(self) -> bool:
+        """Tell whether all of its evaluations ended, and none with a score."""
+        return len(self.entries) == len(self.rows) and all(entry.score is None for entry in self.entries.values())
+
+
+class Journal:
+    """The journal of a search, open for writing. One owner at a time: see `shac.store.lock`.
+
+    Parameters
+    ----------
+    path : Path
+        The file. A torn last line is cut off, with a warning; a file that does not exist is begun.
+    space : str
+        Fingerprint of the search space.
+
+    Raises
+    ------
+    DamagedFileError
+        If a line is damaged, or the journal is that of another space.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "journal.jsonl"
+    >>> with Journal(path, "5f2c") as journal:
+    ...     journal.begin_batch(0, [["0.25"], ["0.5"]], [7, 8])
+    ...     journal.record(JournalEntry(1, {"x": 0.5}, 2.0, None, None, 0, 8, 1, 1.0, 2.0))
+    >>> [(entry.index, entry.score) for entry in read_journal(path)]
+    [(1, 2.0)]
+    """
+
+    def __init__(self, path: Path, space: str) -> None:
+        self.path = path
+        self._last_sync = -math.inf
+        if not path.exists():
+            write_atomic(path, _line({"kind": "search", "format": FORMAT_VERSION, "space": space}))
+        # Before anything is cut off: it may not be a journal at all.
+        found = next(_records(path), None)
+        if found is None or found[1].get("space") != space:
+            raise DamagedFileError(f"{path}, line 1: expected the journal of the search space {space}, got {found}")
+        _repair(path)
+        # Without a buffer: a line is the system's to keep as soon as `write` returns, even if this process is killed
+        self._file = os.fdopen(open_regular(path, os.O_RDWR | os.O_APPEND, follow=False), "ab", buffering=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Put what was written on the disk and close the file."""
+        if not self._file.closed:
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+    def begin_batch(self, first: int, rows: Sequence[Sequence[str]], seeds: Sequence[int]) -> None:
+        """Write down what is about to be evaluated."""
+        self._write({"kind": "batch", "first": first, "rows": [list(row) for row in rows], "seeds": list(seeds)})
+        self._sync()
+
+    def record(self, entry: JournalEntry, *, is_final: bool = True) -> None:
+        """Write down how an evaluation ended; `is_final` is False where it will be made again.
+
+        The line is the operating system's when this returns: it outlives this process. It is on the disk itself as
+        well, unless one was put there within the last 50 ms: very short evaluations share the wait for the disk.
+
+        Raises
+        ------
+        OSError
+            If the disk is full, say. The journal is then as it was before.
+        """
+        self._write({"kind": "evaluation" if is_final else "retry", **asdict(entry)})
+        now = time.monotonic()
+        is_long = entry.ended - entry.started >= _SECONDS_THAT_SHARE_A_SYNC
+        if is_long or not 0 <= now - self._last_sync < _SECONDS_THAT_SHARE_A_SYNC:
+            self._sync()
+
+    def _write(self, record: dict[str, Any]) -> None:
+        data = _line(record).encode("ascii")
+        begin = self._file.seek(0, os.SEEK_END)
+        try:
+            left = memoryview(data)
+            while left:  # a disk takes what fits, and says why at the next attempt
+                left = left[self._file.write(left) or 0 :]
+        except BaseException:
+            self._file.truncate(begin)  # half a line would swallow the next one
+            raise
+
+    def _sync(self) -> None:
+        os.fsync(self._file.fileno())
+        self._last_sync = time.monotonic()
+
+
+def read_journal(path: Path) -> list[JournalEntry]:
+    """Read the evaluations that have ended, in the order of their numbers.
+
+    Parameters
+    ----------
+    path : Path
+        The file; a search may be writing it.
+
+    Returns
+    -------
+    list of JournalEntry
+        Of an evaluation that was run again, after its whole batch had failed, the last one.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no journal.
+    DamagedFileError
+        If a line is damaged; the message names it. A last line that is not whole is left out.
+    """
+    entries: dict[int, JournalEntry] = {}
+    for batch in read_batches(path):
+        entries.update(batch.entries)
+    return [entries[index] for index in sorted(entries)]
+
+
+def read_batches(path: Path) -> Iterator[JournalBatch]:
+    """Read the batches in the order in which they began; see `read_journal` for the errors."""
+    batch: JournalBatch | None = None
+    for number, record in _records(path):
+        where = f"{path}, line {number}"
+        match record:
+            case {"kind": "search"} if number == 1:
+                pass
+            case {"kind": "batch", "first": int(first), "rows": list(rows), "seeds": list(seeds)} if number > 1:
+                if not (all(map(_is_row, rows)) and all(map(_is_seed, seeds)) and first >= 0):
+                    raise DamagedFileError(f"{where}: expected texts of settings and seeds, got others")
+                if len(rows) != len(seeds):
+                    raise DamagedFileError(f"{where}: expected a seed for each of {len(rows)} rows, got {len(seeds)}")
+                if batch is not None:
+                    yield batch
+                batch = JournalBatch(first, rows, seeds)
+            case {"kind": "retry"} if batch is not None:
+                pass
+            case {"kind": "evaluation", "index": int(index)} if batch is not None:
+                if not 0 <= index - batch.first < len(batch.rows):
+                    raise DamagedFileError(f"{where}: expected an evaluation of the batch before it, got {index}")
+                batch.entries[index] = _entry(record, where)
+            case _:
+                raise DamagedFileError(f"{where}: expected a line of a journal, got {record}")
+    if batch is not None:
+        yield batch
+
+
+def has_scores(path: Path) -> bool:
+    """Tell whether a journal exists and some evaluation in it gave a score."""
+    return path.exists() and any(entry.score is not None for entry in read_journal(path))
+
+
+def is_journal(path: Path) -> bool:
+    """Return whether a file begins as the journal of a search, or is empty.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    try:
+        first = next(_records(path), None)
+    except DamagedFileError:
+        return False
+    return path.stat().st_size == 0 if first is None else first[1].get("kind") == "search"
+
+
+def as_json_has_it(value: Any, to_text: Callable[[Any], str]) -> Any:
+    """Return a value that can stand in a journal: itself, or its text where it is of a class that JSON does not have.
+
+    Examples
+    --------
+    >>> as_json_has_it(0.5, str), as_json_has_it(1j, str)
+    (0.5, '1j')
+    """
+    try:
+        dump_json(value, "value")
+    except ValueError:
+        return to_text(value)
+    return value
+
+
+def _is_row(row: Any) -> bool:
+    return isinstance(row, list) and all(isinstance(text, str) for text in row)
+
+
+def _is_seed(seed: Any) -> bool:
+    return type(seed) is int and seed >= 0
+
+
+def _entry(record: dict[str, Any], where: str) -> JournalEntry:
+    fields = {name: value for name, value in record.items() if name != "kind"}
+    if fields.keys() != _TYPES.keys() or not all(type(fields[name]) in types for name, types in _TYPES.items()):
+        raise DamagedFileError(f"{where}: expected an evaluation, got {record}")
+    return JournalEntry(**fields)
+
+
+# Of the fields of an entry, as JSON gives them back.
+_TYPES: dict[str, tuple[type, ...]] = {
+    "index": (int,),
+    "parameters": (dict,),
+    "score": (float, int, type(None)),
+    "error": (str, type(None)),
+    "traceback": (str, type(None)),
+    "worker_id": (int,),
+    "seed": (int,),
+    "attempt": (int,),
+    "started": (float, int),
+    "ended": (float, int),
+}
+
+
+def _line(record: dict[str, Any]) -> str:
+    body = dump_json(record, "journal", one_line=True)
+    return f'{body[:-1]}{_CHECKSUM}{zlib.crc32(body.encode("ascii")):08x}"}}\n'
+
+
+def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Give the whole lines with their numbers, one at a time: a journal may be long."""
+    with os.fdopen(open_regular(path, os.O_RDONLY, follow=False), "rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
+            if len(line) == _LONGEST_LINE:
+                raise DamagedFileError(f"{path}, line {number}: expected less than {_LONGEST_LINE} bytes, got more")
+            if not line.endswith(b"\n"):
+                return  # it is being written, or its writer was killed
+            yield number, _record(line, f"{path}, line {number}")
+
+
+def _record(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        text = line.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise DamagedFileError(f"{where}: expected a line of a journal: {error}") from error
+    body, found, checksum = text.rpartition(_CHECKSUM)
+    body += "}"
+    if not found or checksum != f'{zlib.crc32(body.encode("ascii")):08x}"}}\n':
+        raise DamagedFileError(f"{where}: expected a line with its checksum, got a damaged one")
+    record = parse_json(body, where)
+    if not isinstance(record, dict):
+        raise DamagedFileError(f"{where}: expected a mapping, got {record!r}")
+    if "format" in record and record["format"] != FORMAT_VERSION:
+        raise DamagedFileError(f"{where}: expected format version {FORMAT_VERSION}, got {record['format']!r}")
+    return record
+
+
+def _repair(path: Path) -> None:
+    """Cut off a torn last line."""
+    with os.fdopen(open_regular(path, os.O_RDWR, follow=False), "r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        end = size
+        while end:
+            begin = max(0, end - 65_536)
+            file.seek(begin)
+            newline = file.read(end - begin).rfind(b"\n")
+            if newline >= 0:
+                end = begin + newline + 1
+                break
+            end = begin
+        if end == size:
+            return
+        file.truncate(end)
+        os.fsync(file.fileno())
+    warnings.warn(
+        f"{path}: the last line was torn, {size - end} bytes; it is cut off, and its evaluation will run again",
+        stacklevel=4,
+    )

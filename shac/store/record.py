@@ -1,0 +1,139 @@
+"""What a save folder holds of a search: the one record of its settings, its progress and its evaluations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from shac.errors import DamagedFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xgboost
+
+    from shac.space import HyperParameterList
+
+__all__ = ["SearchRecord"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRecord:
+    """A search as it is on disk.
+
+    Parameters
+    ----------
+    engine : str
+        Name of the engine's class.
+    total_budget, num_batches, total_classifiers, seed : int
+        See `SHAC`.
+    objective : {'max', 'min'}
+    strategy : dict or None
+        `Strategy.as_config`; None for a search that was saved before there was one.
+    training_begin : int
+        First evaluation that no classifier was trained on.
+    last_attempt : int
+        Number of evaluations when a classifier was last tried.
+    accuracies : sequence of float
+        Cross-validation accuracy of each classifier; NaN where it was skipped.
+    space : HyperParameterList
+        The search space.
+    rows, scores : sequence
+        Flat rows of values, and a score for each.
+    classifiers : sequence of xgboost.XGBClassifier
+        In the order of their training.
+    """
+
+    engine: str
+    total_budget: int
+    num_batches: int
+    objective: str
+    total_classifiers: int
+    seed: int
+    strategy: dict[str, Any] | None
+    training_begin: int
+    last_attempt: int
+    accuracies: Sequence[float]
+    space: HyperParameterList
+    rows: Sequence[Sequence[Any]]
+    scores: Sequence[float]
+    classifiers: Sequence[xgboost.XGBClassifier]
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the manifest names the settings of the engine."""
+        names = ("engine", "total_budget", "num_batches", "objective", "total_classifiers", "seed", "strategy")
+        return {name: getattr(self, name) for name in names}
+
+    def progress(self) -> dict[str, Any]:
+        """Return what the manifest names the progress of the search."""
+        return {
+            "training_begin": self.training_begin,
+            "last_attempt": self.last_attempt,
+            "accuracies": list(self.accuracies),
+        }
+
+    @classmethod
+    def read(
+        cls,
+        settings: dict[str, Any],
+        progress: dict[str, Any],
+        *,
+        where: str,
+        space: HyperParameterList,
+        rows: Sequence[Sequence[Any]],
+        scores: Sequence[float],
+        classifiers: Sequence[xgboost.XGBClassifier],
+    ) -> Self:
+        """Make the record of what the manifest says and the other files hold.
+
+        Raises
+        ------
+        DamagedFileError
+            If no search can have come to it.
+        """
+        match settings, progress:
+            case (
+                {
+                    "engine": str(),
+                    "total_budget": int(budget),
+                    "num_batches": int(batches),
+                    "objective": "max" | "min",
+                    "total_classifiers": int(),
+                    "seed": int(seed),
+                },
+                {"training_begin": int(begin), "last_attempt": int(attempt), "accuracies": list(accuracies)},
+            ):
+                sound = (
+                    all(type(number) is int for number in (budget, batches, seed, begin, attempt))
+                    and type(settings["total_classifiers"]) is int
+                    and budget >= batches >= 1
+                    and 0 <= seed < 2**64
+                    and 0 <= begin <= len(rows)
+                    and 0 <= attempt <= len(rows)
+                    and len(accuracies) == len(classifiers)
+                    and all(type(accuracy) is float for accuracy in accuracies)
+                    and isinstance(settings.get("strategy"), dict | None)
+                )
+            case _:
+                sound = False
+        if not sound:
+            raise DamagedFileError(
+                f"{where}: expected the settings and the progress of a search of {len(rows)} evaluations and "
+                f"{len(classifiers)} classifiers, got {settings} and {progress}"
+            )
+        return cls(
+            engine=settings["engine"],
+            total_budget=settings["total_budget"],
+            num_batches=settings["num_batches"],
+            objective=settings["objective"],
+            total_classifiers=settings["total_classifiers"],
+            seed=settings["seed"],
+            strategy=settings.get("strategy"),
+            training_begin=progress["training_begin"],
+            last_attempt=progress["last_attempt"],
+            accuracies=tuple(progress["accuracies"]),
+            space=space,
+            rows=rows,
+            scores=scores,
+            classifiers=classifiers,
+        )

@@ -1,0 +1,265 @@
+"""Tables of evaluations as CSV: the one reader and the one writer.
+
+A search's own table is read to the letter; one that comes from elsewhere as other programs write it, or as the
+ancestor did.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import TYPE_CHECKING, Any
+
+from shac.errors import DamagedFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from shac.parameters import AbstractHyperParameter
+    from shac.space import HyperParameterList
+
+    Rows = tuple[list[list[Any]], list[float]]
+    ReadField = Callable[[AbstractHyperParameter, str, str], Any]
+
+__all__ = [
+    "DATASET_FILE",
+    "PARAMETERS_FILE",
+    "is_header",
+    "read_evaluations",
+    "read_table",
+    "read_table_text",
+    "read_value",
+    "table_text",
+]
+
+DATASET_FILE = "dataset.csv"
+PARAMETERS_FILE = "parameters.json"
+
+
+def table_text(space: HyperParameterList, rows: Sequence[Sequence[Any]], scores: Sequence[float]) -> str:
+    """Write a table: ``id``, the columns, ``scores``; floats to the last bit."""
+    lines = [_csv_line(["id", *space.get_parameter_names(), "scores"])]
+    for index, (row, score) in enumerate(zip(rows, scores, strict=True)):
+        fields = [column.to_text(value) for column, value in zip(space.columns, row, strict=True)]
+        lines.append(_csv_line([str(index), *fields, repr(float(score))]))
+    return "".join(lines)
+
+
+def read_table_text(table: str | bytes, space: HyperParameterList, *, where: str) -> Rows:
+    """Read what `table_text` wrote.
+
+    Parameters
+    ----------
+    table : str or bytes
+        The table; bytes are UTF-8.
+    space : HyperParameterList
+        The search space.
+    where : str
+        Where the table comes from, for error messages.
+
+    Returns
+    -------
+    rows : list of list
+    scores : list of float
+
+    Raises
+    ------
+    DamagedFileError
+        If the table is not one of this space; names the line, the column and what came.
+    """
+    records = _csv_records(table, where)
+    names = ["id", *space.get_parameter_names(), "scores"]
+    header = records[0][1] if records else []
+    if header != names:
+        raise DamagedFileError(f"{where}, line 1: expected the header {names}, got {header}")
+    rows: list[list[Any]] = []
+    scores: list[float] = []
+    for index, (line, fields) in enumerate(records[1:]):
+        at = f"{where}, line {line}"
+        if len(fields) != len(names):
+            raise DamagedFileError(f"{at}: expected {len(names)} fields, got {len(fields)}")
+        if fields[0] != str(index):
+            raise DamagedFileError(f"{at}, column 'id': expected {index}, got {fields[0]!r}")
+        rows.append(
+            [
+                _read_exactly(c.from_text, c.to_text, field, f"{at}, column {name!r}")
+                for c, field, name in zip(space.columns, fields[1:-1], names[1:-1], strict=True)
+            ]
+        )
+        scores.append(_read_exactly(float, repr, fields[-1], f"{at}, column 'scores'"))
+    return rows, scores
+
+
+def is_header(text: str) -> bool:
+    r"""Return whether a text is a table without rows, or the beginning of one.
+
+    Examples
+    --------
+    >>> is_header("id,x,scores\n"), is_header("id,x,scores\n0,0.5,1.0\n"), is_header("image,label\n")
+    (True, False, False)
+    """
+    return not text or (text.startswith("id,") and text.endswith("scores\n") and len(_csv_records(text, "")) == 1)
+
+
+def read_table(
+    path: Path, space: HyperParameterList, *, num_rows: int, presort: bool, objective: str
+) -> tuple[list[list[Any]], list[float]]:
+    """Read settings and scores that come from elsewhere.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV file, or a folder with ``dataset.csv``. The header names the space's columns and ``scores``, in any
+        order; other columns are ignored. An empty score is a failed evaluation.
+    space : HyperParameterList
+        The search space.
+    num_rows : int
+        Rows wanted.
+    presort : bool
+        Whether to order the rows from the worst score to the best, so that each batch is better than the one before.
+        Of a longer table the best `num_rows` are taken then, else the first.
+    objective : {'max', 'min'}
+        Whether larger or smaller scores are better.
+
+    Returns
+    -------
+    rows : list of list
+    scores : list of float
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    DamagedFileError
+        If the header lacks a column, or a field is no value of its parameter.
+    ValueError
+        If the table has too few rows.
+    """
+    file = path / "dataset.csv" if path.is_dir() else path
+    rows, scores = read_evaluations(file, space, read_value)
+    if len(rows) < num_rows:
+        raise ValueError(
+            f"dataset_path: expected at least {num_rows} rows, the total budget, got {len(rows)} in {file}"
+        )
+    if not presort:
+        return rows[:num_rows], scores[:num_rows]
+    sign = 1.0 if objective == "max" else -1.0
+    order = sorted(range(len(rows)), key=lambda i: sign * scores[i] if math.isfinite(scores[i]) else -math.inf)
+    return [rows[i] for i in order[-num_rows:]], [scores[i] for i in order[-num_rows:]]
+
+
+def read_evaluations(file: Path, space: HyperParameterList, read_field: ReadField) -> Rows:
+    """Read a table whose header names the space's columns and ``scores``, in any order, among others.
+
+    Parameters
+    ----------
+    file : Path
+        UTF-8, with or without a byte-order mark.
+    space : HyperParameterList
+    read_field : callable
+        Reads a column's field; its third argument says where it stands, for error messages.
+
+    Returns
+    -------
+    rows : list of list
+    scores : list of float
+        NaN where the field is empty.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    DamagedFileError
+        If the header lacks a column, or a field is no value of its parameter.
+    """
+    names = [*space.get_parameter_names(), "scores"]
+    rows: list[list[Any]] = []
+    scores: list[float] = []
+    for line, fields in _dict_records(file, names):
+        at = f"{file}, line {line}"
+        rows.append(
+            [read_field(c, fields[n], f"{at}, column {n!r}") for c, n in zip(space.columns, names, strict=False)]
+        )
+        scores.append(_score(fields["scores"], f"{at}, column 'scores'"))
+    return rows, scores
+
+
+def _dict_records(file: Path, names: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            table = csv.DictReader(lines, strict=True, restval="")
+            missing = [name for name in names if name not in (table.fieldnames or ())]
+            if missing:
+                raise DamagedFileError(f"{file}: expected a header with {names}, got one without {missing}")
+            for fields in table:
+                yield table.line_num, fields
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DamagedFileError(f"{file}: expected a table in CSV: {error}") from error
+
+
+def read_value(column: AbstractHyperParameter, text: str, at: str) -> Any:
+    """Read a field as the package writes it, or as other programs write numbers (1 for 1.0, 16.0 for 16).
+
+    Raises
+    ------
+    DamagedFileError
+        If it is no value of the column; begins with `at`.
+    """
+    try:
+        return column.from_text(text)
+    except ValueError as error:
+        try:
+            value = column.decode(column.encode(float(text)))
+        except ValueError:
+            raise DamagedFileError(f"{at}: {error}") from error
+    if value != float(text):
+        raise DamagedFileError(f"{at}: expected a value of {column!r}, got {text!r}")
+    return value
+
+
+def _score(text: str, at: str) -> float:
+    if not text:
+        return math.nan
+    try:
+        return float(text)
+    except ValueError as error:
+        raise DamagedFileError(f"{at}: expected a number, got {text!r}") from error
+
+
+def _csv_line(fields: Sequence[str]) -> str:
+    """Quote what a reader takes for the end of a line; `csv` only does where the terminator has both characters."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerow(fields)
+    return text.getvalue().removesuffix("\r\n") + "\n"
+
+
+def _csv_records(table: str | bytes, where: str) -> list[tuple[int, list[str]]]:
+    """Split a table into records, with the numbers of the lines that they begin on."""
+    records, line = [], 1
+    try:
+        text = table if isinstance(table, str) else table.decode("utf-8-sig")  # spreadsheets write a byte-order mark
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        for fields in reader:
+            records.append((line, fields))
+            line = reader.line_num + 1
+    except (UnicodeDecodeError, csv.Error) as error:
+        if isinstance(error, UnicodeDecodeError):
+            line = error.object.count(b"\n", 0, error.start) + 1
+        raise DamagedFileError(f"{where}, line {line}: expected a table in CSV: {error}") from error
+    if records and not text.endswith("\n"):  # what is left of a score of 1.25 may read 1.2
+        raise DamagedFileError(f"{where}, line {records[-1][0]}: expected an end of the line, got the end of the file")
+    return records
+
+
+def _read_exactly(from_text: Callable[[str], Any], to_text: Callable[[Any], str], field: str, at: str) -> Any:
+    """Read a field that is, to the letter, what is written for its value; Python also reads 1_0 and other digits."""
+    try:
+        value = from_text(field)
+        written = to_text(value)
+    except (ValueError, TypeError, LookupError) as error:  # a user's class may raise any of them
+        raise DamagedFileError(f"{at}: {error}") from error
+    if written != field:
+        raise DamagedFileError(f"{at}: expected {written!r}, which stands for {value!r}, got {field!r}")
+    return value
