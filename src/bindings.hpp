@@ -9,8 +9,8 @@
 #include <stdexcept>
 #include <string>
 
-#include "array_view.hpp"
-#include "parallel.hpp"
+#include "support/array_view.hpp"
+#include "support/parallel.hpp"
 
 namespace shac {
 

@@ -1,4 +1,4 @@
-#include "cascade.hpp"
+#include "model/cascade.hpp"
 
 #include <cstdint>
 #include <memory>

@@ -1,10 +1,10 @@
-#include "forest.hpp"
+#include "model/forest.hpp"
 
 #include <cstdint>
 #include <memory>
 
 #include "bindings.hpp"
-#include "decision.hpp"
+#include "model/decision.hpp"
 
 namespace shac {
 namespace {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "bindings.hpp"
-#include "plain_sampler.hpp"
-#include "region_sampler.hpp"
+#include "sampling/plain_sampler.hpp"
+#include "sampling/region_sampler.hpp"
 
 namespace shac {
 namespace {

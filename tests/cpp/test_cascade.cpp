@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "cascade.hpp"
+#include "model/cascade.hpp"
 #include "trees.hpp"
 
 using shac::Cascade;

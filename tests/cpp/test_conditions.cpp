@@ -7,10 +7,10 @@
 #include <stdexcept>
 #include <vector>
 
-#include "conditions.hpp"
-#include "plain_sampler.hpp"
+#include "prior/conditions.hpp"
 #include "random_forest.hpp"
-#include "region_sampler.hpp"
+#include "sampling/plain_sampler.hpp"
+#include "sampling/region_sampler.hpp"
 
 using shac::Condition;
 using shac::Conditions;

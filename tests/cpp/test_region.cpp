@@ -5,10 +5,10 @@
 #include <stdexcept>
 #include <vector>
 
-#include "random.hpp"
+#include "prior/random.hpp"
 #include "random_forest.hpp"
-#include "region.hpp"
-#include "region_sampler.hpp"
+#include "region/region.hpp"
+#include "sampling/region_sampler.hpp"
 #include "trees.hpp"
 
 using shac::Column;

@@ -6,11 +6,11 @@
 #include <set>
 #include <vector>
 
-#include "decision.hpp"
-#include "plain_sampler.hpp"
-#include "random.hpp"
+#include "model/decision.hpp"
+#include "prior/random.hpp"
 #include "random_forest.hpp"
-#include "tables.hpp"
+#include "sampling/plain_sampler.hpp"
+#include "tables/tables.hpp"
 #include "trees.hpp"
 
 using shac::kUniformRange;

@@ -14,13 +14,13 @@
 #include <vector>
 
 #include "../cpp/trees.hpp"
-#include "decision.hpp"
-#include "plain_sampler.hpp"
-#include "random.hpp"
+#include "model/decision.hpp"
+#include "prior/random.hpp"
 #include "reader.hpp"
-#include "region.hpp"
-#include "region_sampler.hpp"
-#include "stage.hpp"
+#include "region/region.hpp"
+#include "sampling/plain_sampler.hpp"
+#include "sampling/region_sampler.hpp"
+#include "tables/stage.hpp"
 
 namespace {
 

@@ -1,0 +1,85 @@
+#include "sampling/plain_sampler.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "sampling/exact_filter.hpp"
+
+namespace shac {
+namespace {
+
+constexpr std::size_t kExactBlock = 256;  // candidates of the reference, a few milliseconds of tree walking
+constexpr std::size_t kSmallBlock = 256;
+constexpr double kBlocksPerThread = 4.0;  // at least, but for the smallest blocks
+
+struct Buffers {
+    Sieve::Scratch sieve;
+    ExactScratch exact;
+};
+
+const std::vector<std::shared_ptr<const Stage>>& checked(
+    const std::vector<std::shared_ptr<const Stage>>& stages, std::size_t width) {
+    for (std::size_t s = 0; s < stages.size(); ++s) {
+        if (stages[s] == nullptr || stages[s]->bins.width() != width) {
+            throw std::invalid_argument("stages: expected " + std::to_string(width) + " columns, got " +
+                                        (stages[s] ? std::to_string(stages[s]->bins.width()) : "none") +
+                                        " at stage " + std::to_string(s));
+        }
+    }
+    return stages;
+}
+
+}  // namespace
+
+PlainSampler::PlainSampler(std::vector<std::shared_ptr<const Stage>> stages, std::size_t width,
+                           bool use_tables, Conditions conditions)
+    : stages_(std::move(stages)),
+      width_(width),
+      use_tables_(use_tables),
+      conditions_(std::move(conditions)),
+      sieve_(checked(stages_, width), width, conditions_, chosen_kernels()) {}
+
+Samples PlainSampler::draw(const SampleRequest& request, const Workers& workers) const {
+    std::vector<Buffers> buffers(workers.threads);
+    const auto test = [&](std::uint64_t first, std::size_t rows, std::size_t thread) {
+        Buffers& own = buffers[thread];
+        BlockResult result;
+        result.rejected_by_stage.resize(stages_.size());
+        if (use_tables_) {
+            sieve_.filter(request.seed, first, rows, request.relax, own.sieve,
+                          result.rejected_by_stage.data());
+            const auto& left = own.sieve.offsets;
+            result.passed.assign(left.begin(),
+                                 left.begin() + static_cast<std::ptrdiff_t>(own.sieve.num_left));
+        } else {
+            result.passed.resize(rows);
+            std::iota(result.passed.begin(), result.passed.end(), 0U);
+        }
+        filter_exactly(stages_, order(), width_, conditions_, request.seed, first, request.relax,
+                       result.passed, own.exact, result.rejected_by_stage.data());
+        return result;
+    };
+    return draw_in_order(request, workers, stages_.size(), block_size_for(request, workers.threads), test);
+}
+
+/// Smaller blocks where few candidates give all that is wanted: what passes the sieve costs most.
+std::size_t PlainSampler::block_size_for(const SampleRequest& request, std::size_t threads) const {
+    if (request.block_size != 0) {
+        return std::min(request.block_size, Sieve::kMaxBlock);
+    }
+    if (!use_tables_) {
+        return kExactBlock;
+    }
+    const double candidates = static_cast<double>(request.count) / sieve_.share_left();
+    const double blocks = kBlocksPerThread * static_cast<double>(threads);
+    if (candidates >= blocks * static_cast<double>(sieve_.block_size())) {
+        return sieve_.block_size();
+    }
+    const auto chunks = static_cast<std::size_t>(candidates / blocks) / kSmallBlock;
+    return std::clamp((chunks + 1) * kSmallBlock, kSmallBlock, sieve_.block_size());
+}
+
+}  // namespace shac

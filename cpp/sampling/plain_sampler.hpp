@@ -1,0 +1,46 @@
+// Rejection sampling from the prior.
+//
+// A block of candidates goes through the sieve, which drops only what is proven to be rejected, and what is
+// left through the exact forests.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "sampling/rejection_filter.hpp"
+#include "sampling/sampler.hpp"
+#include "tables/stage.hpp"
+
+namespace shac {
+
+/// Immutable; any number of threads may draw.
+class PlainSampler {
+  public:
+    /// Without tables every candidate goes through the exact forests: the reference. Throws
+    /// std::invalid_argument when a stage is null or of another width.
+    PlainSampler(std::vector<std::shared_ptr<const Stage>> stages, std::size_t width, bool use_tables = true,
+                 Conditions conditions = {});
+    PlainSampler(const PlainSampler&) = delete;
+    PlainSampler& operator=(const PlainSampler&) = delete;
+
+    std::size_t width() const { return width_; }
+    const std::vector<std::shared_ptr<const Stage>>& stages() const { return stages_; }
+    const std::vector<std::size_t>& order() const { return sieve_.order(); }
+    const Conditions& conditions() const { return conditions_; }
+    double candidate_cost() const { return sieve_.candidate_cost(); }
+
+    Samples draw(const SampleRequest& request, const Workers& workers) const;
+
+  private:
+    std::size_t block_size_for(const SampleRequest& request, std::size_t threads) const;
+
+    std::vector<std::shared_ptr<const Stage>> stages_;
+    std::size_t width_;
+    bool use_tables_;
+    Conditions conditions_;
+    Sieve sieve_;
+};
+
+}  // namespace shac
