@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "model/count_failures.hpp"
 #include "model/decision.hpp"
 
 namespace shac {
@@ -85,23 +86,19 @@ void Cascade::filter(const ColumnBlock& block, std::size_t relax, Scratch& scrat
         std::fill(dropped_at, dropped_at + block.size, kPassed);
     }
     const float threshold = decision_threshold();
-    for (std::size_t s = 0; s < stages_.size() && !rows.empty(); ++s) {
-        stages_[s]->margins(block, {rows.data(), rows.size()}, margins.data());
-        std::size_t kept = 0;
-        for (std::size_t k = 0; k < rows.size(); ++k) {
-            const std::uint32_t row = rows[k];
-            const bool fails = !accepts_margin(margins[k], threshold);
-            if (fails && ++failures[row] > relax) {
-                if (dropped_at != nullptr) {
-                    dropped_at[row] = static_cast<std::int32_t>(s);
-                }
-                continue;
-            }
-            rows[kept++] = row;
+    const auto decide = [&, &all_margins = margins](std::size_t s, ArrayView<const std::uint32_t> left) {
+        stages_[s]->margins(block, left, all_margins.data());
+        return
+            [&all_margins, threshold](std::size_t k) { return !accepts_margin(all_margins[k], threshold); };
+    };
+    const auto on_drop = [&](std::size_t s, std::uint32_t row) {
+        ++rejected_by_stage[s];
+        if (dropped_at != nullptr) {
+            dropped_at[row] = static_cast<std::int32_t>(s);
         }
-        rejected_by_stage[s] += rows.size() - kept;
-        rows.resize(kept);
-    }
+    };
+    rows.resize(
+        count_failures(stages_.size(), relax, {rows.data(), rows.size()}, failures.data(), decide, on_drop));
 }
 
 bool compute_margins(const Cascade& cascade, MatrixView<const float> x, MatrixView<float> margins,

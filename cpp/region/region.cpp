@@ -8,7 +8,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "model/decision.hpp"
+#include "model/count_failures.hpp"
 #include "prior/random.hpp"
 
 namespace shac {
@@ -360,23 +360,18 @@ void Region::keep(const std::vector<Corners>& corners, StageSet undecided, std::
 /// Whether a box of one bin a column passes, by the exact forests.
 bool Region::decide_cell(const std::vector<Corners>& corners, const StageSet& undecided,
                          std::uint32_t failures) const {
-    const std::uint32_t row = 0;
-    std::vector<float> values(width_);
-    for (std::size_t s = 0; s < stages_.size(); ++s) {
-        if (!undecided.test(s)) {
-            continue;
-        }
-        for (std::size_t c = 0; c < width_; ++c) {
-            values[c] = stages_[s]->bins.columns()[c].representative(
-                is_missing(corners, c) ? kMissing : edge_before(c, corners[2 * c]));
-        }
-        float margin = 0.0F;
-        stages_[s]->forest->margins({values.data(), 1, 1}, {&row, 1}, &margin);
-        if (!accepts_margin(margin, decision_threshold()) && ++failures > relax_) {
-            return false;
-        }
+    std::vector<std::uint64_t> uniforms(width_);
+    std::vector<float> values;
+    for (std::size_t c = 0; c < width_; ++c) {
+        uniforms[c] = is_missing(corners, c) ? kMissing : edge_before(c, corners[2 * c]);
     }
-    return true;
+    const auto decide = [&](std::size_t s, ArrayView<const std::uint32_t>) {
+        const bool fails = undecided.test(s) && !stages_[s]->accepts(uniforms.data(), values);
+        return [fails](std::size_t) { return fails; };
+    };
+    std::uint32_t row = 0;
+    return count_failures(stages_.size(), relax_, {&row, 1}, &failures, decide,
+                          [](std::size_t, std::uint32_t) {}) == 1;
 }
 
 void Region::divide(std::uint32_t box) {

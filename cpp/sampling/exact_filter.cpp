@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "model/count_failures.hpp"
 #include "model/decision.hpp"
 #include "prior/random.hpp"
 
@@ -44,31 +45,25 @@ void filter_exactly(const std::vector<std::shared_ptr<const Stage>>& stages,
     std::iota(rows.begin(), rows.end(), 0U);
     failures.assign(count, 0);
     const float threshold = decision_threshold();
-    for (const std::size_t s : order) {
+    const auto decide = [&](std::size_t place, ArrayView<const std::uint32_t> left) {
+        const Stage& stage = *stages[order[place]];
         for (std::size_t c = 0; c < width; ++c) {
-            const Column& column = stages[s]->bins.columns()[c];
-            for (const std::uint32_t row : rows) {
-                values[c * count + row] = column.representative(uniforms[c * count + row]);
+            const Column& column = stage.bins.columns()[c];
+            for (const std::uint32_t row : left) {
+                scratch.values[c * count + row] = column.representative(scratch.uniforms[c * count + row]);
             }
         }
-        stages[s]->forest->margins({values.data(), count, count}, {rows.data(), rows.size()}, margins.data());
-        std::size_t kept = 0;
-        for (std::size_t k = 0; k < rows.size(); ++k) {
-            const bool fails = !accepts_margin(margins[k], threshold);
-            if (!fails || ++failures[rows[k]] <= relax) {
-                rows[kept++] = rows[k];
-            }
-        }
-        rejected_by_stage[s] += rows.size() - kept;
-        rows.resize(kept);
-        if (kept == 0) {
-            break;
-        }
-    }
-    for (std::size_t k = 0; k < rows.size(); ++k) {
+        stage.forest->margins({scratch.values.data(), count, count}, left, scratch.margins.data());
+        return
+            [&scratch, threshold](std::size_t k) { return !accepts_margin(scratch.margins[k], threshold); };
+    };
+    const std::size_t left =
+        count_failures(order.size(), relax, {rows.data(), rows.size()}, failures.data(), decide,
+                       [&](std::size_t place, std::uint32_t) { ++rejected_by_stage[order[place]]; });
+    for (std::size_t k = 0; k < left; ++k) {
         offsets[k] = offsets[rows[k]];
     }
-    offsets.resize(rows.size());
+    offsets.resize(left);
 }
 
 }  // namespace shac

@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "model/decision.hpp"
+#include "model/count_failures.hpp"
 #include "prior/random.hpp"
 
 namespace shac {
@@ -107,28 +107,19 @@ void RegionSampler::draw_within(std::size_t box, std::uint64_t seed, std::uint64
 bool RegionSampler::passes(std::size_t box, Scratch& scratch, std::uint64_t* rejected_by_stage) const {
     const Region::Box& whole = region_->boxes()[box];
     const auto& stages = region_->stages();
+    const auto is_rejected = [&](const Stage& stage) {
+        const Verdict verdict = stage.tables.verdict(scratch.uniforms.data());
+        return verdict == Verdict::kUnknown ? !stage.accepts(scratch.uniforms.data(), scratch.values)
+                                            : verdict == Verdict::kRejected;
+    };
+    const auto decide = [&](std::size_t s, ArrayView<const std::uint32_t>) {
+        const bool fails = whole.undecided.test(s) && is_rejected(*stages[s]);
+        return [fails](std::size_t) { return fails; };
+    };
+    std::uint32_t row = 0;
     std::uint32_t failures = whole.failures;
-    const std::uint32_t row = 0;
-    for (std::size_t s = 0; s < stages.size(); ++s) {
-        if (!whole.undecided.test(s)) {
-            continue;
-        }
-        Verdict verdict = stages[s]->tables.verdict(scratch.uniforms.data());
-        if (verdict == Verdict::kUnknown) {
-            scratch.values.resize(region_->width());
-            for (std::size_t c = 0; c < scratch.values.size(); ++c) {
-                scratch.values[c] = stages[s]->bins.columns()[c].representative(scratch.uniforms[c]);
-            }
-            float margin = 0.0F;
-            stages[s]->forest->margins({scratch.values.data(), 1, 1}, {&row, 1}, &margin);
-            verdict = accepts_margin(margin, decision_threshold()) ? Verdict::kAccepted : Verdict::kRejected;
-        }
-        if (verdict == Verdict::kRejected && ++failures > region_->relax()) {
-            ++rejected_by_stage[s];
-            return false;
-        }
-    }
-    return true;
+    return count_failures(stages.size(), region_->relax(), {&row, 1}, &failures, decide,
+                          [&](std::size_t s, std::uint32_t) { ++rejected_by_stage[s]; }) == 1;
 }
 
 Samples RegionSampler::draw(const SampleRequest& request, const Workers& workers) const {

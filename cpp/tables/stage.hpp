@@ -5,8 +5,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "model/forest.hpp"
 #include "prior/space.hpp"
@@ -21,6 +23,10 @@ struct Stage {
     /// `bins` holds, for each column, the edges of the forest's thresholds.
     Stage(std::shared_ptr<const Forest> model, Space own_bins, std::size_t max_table_bytes = kMaxTableBytes)
         : forest(std::move(model)), bins(std::move(own_bins)), tables(*forest, bins, max_table_bytes) {}
+
+    /// Whether the forest accepts the candidate with these uniforms, one for each column; the last word where
+    /// tables leave it open. `values` is a buffer.
+    bool accepts(const std::uint64_t* uniforms, std::vector<float>& values) const;
 
     std::shared_ptr<const Forest> forest;
     Space bins;
