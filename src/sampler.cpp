@@ -90,35 +90,33 @@ std::vector<std::shared_ptr<const Stage>> constant(const std::vector<std::shared
 
 /// Boxes that are left: their bins (boxes by columns by 2), masses, and whether they are accepted.
 py::tuple boxes_of(const Region& region) {
-    std::vector<std::size_t> places;
-    for (std::size_t box = 0; box < region.boxes().size(); ++box) {
-        if (region.boxes()[box].mass > 0.0) {
-            places.push_back(box);
-        }
-    }
-    Array<std::uint16_t> bins({places.size(), region.width(), std::size_t{2}});
-    Array<double> mass(static_cast<py::ssize_t>(places.size()));
-    Array<bool> accepted(static_cast<py::ssize_t>(places.size()));
-    auto* place = bins.mutable_data();
-    for (std::size_t i = 0; i < places.size(); ++i) {
-        for (std::size_t c = 0; c < region.width(); ++c) {
-            const auto [begin, end] = region.bins(places[i], c);
-            *place++ = static_cast<std::uint16_t>(begin);
-            *place++ = static_cast<std::uint16_t>(end);
-        }
-        mass.mutable_data()[i] = region.boxes()[places[i]].mass;
-        accepted.mutable_data()[i] = region.boxes()[places[i]].undecided.none();
-    }
+    const std::size_t count = region.num_boxes();
+    Array<BinIndex> bins({count, region.width(), std::size_t{2}});
+    Array<double> mass(static_cast<py::ssize_t>(count));
+    Array<bool> accepted(static_cast<py::ssize_t>(count));
+    region.write_boxes({bins.mutable_data(), 2 * count * region.width()}, {mass.mutable_data(), count},
+                       {accepted.mutable_data(), count});
     return py::make_tuple(bins, mass, accepted);
 }
 
-void refine(Region& region, std::size_t max_boxes) {
-    bool finished = false;
+std::shared_ptr<Region> refined(const Region& region, std::size_t max_boxes) {
+    std::shared_ptr<Region> result;
     {
         const py::gil_scoped_release unlocked;
-        finished = region.refine(max_boxes, interruptible_workers(1).stop);
+        auto divided = region.refined(max_boxes, interruptible_workers(1).stop);
+        result = divided ? std::make_shared<Region>(*std::move(divided)) : nullptr;
     }
-    raise_unless(finished);
+    raise_unless(result != nullptr);
+    return result;
+}
+
+std::shared_ptr<Region> extended(const Region& region, const std::shared_ptr<Stage>& stage) {
+    const py::gil_scoped_release unlocked;
+    return std::make_shared<Region>(region.extended(stage));
+}
+
+std::shared_ptr<Region> reordered(const Region& region, const Array<double>& share) {
+    return std::make_shared<Region>(region.reordered(vector_view(share, "share")));
 }
 
 void register_region(py::module_& module) {
@@ -129,21 +127,9 @@ void register_region(py::module_& module) {
                  return std::make_shared<Region>(constant(stages), width, relax, given(conditions));
              }),
              py::arg("stages"), py::arg("width"), py::arg("relax"), py::arg("conditions") = nullptr)
-        .def("refine", &refine, py::arg("max_boxes"))
-        .def(
-            "extend",
-            [](Region& region, const std::shared_ptr<Stage>& stage) {
-                const py::gil_scoped_release unlocked;
-                region.extend(stage);
-            },
-            py::arg("stage"))
-        .def(
-            "order_by_rejected",
-            [](Region& region, const Array<double>& share) {
-                region.order_by_rejected(vector_view(share, "share"));
-            },
-            py::arg("share"))
-        .def("copy", [](const Region& region) { return std::make_shared<Region>(region); })
+        .def("refined", &refined, py::arg("max_boxes"))
+        .def("extended", &extended, py::arg("stage"))
+        .def("reordered", &reordered, py::arg("share"))
         .def_property_readonly("num_divided", &Region::num_divided)
         .def_property_readonly("num_undecided", &Region::num_undecided)
         .def_property_readonly("accepted_mass", &Region::accepted_mass)

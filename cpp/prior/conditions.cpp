@@ -42,6 +42,13 @@ Conditions::Conditions(std::vector<Condition> conditions, std::size_t width)
     }
 }
 
+void Conditions::add_parents(std::vector<bool>& columns) const {
+    // From the last on: a column comes after its parents, so theirs are added, too.
+    for (auto condition = conditions_.rbegin(); condition != conditions_.rend(); ++condition) {
+        columns[condition->parent] = columns[condition->parent] || columns[condition->column];
+    }
+}
+
 void Conditions::apply(std::uint64_t* uniforms, std::size_t stride, std::size_t count) const {
     for (const Condition& condition : conditions_) {
         std::uint64_t* const column = uniforms + condition.column * stride;

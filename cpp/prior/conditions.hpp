@@ -52,6 +52,9 @@ class Conditions {
         return column < is_conditional_.size() && is_conditional_[column];
     }
 
+    /// Adds to a set of columns those that they depend on.
+    void add_parents(std::vector<bool>& columns) const;
+
     /// Marks what is missing among the uniforms of `count` rows; column c stands at uniforms[c * stride].
     void apply(std::uint64_t* uniforms, std::size_t stride, std::size_t count) const;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "prior/random.hpp"
 
@@ -41,25 +42,40 @@ SumRange leaf_range(const TreeTable& tree, const std::uint8_t* first, const std:
 
 }  // namespace
 
-StageBounds::StageBounds(const Stage& stage, const std::vector<std::vector<std::uint64_t>>& edges)
-    : first_sum_(stage.tables.first_sum()), accept_limit_(stage.tables.accept_limit()) {
+StageBounds::StageBounds(const Stage& stage, const BinGrid& grid)
+    : StageBounds(terms_of(stage), stage, grid) {}
+
+StageBounds::StageBounds(const StageBounds& known, const Stage& stage, const BinGrid& grid)
+    : StageBounds(known.terms_, stage, grid) {}
+
+StageBounds::StageBounds(std::shared_ptr<const Terms> terms, const Stage& stage, const BinGrid& grid)
+    : first_sum_(stage.tables.first_sum()),
+      accept_limit_(stage.tables.accept_limit()),
+      terms_(std::move(terms)) {
     for (const Tables::Segment& segment : stage.tables.segments()) {
-        const std::size_t first_slot = slots_.size();
-        add_slots(stage, segment, edges);
-        add_tables(segment, first_slot);
-        for (const TreeTable& tree : segment.trees) {
-            trees_.push_back({&tree, first_slot});
-        }
+        add_slots(stage, segment, grid);
     }
 }
 
-void StageBounds::add_slots(const Stage& stage, const Tables::Segment& segment,
-                            const std::vector<std::vector<std::uint64_t>>& edges) {
+std::shared_ptr<const StageBounds::Terms> StageBounds::terms_of(const Stage& stage) {
+    auto terms = std::make_shared<Terms>();
+    std::size_t first_slot = 0;
+    for (const Tables::Segment& segment : stage.tables.segments()) {
+        add_tables(segment, first_slot, terms->tables);
+        for (const TreeTable& tree : segment.trees) {
+            terms->trees.push_back({&tree, first_slot});
+        }
+        first_slot += segment.columns.size();
+    }
+    return terms;
+}
+
+void StageBounds::add_slots(const Stage& stage, const Tables::Segment& segment, const BinGrid& grid) {
     for (const Tables::BinnedColumn& column : segment.columns) {
         Slot& slot = slots_.emplace_back();
         slot.column = column.column;
         const auto& fine = stage.bins.columns()[column.column].edges;
-        const auto& merged = edges[column.column];
+        const auto& merged = grid.edges(column.column);
         // A coarse edge stands for the fine edges with its upper bits: uniforms at or above the last of them
         // are right of it for certain, those below the first left.
         std::vector<std::uint64_t> firsts;
@@ -76,8 +92,8 @@ void StageBounds::add_slots(const Stage& stage, const Tables::Segment& segment,
             firsts.push_back(*begin);
             lasts.push_back(*std::prev(end));
             for (auto edge = begin; edge != end; ++edge) {
-                const auto place = std::lower_bound(merged.begin(), merged.end(), *edge) - merged.begin();
-                slot.divisions.push_back(static_cast<std::uint16_t>(place + 1));
+                const auto before = std::lower_bound(merged.begin(), merged.end(), *edge) - merged.begin();
+                slot.divisions.push_back(static_cast<BinIndex>(before + 1));
             }
         }
         for (std::size_t bin = 0; bin <= merged.size(); ++bin) {
@@ -95,58 +111,59 @@ void StageBounds::add_slots(const Stage& stage, const Tables::Segment& segment,
     }
 }
 
-void StageBounds::add_tables(const Tables::Segment& segment, std::size_t first_slot) {
+void StageBounds::add_tables(const Tables::Segment& segment, std::size_t first_slot,
+                             std::vector<Table>& tables) {
     for (const SmallTable& small : segment.small_tables) {
-        Table& table = tables_.emplace_back();
+        Table& table = tables.emplace_back();
         table.dims = small.dims;
         std::size_t stride = 1;
         for (std::size_t d = 0; d < table.dims; ++d) {
             table.slots[d] = first_slot + small.slots[d];
             table.strides[d] = stride;
             for (std::uint32_t bin = 0; bin < small.num_bins[d]; ++bin) {
-                const std::size_t place = small.remap[d][bin] / stride;
-                table.places[d].push_back(static_cast<std::uint16_t>(place));
+                table.positions[d].push_back(static_cast<std::uint16_t>(small.remap[d][bin] / stride));
             }
-            stride *= std::size_t{table.places[d].back()} + 1;
+            stride *= std::size_t{table.positions[d].back()} + 1;
         }
         for (std::uint32_t i = 0; i < small.size; ++i) {
             table.entries.push_back(small.entry(i));
         }
     }
     for (const LargeTable& large : segment.large_tables) {
-        Table& table = tables_.emplace_back();
+        Table& table = tables.emplace_back();
         table.dims = large.dims;
         table.entries = large.entries;
         for (std::size_t d = 0; d < table.dims; ++d) {
             table.slots[d] = first_slot + large.slots[d];
             table.strides[d] = large.strides[d];
             for (std::uint32_t bin = 0; bin <= segment.columns[large.slots[d]].num_edges; ++bin) {
-                table.places[d].push_back(static_cast<std::uint16_t>(bin));
+                table.positions[d].push_back(static_cast<std::uint16_t>(bin));
             }
         }
     }
 }
 
-void StageBounds::scan(const Corners* corners, Scan& scan) const {
+void StageBounds::scan(const Box& box, Scan& scan) const {
     scan.offsets.resize(slots_.size());
     scan.first.resize(slots_.size());
     scan.last.resize(slots_.size());
     std::size_t size = 0;
     for (std::size_t s = 0; s < slots_.size(); ++s) {
-        scan.first[s] = slots_[s].first[corners[2 * slots_[s].column]];
-        scan.last[s] = slots_[s].last[corners[2 * slots_[s].column + 1] - 1U];
+        const auto [begin, end] = box[slots_[s].column];
+        scan.first[s] = slots_[s].first[begin];
+        scan.last[s] = slots_[s].last[end - 1U];
         scan.offsets[s] = size;
         size += 4 * (std::size_t{scan.last[s]} - scan.first[s] + 1);
     }
     scan.changes.assign(size, 0);
     scan.range = {first_sum_, first_sum_};
-    for (const Table& table : tables_) {
+    for (const Table& table : terms_->tables) {
         scan_table(table, scan);
     }
-    scan.trees = tree_range(corners);
+    scan.trees = tree_range(box);
     scan.range.smallest += scan.trees.smallest;
     scan.range.largest += scan.trees.largest;
-    scan.cells += 20 * trees_.size();
+    scan.cells += 20 * terms_->trees.size();
 }
 
 void StageBounds::scan_table(const Table& table, Scan& scan) const {
@@ -157,8 +174,8 @@ void StageBounds::scan_table(const Table& table, Scan& scan) const {
     std::size_t slices = 0;
     std::size_t cells = 1;
     for (std::size_t d = 0; d < table.dims; ++d) {
-        begin[d] = table.places[d][scan.first[table.slots[d]]];
-        count[d] = table.places[d][scan.last[table.slots[d]]] - begin[d] + 1;
+        begin[d] = table.positions[d][scan.first[table.slots[d]]];
+        count[d] = table.positions[d][scan.last[table.slots[d]]] - begin[d] + 1;
         slice[d] = slices;
         slices += count[d];
         cells *= count[d];
@@ -208,14 +225,14 @@ void StageBounds::add_changes(const Table& table, std::size_t d, std::size_t beg
     const std::int32_t high = *std::max_element(largest, largest + count);
     const std::size_t slot = table.slots[d];
     const std::size_t bins = std::size_t{scan.last[slot]} - scan.first[slot] + 1;
-    const std::uint16_t* const places = table.places[d].data() + scan.first[slot];
+    const std::uint16_t* const positions = table.positions[d].data() + scan.first[slot];
     std::int32_t* const left = scan.changes.data() + scan.offsets[slot];
     std::int32_t* const right = left + 2 * bins;
     std::int32_t least = kHighest;
     std::int32_t most = kLowest;
     std::size_t next = 0;
     for (std::size_t b = 1; b < bins; ++b) {  // the left part holds the bins before b
-        for (; next <= places[b - 1] - begin; ++next) {
+        for (; next <= positions[b - 1] - begin; ++next) {
             least = std::min(least, smallest[next]);
             most = std::max(most, largest[next]);
         }
@@ -226,7 +243,7 @@ void StageBounds::add_changes(const Table& table, std::size_t d, std::size_t beg
     most = kLowest;
     next = count;
     for (std::size_t b = bins; b-- > 1;) {  // the right part those from b on
-        while (next > places[b] - begin) {
+        while (next > positions[b] - begin) {
             --next;
             least = std::min(least, smallest[next]);
             most = std::max(most, largest[next]);
@@ -236,18 +253,19 @@ void StageBounds::add_changes(const Table& table, std::size_t d, std::size_t beg
     }
 }
 
-SumRange StageBounds::tree_range(const Corners* corners) const {
+SumRange StageBounds::tree_range(const Box& box) const {
     SumRange sum;
-    if (trees_.empty()) {
+    if (terms_->trees.empty()) {
         return sum;
     }
     std::vector<std::uint8_t> first(slots_.size());
     std::vector<std::uint8_t> last(slots_.size());
     for (std::size_t s = 0; s < slots_.size(); ++s) {
-        first[s] = slots_[s].first[corners[2 * slots_[s].column]];
-        last[s] = slots_[s].last[corners[2 * slots_[s].column + 1] - 1U];
+        const auto [begin, end] = box[slots_[s].column];
+        first[s] = slots_[s].first[begin];
+        last[s] = slots_[s].last[end - 1U];
     }
-    for (const Tree& tree : trees_) {
+    for (const Tree& tree : terms_->trees) {
         const SumRange range =
             leaf_range(*tree.tree, first.data() + tree.first_slot, last.data() + tree.first_slot);
         sum = {sum.smallest + range.smallest, sum.largest + range.largest};
@@ -255,23 +273,61 @@ SumRange StageBounds::tree_range(const Corners* corners) const {
     return sum;
 }
 
-SumRange StageBounds::range_of_part(const Scan& scan, const Corners* corners, std::size_t column,
-                                    std::uint16_t bin, bool left) const {
+void StageBounds::choose(const Scan& scan, const Box& box, const BinGrid& grid, Division& best) const {
+    const double to_reject = static_cast<double>(scan.range.largest) + 1.0;
+    const double to_accept = static_cast<double>(accept_limit_) - static_cast<double>(scan.range.smallest);
+    constexpr double kAcceptWeight = 0.5;
+    constexpr double kEvenness = 1e-6;  // among divisions that prove the same
+    for (std::size_t s = 0; s < slots_.size(); ++s) {
+        const Slot& slot = slots_[s];
+        const auto [begin, end] = box[slot.column];
+        const std::size_t bins = std::size_t{scan.last[s]} - scan.first[s] + 1;
+        const std::int32_t* const changes = scan.changes.data() + scan.offsets[s];
+        const double whole = grid.mass(slot.column, {begin, end});
+        const auto share = [](std::int32_t change, double missing) {
+            const double part = static_cast<double>(change) / (missing > 1.0 ? missing : 1.0);
+            return part < 1.0 ? part : 1.0;
+        };
+        for (const BinIndex bin : slot.divisions) {
+            if (bin <= begin || bin >= end) {
+                continue;
+            }
+            const double left = grid.mass(slot.column, {begin, bin}) / whole;
+            const std::size_t in_left = std::size_t{slot.last[bin - 1U]} + 1 - scan.first[s];
+            const std::size_t right_of = std::size_t{slot.first[bin]} - scan.first[s];
+            double score = kEvenness * (left < 0.5 ? left : 1.0 - left);
+            if (in_left < bins) {
+                score += left * (share(changes[in_left], to_reject) +
+                                 kAcceptWeight * share(changes[bins + in_left], to_accept));
+            }
+            if (right_of > 0) {
+                score += (1.0 - left) * (share(changes[2 * bins + right_of], to_reject) +
+                                         kAcceptWeight * share(changes[3 * bins + right_of], to_accept));
+            }
+            if (score > best.score) {
+                best = {score, slot.column, bin};
+            }
+        }
+    }
+}
+
+SumRange StageBounds::range_of_part(const Scan& scan, const Box& part, const Division& division,
+                                    bool left) const {
     SumRange range{scan.range.smallest - scan.trees.smallest, scan.range.largest - scan.trees.largest};
     for (std::size_t s = 0; s < slots_.size(); ++s) {
-        if (slots_[s].column != column) {
+        if (slots_[s].column != division.column) {
             continue;
         }
         const std::size_t bins = std::size_t{scan.last[s]} - scan.first[s] + 1;
-        const std::size_t edge = left ? std::size_t{slots_[s].last[bin - 1U]} + 1 - scan.first[s]
-                                      : std::size_t{slots_[s].first[bin]} - scan.first[s];
+        const std::size_t edge = left ? std::size_t{slots_[s].last[division.bin - 1U]} + 1 - scan.first[s]
+                                      : std::size_t{slots_[s].first[division.bin]} - scan.first[s];
         if (edge > 0 && edge < bins) {
             const std::int32_t* const changes = scan.changes.data() + scan.offsets[s] + (left ? 0 : 2 * bins);
             range.largest -= changes[edge];
             range.smallest += changes[bins + edge];
         }
     }
-    const SumRange trees = tree_range(corners);
+    const SumRange trees = tree_range(part);
     return {range.smallest + trees.smallest, range.largest + trees.largest};
 }
 

@@ -4,8 +4,9 @@
 // for every division of a column at an edge of the stage the ranges of both parts: what a table's largest
 // entry loses along one dimension is known from the largest entries of its slices.
 //
-// Immutable; any number of threads may scan, each into its own scan. Cost: the cells of the tables within the
-// box.
+// Immutable; any number of threads may scan, each into its own scan. The stage must outlive it. Cost: the
+// cells of the tables within the box. Memory: 2 bytes for each entry of the stage's tables, which the bounds
+// of one stage on several grids share, and a few bytes for each bin of the columns that it tests.
 #pragma once
 
 #include <array>
@@ -14,23 +15,15 @@
 #include <memory>
 #include <vector>
 
+#include "region/bin_grid.hpp"
+#include "region/box.hpp"
 #include "tables/stage.hpp"
 
 namespace shac {
 
-/// A box of a region: for each column its first bin and the one behind its last.
-using Corners = std::uint16_t;
-
 struct SumRange {
     std::int32_t smallest = 0;
     std::int32_t largest = 0;
-};
-
-/// A division of a box: at the beginning of a bin of a column.
-struct Division {
-    double score = -1.0;
-    std::size_t column = 0;
-    std::uint16_t bin = 0;
 };
 
 class StageBounds {
@@ -49,19 +42,21 @@ class StageBounds {
         std::uint64_t cells = 0;
     };
 
-    /// `edges[c]` holds the edges of the region's bins of column c, among them all of the stage's.
-    StageBounds(const Stage& stage, const std::vector<std::vector<std::uint64_t>>& edges);
+    /// The edges of the grid hold all of the stage's.
+    StageBounds(const Stage& stage, const BinGrid& grid);
 
-    void scan(const Corners* corners, Scan& scan) const;
+    /// The bounds of the same stage on another grid; its tables are shared.
+    StageBounds(const StageBounds& known, const Stage& stage, const BinGrid& grid);
 
-    /// The range within one part of the box that was scanned; `corners` are the part's.
-    SumRange range_of_part(const Scan& scan, const Corners* corners, std::size_t column, std::uint16_t bin,
-                           bool left) const;
+    void scan(const Box& box, Scan& scan) const;
+
+    /// The range within one part of the box that was scanned.
+    SumRange range_of_part(const Scan& scan, const Box& part, const Division& division, bool left) const;
 
     /// Replaces `best` by the division at an edge of the stage that brings the parts, weighed by their mass,
-    /// nearest to being rejected or accepted. `mass(column, begin, end)` is the prior's.
-    template <typename Mass>
-    void choose(const Scan& scan, const Corners* corners, const Mass& mass, Division& best) const;
+    /// nearest to being rejected or accepted. `grid` is the one it was made for, `box` the one that was
+    /// scanned.
+    void choose(const Scan& scan, const Box& box, const BinGrid& grid, Division& best) const;
 
     std::int32_t accept_limit() const { return accept_limit_; }
 
@@ -69,15 +64,15 @@ class StageBounds {
     /// What a bin of the region is to a column of one of the stage's segments.
     struct Slot {
         std::size_t column;
-        std::vector<std::uint8_t> first;       // lowest local bin that a uniform of the bin may have
-        std::vector<std::uint8_t> last;        // highest
-        std::vector<std::uint16_t> divisions;  // bins of the region that begin at an edge of the stage
+        std::vector<std::uint8_t> first;  // lowest local bin that a uniform of the bin may have
+        std::vector<std::uint8_t> last;   // highest
+        std::vector<BinIndex> divisions;  // bins of the region that begin at an edge of the stage
     };
     struct Table {
         std::size_t dims = 0;
         std::array<std::size_t, kMaxDims> slots{};
         std::array<std::size_t, kMaxDims> strides{};
-        std::array<std::vector<std::uint16_t>, kMaxDims> places;  // by local bin
+        std::array<std::vector<std::uint16_t>, kMaxDims> positions;  // along the dimension, by local bin
         std::vector<std::int16_t> entries;
     };
     struct Tree {
@@ -85,59 +80,26 @@ class StageBounds {
         std::size_t first_slot;  // of its segment
     };
 
-    void add_slots(const Stage& stage, const Tables::Segment& segment,
-                   const std::vector<std::vector<std::uint64_t>>& edges);
-    void add_tables(const Tables::Segment& segment, std::size_t first_slot);
+    /// What the sum is made of; the same on every grid.
+    struct Terms {
+        std::vector<Table> tables;
+        std::vector<Tree> trees;
+    };
+
+    static std::shared_ptr<const Terms> terms_of(const Stage& stage);
+    static void add_tables(const Tables::Segment& segment, std::size_t first_slot,
+                           std::vector<Table>& tables);
+    StageBounds(std::shared_ptr<const Terms> terms, const Stage& stage, const BinGrid& grid);
+    void add_slots(const Stage& stage, const Tables::Segment& segment, const BinGrid& grid);
     void scan_table(const Table& table, Scan& scan) const;
     void add_changes(const Table& table, std::size_t d, std::size_t begin, std::size_t count,
                      const std::int32_t* smallest, const std::int32_t* largest, Scan& scan) const;
-    SumRange tree_range(const Corners* corners) const;
+    SumRange tree_range(const Box& box) const;
 
     std::int32_t first_sum_;
     std::int32_t accept_limit_;
     std::vector<Slot> slots_;  // of all segments
-    std::vector<Table> tables_;
-    std::vector<Tree> trees_;
+    std::shared_ptr<const Terms> terms_;
 };
-
-template <typename Mass>
-void StageBounds::choose(const Scan& scan, const Corners* corners, const Mass& mass, Division& best) const {
-    const double to_reject = static_cast<double>(scan.range.largest) + 1.0;
-    const double to_accept = static_cast<double>(accept_limit_) - static_cast<double>(scan.range.smallest);
-    constexpr double kAcceptWeight = 0.5;
-    constexpr double kEvenness = 1e-6;  // among divisions that prove the same
-    for (std::size_t s = 0; s < slots_.size(); ++s) {
-        const Slot& slot = slots_[s];
-        const Corners begin = corners[2 * slot.column];
-        const Corners end = corners[2 * slot.column + 1];
-        const std::size_t bins = std::size_t{scan.last[s]} - scan.first[s] + 1;
-        const std::int32_t* const changes = scan.changes.data() + scan.offsets[s];
-        const double whole = mass(slot.column, begin, end);
-        const auto share = [](std::int32_t change, double missing) {
-            const double part = static_cast<double>(change) / (missing > 1.0 ? missing : 1.0);
-            return part < 1.0 ? part : 1.0;
-        };
-        for (const std::uint16_t bin : slot.divisions) {
-            if (bin <= begin || bin >= end) {
-                continue;
-            }
-            const double left = mass(slot.column, begin, bin) / whole;
-            const std::size_t in_left = std::size_t{slot.last[bin - 1U]} + 1 - scan.first[s];
-            const std::size_t right_of = std::size_t{slot.first[bin]} - scan.first[s];
-            double score = kEvenness * (left < 0.5 ? left : 1.0 - left);
-            if (in_left < bins) {
-                score += left * (share(changes[in_left], to_reject) +
-                                 kAcceptWeight * share(changes[bins + in_left], to_accept));
-            }
-            if (right_of > 0) {
-                score += (1.0 - left) * (share(changes[2 * bins + right_of], to_reject) +
-                                         kAcceptWeight * share(changes[3 * bins + right_of], to_accept));
-            }
-            if (score > best.score) {
-                best = {score, slot.column, bin};
-            }
-        }
-    }
-}
 
 }  // namespace shac

@@ -35,20 +35,16 @@ std::uint64_t multiply_high(std::uint64_t a, std::uint64_t b) {
 }  // namespace
 
 RegionSampler::RegionSampler(std::shared_ptr<const Region> region) : region_(std::move(region)) {
-    std::vector<double> share;
-    double total = 0.0;
-    for (std::size_t box = 0; box < region_->boxes().size(); ++box) {
-        const double mass = region_->boxes()[box].mass;
-        if (mass > 0.0) {
-            boxes_.push_back(static_cast<std::uint32_t>(box));
-            share.push_back(mass);
-            total += mass;
-        }
-    }
-    if (boxes_.empty()) {
+    const std::size_t count = region_->num_boxes();
+    if (count == 0) {
         throw std::invalid_argument("region: expected one that is not empty");
     }
-    const std::size_t count = boxes_.size();
+    std::vector<double> share(count);
+    double total = 0.0;
+    for (std::size_t box = 0; box < count; ++box) {
+        share[box] = region_->box(box).mass;
+        total += share[box];
+    }
     alias_.resize(count);
     keep_.resize(count);
     std::vector<std::uint32_t> poor;
@@ -85,8 +81,8 @@ std::size_t RegionSampler::pick_box(std::uint64_t seed, std::uint64_t candidate)
     const PhiloxCounter words = block_of(seed, candidate, 0, kPickStream);
     const std::uint64_t first = std::uint64_t{words[0]} << 32 | words[1];
     const std::uint64_t second = std::uint64_t{words[2]} << 32 | words[3];
-    const auto place = static_cast<std::size_t>(multiply_high(first, boxes_.size()));
-    return boxes_[second < keep_[place] ? place : alias_[place]];
+    const auto box = static_cast<std::size_t>(multiply_high(first, keep_.size()));
+    return second < keep_[box] ? box : alias_[box];
 }
 
 void RegionSampler::draw_within(std::size_t box, std::uint64_t seed, std::uint64_t candidate,
@@ -96,7 +92,7 @@ void RegionSampler::draw_within(std::size_t box, std::uint64_t seed, std::uint64
     for (std::size_t c = 0; c < width; c += 2) {
         const PhiloxCounter words = block_of(seed, candidate, static_cast<std::uint32_t>(c / 2), kDrawStream);
         for (std::size_t half = 0; half < 2 && c + half < width; ++half) {
-            const auto [begin, end] = region_->range(box, c + half);
+            const auto [begin, end] = region_->uniforms(box, c + half);
             const std::uint64_t random = std::uint64_t{words[2 * half]} << 32 | words[2 * half + 1];
             uniforms[c + half] = begin + multiply_high(random, end - begin);
         }
@@ -105,7 +101,7 @@ void RegionSampler::draw_within(std::size_t box, std::uint64_t seed, std::uint64
 }
 
 bool RegionSampler::passes(std::size_t box, Scratch& scratch, std::uint64_t* rejected_by_stage) const {
-    const Region::Box& whole = region_->boxes()[box];
+    const BoxState& whole = region_->box(box);
     const auto& stages = region_->stages();
     const auto is_rejected = [&](const Stage& stage) {
         const Verdict verdict = stage.tables.verdict(scratch.uniforms.data());
@@ -130,7 +126,7 @@ Samples RegionSampler::draw(const SampleRequest& request, const Workers& workers
         result.rejected_by_stage.resize(region_->stages().size());
         for (std::uint32_t i = 0; i < rows; ++i) {
             const std::size_t box = pick_box(request.seed, first + i);
-            if (region_->boxes()[box].undecided.any()) {
+            if (region_->box(box).undecided.any()) {
                 draw_within(box, request.seed, first + i, own.uniforms);
                 if (!passes(box, own, result.rejected_by_stage.data())) {
                     continue;
@@ -147,7 +143,7 @@ Samples RegionSampler::draw(const SampleRequest& request, const Workers& workers
 std::vector<double> RegionSampler::rejected_share(std::uint64_t seed, std::uint64_t first,
                                                   std::uint64_t num_drawn,
                                                   ArrayView<const std::uint64_t> passed) const {
-    std::vector<double> drawn(region_->boxes().size());
+    std::vector<double> drawn(region_->num_boxes());
     std::vector<double> rejected(drawn.size());
     const std::uint64_t* next = passed.begin();
     for (std::uint64_t candidate = first; candidate < first + num_drawn; ++candidate) {
@@ -162,7 +158,7 @@ std::vector<double> RegionSampler::rejected_share(std::uint64_t seed, std::uint6
     double all_drawn = 0.0;
     double all_rejected = 0.0;
     for (std::size_t box = 0; box < drawn.size(); ++box) {
-        if (region_->boxes()[box].undecided.any()) {
+        if (region_->box(box).undecided.any()) {
             all_drawn += drawn[box];
             all_rejected += rejected[box];
         }
@@ -170,7 +166,7 @@ std::vector<double> RegionSampler::rejected_share(std::uint64_t seed, std::uint6
     const double rate = (all_rejected + 1.0) / (all_drawn + 1.0);
     std::vector<double> share(drawn.size());
     for (std::size_t box = 0; box < drawn.size(); ++box) {
-        if (region_->boxes()[box].undecided.any()) {
+        if (region_->box(box).undecided.any()) {
             share[box] = (rejected[box] + rate) / (drawn[box] + 1.0);
         }
     }

@@ -53,9 +53,8 @@ class RegionSampler {
     bool passes(std::size_t box, Scratch& scratch, std::uint64_t* rejected_by_stage) const;
 
     std::shared_ptr<const Region> region_;
-    std::vector<std::uint32_t> boxes_;  // those left
-    std::vector<std::uint32_t> alias_;  // by place in boxes_
-    std::vector<std::uint64_t> keep_;   // a word below it keeps the place, another takes the alias
+    std::vector<std::uint32_t> alias_;  // by box
+    std::vector<std::uint64_t> keep_;   // a word below it keeps the box, another takes the alias
 };
 
 }  // namespace shac

@@ -141,10 +141,7 @@ std::vector<std::uint32_t> Sieve::needed_columns(const Tables& tables) const {
     for (const std::uint32_t column : tables.columns()) {
         is_needed[column] = true;
     }
-    const auto& conditions = conditions_.all();
-    for (auto condition = conditions.rbegin(); condition != conditions.rend(); ++condition) {
-        is_needed[condition->parent] = is_needed[condition->parent] || is_needed[condition->column];
-    }
+    conditions_.add_parents(is_needed);
     std::vector<std::uint32_t> needed;
     for (std::uint32_t c = 0; c < width_; ++c) {
         if (is_needed[c]) {

@@ -106,11 +106,10 @@ class Regions:
         if key not in self._built:
             smaller = [b for r, b in list(self._built) if r == relax and b < budget]
             if smaller:
-                region = self._built[relax, max(smaller)].copy()
+                region = self._built[relax, max(smaller)]
             else:
                 region = core.Region(self._stages, self._width, relax, self._conditions)
-            region.refine(budget)
-            self._built[key] = region
+            self._built[key] = region.refined(budget)
         return self._built[key]
 
     def sampler(self, relax: int, budget: int) -> core.RegionSampler:

@@ -168,10 +168,9 @@ TEST_CASE("what is missing goes the default way of its node, in tables as in the
         sieve.filter(1, 0, 10'000, 0, scratch, &rejected);
         const double share = default_left ? 0.5 + 0.5 * 0.25 : 0.5 + 0.5 * 0.75;
         CHECK(static_cast<double>(scratch.num_left) / 10'000 == doctest::Approx(share).epsilon(0.02));
-        const auto region = std::make_shared<Region>(stages, 2, 0, conditions);
-        region->refine(100, {});
-        CHECK(region->num_undecided() == 0);
-        CHECK(region->accepted_mass() == doctest::Approx(share));
+        const Region region = Region(stages, 2, 0, conditions).refined(100);
+        CHECK(region.num_undecided() == 0);
+        CHECK(region.accepted_mass() == doctest::Approx(share));
     }
 }
 
@@ -188,8 +187,8 @@ TEST_CASE("the region of conditional columns holds just what the exact forests a
             const PlainSampler plain(stages, 5, false, conditions);
             const double share = static_cast<double>(plain.draw(request, {1, {}}).candidates.size()) / 40'000;
             for (const std::size_t budget : {1U, 3U, 20U, 3000U}) {
-                const auto region = std::make_shared<Region>(stages, 5, relax, conditions);
-                region->refine(budget, {});
+                const auto region =
+                    std::make_shared<const Region>(Region(stages, 5, relax, conditions).refined(budget));
                 CHECK(region->volume().lower <= share + 0.01);
                 CHECK(region->volume().upper >= share - 0.01);
                 if (region->volume().upper == 0.0) {
