@@ -163,9 +163,9 @@ void register_sampler(py::module_& module) {
     py::class_<Stage, std::shared_ptr<Stage>>(module, "Stage")
         .def(py::init(&make_stage), py::arg("forest"), py::arg("columns"),
              py::arg("max_table_bytes") = kMaxTableBytes, py::arg("conditional") = std::vector<std::size_t>())
-        .def_property_readonly("num_bytes", [](const Stage& stage) { return stage.tables.num_bytes(); })
-        .def_property_readonly("num_tables", [](const Stage& stage) { return stage.tables.num_tables(); })
-        .def_property_readonly("num_trees", [](const Stage& stage) { return stage.tables.num_trees(); });
+        .def_property_readonly("num_bytes", [](const Stage& stage) { return stage.quantized.num_bytes(); })
+        .def_property_readonly("num_tables", [](const Stage& stage) { return stage.quantized.num_tables(); })
+        .def_property_readonly("num_trees", [](const Stage& stage) { return stage.quantized.num_trees(); });
     register_region(module);
     const auto arguments = [](auto&& define, auto draw) {
         define("sample", draw, py::kw_only(), py::arg("seed"), py::arg("first_candidate") = 0,

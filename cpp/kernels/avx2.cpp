@@ -316,30 +316,31 @@ SHAC_AVX2 void find_below(const std::int16_t* sums, std::int16_t limit, std::siz
     }
 }
 
-/// For each byte of bits, the places of those that are set, lowest first.
-struct Places {
-    alignas(64) std::uint8_t places[256][8];
+/// For each byte of bits, the positions of those that are set, lowest first.
+struct BitPositions {
+    alignas(64) std::uint8_t positions[256][8];
 
-    constexpr Places() : places() {
+    constexpr BitPositions() : positions() {
         for (std::size_t bits = 0; bits < 256; ++bits) {
             std::size_t count = 0;
             for (std::uint8_t i = 0; i < 8; ++i) {
                 if ((bits >> i & 1U) != 0) {
-                    places[bits][count++] = i;
+                    positions[bits][count++] = i;
                 }
             }
         }
     }
 };
 
-constexpr Places kPlaces;
+constexpr BitPositions kBitPositions;
 
 SHAC_AVX2 void compact_words(const std::uint64_t* keep, std::size_t rows, const std::uint16_t* in,
                              std::uint16_t* out) {
     for (std::size_t row = 0; row < rows; row += 8) {
         const auto bits = static_cast<std::uint8_t>(keep[row / kLane] >> (row % kLane));
-        const __m128i places = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kPlaces.places[bits]));
-        const __m128i twice = _mm_add_epi8(places, places);
+        const __m128i positions =
+            _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kBitPositions.positions[bits]));
+        const __m128i twice = _mm_add_epi8(positions, positions);
         const __m128i bytes = _mm_unpacklo_epi8(twice, _mm_add_epi8(twice, _mm_set1_epi8(1)));
         const __m128i values = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + row));
         _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(values, bytes));
@@ -351,9 +352,10 @@ SHAC_AVX2 void compact_bytes(const std::uint64_t* keep, std::size_t rows, const 
                              std::uint8_t* out) {
     for (std::size_t row = 0; row < rows; row += 8) {
         const auto bits = static_cast<std::uint8_t>(keep[row / kLane] >> (row % kLane));
-        const __m128i places = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kPlaces.places[bits]));
+        const __m128i positions =
+            _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kBitPositions.positions[bits]));
         const __m128i values = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(in + row));
-        _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(values, places));
+        _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(values, positions));
         out += __builtin_popcount(bits);
     }
 }

@@ -8,6 +8,9 @@
 
 namespace shac {
 
+/// What is known of a row at a stage.
+enum class Decision { kRejected, kAccepted, kUndecided };
+
 /// Smallest float32 margin that XGBClassifier.predict answers with 1.
 float decision_threshold() noexcept;
 

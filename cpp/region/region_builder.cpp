@@ -118,7 +118,7 @@ std::vector<bool> RegionBuilder::tested_columns(const StageSet& undecided) const
     std::vector<bool> columns(stages_.grid.width(), false);
     for (std::size_t s = 0; s < stages_.stages.size(); ++s) {
         if (undecided.test(s)) {
-            for (const std::uint32_t column : stages_.stages[s]->tables.columns()) {
+            for (const std::uint32_t column : stages_.stages[s]->quantized.columns()) {
                 columns[column] = true;
             }
         }

@@ -49,10 +49,8 @@ StageBounds::StageBounds(const StageBounds& known, const Stage& stage, const Bin
     : StageBounds(known.terms_, stage, grid) {}
 
 StageBounds::StageBounds(std::shared_ptr<const Terms> terms, const Stage& stage, const BinGrid& grid)
-    : first_sum_(stage.tables.first_sum()),
-      accept_limit_(stage.tables.accept_limit()),
-      terms_(std::move(terms)) {
-    for (const Tables::Segment& segment : stage.tables.segments()) {
+    : bias_(stage.quantized.bias()), accept_limit_(stage.quantized.accept_limit()), terms_(std::move(terms)) {
+    for (const QuantizedStage::Segment& segment : stage.quantized.segments()) {
         add_slots(stage, segment, grid);
     }
 }
@@ -60,7 +58,7 @@ StageBounds::StageBounds(std::shared_ptr<const Terms> terms, const Stage& stage,
 std::shared_ptr<const StageBounds::Terms> StageBounds::terms_of(const Stage& stage) {
     auto terms = std::make_shared<Terms>();
     std::size_t first_slot = 0;
-    for (const Tables::Segment& segment : stage.tables.segments()) {
+    for (const QuantizedStage::Segment& segment : stage.quantized.segments()) {
         add_tables(segment, first_slot, terms->tables);
         for (const TreeTable& tree : segment.trees) {
             terms->trees.push_back({&tree, first_slot});
@@ -70,8 +68,8 @@ std::shared_ptr<const StageBounds::Terms> StageBounds::terms_of(const Stage& sta
     return terms;
 }
 
-void StageBounds::add_slots(const Stage& stage, const Tables::Segment& segment, const BinGrid& grid) {
-    for (const Tables::BinnedColumn& column : segment.columns) {
+void StageBounds::add_slots(const Stage& stage, const QuantizedStage::Segment& segment, const BinGrid& grid) {
+    for (const QuantizedStage::BinnedColumn& column : segment.columns) {
         Slot& slot = slots_.emplace_back();
         slot.column = column.column;
         const auto& fine = stage.bins.columns()[column.column].edges;
@@ -111,7 +109,7 @@ void StageBounds::add_slots(const Stage& stage, const Tables::Segment& segment, 
     }
 }
 
-void StageBounds::add_tables(const Tables::Segment& segment, std::size_t first_slot,
+void StageBounds::add_tables(const QuantizedStage::Segment& segment, std::size_t first_slot,
                              std::vector<Table>& tables) {
     for (const SmallTable& small : segment.small_tables) {
         Table& table = tables.emplace_back();
@@ -156,7 +154,7 @@ void StageBounds::scan(const Box& box, Scan& scan) const {
         size += 4 * (std::size_t{scan.last[s]} - scan.first[s] + 1);
     }
     scan.changes.assign(size, 0);
-    scan.range = {first_sum_, first_sum_};
+    scan.range = {bias_, bias_};
     for (const Table& table : terms_->tables) {
         scan_table(table, scan);
     }

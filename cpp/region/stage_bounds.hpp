@@ -87,16 +87,16 @@ class StageBounds {
     };
 
     static std::shared_ptr<const Terms> terms_of(const Stage& stage);
-    static void add_tables(const Tables::Segment& segment, std::size_t first_slot,
+    static void add_tables(const QuantizedStage::Segment& segment, std::size_t first_slot,
                            std::vector<Table>& tables);
     StageBounds(std::shared_ptr<const Terms> terms, const Stage& stage, const BinGrid& grid);
-    void add_slots(const Stage& stage, const Tables::Segment& segment, const BinGrid& grid);
+    void add_slots(const Stage& stage, const QuantizedStage::Segment& segment, const BinGrid& grid);
     void scan_table(const Table& table, Scan& scan) const;
     void add_changes(const Table& table, std::size_t d, std::size_t begin, std::size_t count,
                      const std::int32_t* smallest, const std::int32_t* largest, Scan& scan) const;
     SumRange tree_range(const Box& box) const;
 
-    std::int32_t first_sum_;
+    std::int32_t bias_;
     std::int32_t accept_limit_;
     std::vector<Slot> slots_;  // of all segments
     std::shared_ptr<const Terms> terms_;

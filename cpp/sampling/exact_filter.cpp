@@ -45,8 +45,8 @@ void filter_exactly(const std::vector<std::shared_ptr<const Stage>>& stages,
     std::iota(rows.begin(), rows.end(), 0U);
     failures.assign(count, 0);
     const float threshold = decision_threshold();
-    const auto decide = [&](std::size_t place, ArrayView<const std::uint32_t> left) {
-        const Stage& stage = *stages[order[place]];
+    const auto decide = [&](std::size_t position, ArrayView<const std::uint32_t> left) {
+        const Stage& stage = *stages[order[position]];
         for (std::size_t c = 0; c < width; ++c) {
             const Column& column = stage.bins.columns()[c];
             for (const std::uint32_t row : left) {
@@ -59,7 +59,7 @@ void filter_exactly(const std::vector<std::shared_ptr<const Stage>>& stages,
     };
     const std::size_t left =
         count_failures(order.size(), relax, {rows.data(), rows.size()}, failures.data(), decide,
-                       [&](std::size_t place, std::uint32_t) { ++rejected_by_stage[order[place]]; });
+                       [&](std::size_t position, std::uint32_t) { ++rejected_by_stage[order[position]]; });
     for (std::size_t k = 0; k < left; ++k) {
         offsets[k] = offsets[rows[k]];
     }

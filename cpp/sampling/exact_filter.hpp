@@ -1,7 +1,7 @@
 // The exact filter: listed candidates through the forests of all stages, in XGBoost's own arithmetic.
 //
-// The reference for everything faster, and the last word on what the sieve lets pass. A candidate's values
-// are representatives of the bins that its uniforms fall in (see prior/space.hpp).
+// The reference for everything faster, and the last word on what the rejection filter lets pass. A
+// candidate's values are representatives of the bins that its uniforms fall in (see prior/space.hpp).
 //
 // Cost of a candidate: two Philox blocks for every three columns, a binary search for every column that a
 // stage tests, and the walks through the trees of the stages that it reaches.

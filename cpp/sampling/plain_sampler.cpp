@@ -16,7 +16,7 @@ constexpr std::size_t kSmallBlock = 256;
 constexpr double kBlocksPerThread = 4.0;  // at least, but for the smallest blocks
 
 struct Buffers {
-    Sieve::Scratch sieve;
+    RejectionFilter::Scratch filter;
     ExactScratch exact;
 };
 
@@ -40,7 +40,7 @@ PlainSampler::PlainSampler(std::vector<std::shared_ptr<const Stage>> stages, std
       width_(width),
       use_tables_(use_tables),
       conditions_(std::move(conditions)),
-      sieve_(checked(stages_, width), width, conditions_, chosen_kernels()) {}
+      filter_(checked(stages_, width), width, conditions_, chosen_kernels()) {}
 
 Samples PlainSampler::draw(const SampleRequest& request, const Workers& workers) const {
     std::vector<Buffers> buffers(workers.threads);
@@ -49,11 +49,11 @@ Samples PlainSampler::draw(const SampleRequest& request, const Workers& workers)
         BlockResult result;
         result.rejected_by_stage.resize(stages_.size());
         if (use_tables_) {
-            sieve_.filter(request.seed, first, rows, request.relax, own.sieve,
-                          result.rejected_by_stage.data());
-            const auto& left = own.sieve.offsets;
+            filter_.filter(request.seed, first, rows, request.relax, own.filter,
+                           result.rejected_by_stage.data());
+            const auto& left = own.filter.offsets;
             result.passed.assign(left.begin(),
-                                 left.begin() + static_cast<std::ptrdiff_t>(own.sieve.num_left));
+                                 left.begin() + static_cast<std::ptrdiff_t>(own.filter.num_left));
         } else {
             result.passed.resize(rows);
             std::iota(result.passed.begin(), result.passed.end(), 0U);
@@ -65,21 +65,21 @@ Samples PlainSampler::draw(const SampleRequest& request, const Workers& workers)
     return draw_in_order(request, workers, stages_.size(), block_size_for(request, workers.threads), test);
 }
 
-/// Smaller blocks where few candidates give all that is wanted: what passes the sieve costs most.
+/// Smaller blocks where few candidates give all that is wanted: what passes the filter costs most.
 std::size_t PlainSampler::block_size_for(const SampleRequest& request, std::size_t threads) const {
     if (request.block_size != 0) {
-        return std::min(request.block_size, Sieve::kMaxBlock);
+        return std::min(request.block_size, RejectionFilter::kMaxBlock);
     }
     if (!use_tables_) {
         return kExactBlock;
     }
-    const double candidates = static_cast<double>(request.count) / sieve_.share_left();
+    const double candidates = static_cast<double>(request.count) / filter_.pass_rate();
     const double blocks = kBlocksPerThread * static_cast<double>(threads);
-    if (candidates >= blocks * static_cast<double>(sieve_.block_size())) {
-        return sieve_.block_size();
+    if (candidates >= blocks * static_cast<double>(filter_.block_size())) {
+        return filter_.block_size();
     }
     const auto chunks = static_cast<std::size_t>(candidates / blocks) / kSmallBlock;
-    return std::clamp((chunks + 1) * kSmallBlock, kSmallBlock, sieve_.block_size());
+    return std::clamp((chunks + 1) * kSmallBlock, kSmallBlock, filter_.block_size());
 }
 
 }  // namespace shac

@@ -1,7 +1,7 @@
 // Rejection sampling from the prior.
 //
-// A block of candidates goes through the sieve, which drops only what is proven to be rejected, and what is
-// left through the exact forests.
+// A block of candidates goes through the rejection filter, which drops only what is proven to be rejected,
+// and what is left through the exact forests.
 #pragma once
 
 #include <cstddef>
@@ -27,9 +27,9 @@ class PlainSampler {
 
     std::size_t width() const { return width_; }
     const std::vector<std::shared_ptr<const Stage>>& stages() const { return stages_; }
-    const std::vector<std::size_t>& order() const { return sieve_.order(); }
+    const std::vector<std::size_t>& order() const { return filter_.order(); }
     const Conditions& conditions() const { return conditions_; }
-    double candidate_cost() const { return sieve_.candidate_cost(); }
+    double candidate_cost() const { return filter_.candidate_cost(); }
 
     Samples draw(const SampleRequest& request, const Workers& workers) const;
 
@@ -40,7 +40,7 @@ class PlainSampler {
     std::size_t width_;
     bool use_tables_;
     Conditions conditions_;
-    Sieve sieve_;
+    RejectionFilter filter_;
 };
 
 }  // namespace shac

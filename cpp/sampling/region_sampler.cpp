@@ -104,9 +104,9 @@ bool RegionSampler::passes(std::size_t box, Scratch& scratch, std::uint64_t* rej
     const BoxState& whole = region_->box(box);
     const auto& stages = region_->stages();
     const auto is_rejected = [&](const Stage& stage) {
-        const Verdict verdict = stage.tables.verdict(scratch.uniforms.data());
-        return verdict == Verdict::kUnknown ? !stage.accepts(scratch.uniforms.data(), scratch.values)
-                                            : verdict == Verdict::kRejected;
+        const Decision decision = stage.quantized.decide(scratch.uniforms.data());
+        return decision == Decision::kUndecided ? !stage.accepts(scratch.uniforms.data(), scratch.values)
+                                                : decision == Decision::kRejected;
     };
     const auto decide = [&](std::size_t s, ArrayView<const std::uint32_t>) {
         const bool fails = whole.undecided.test(s) && is_rejected(*stages[s]);

@@ -19,8 +19,8 @@ constexpr std::uint64_t kPilotSeed = 0x9e3779b97f4a7c15U;
 
 }  // namespace
 
-Sieve::Sieve(const std::vector<std::shared_ptr<const Stage>>& stages, std::size_t width,
-             const Conditions& conditions, const Kernels& kernels)
+RejectionFilter::RejectionFilter(const std::vector<std::shared_ptr<const Stage>>& stages, std::size_t width,
+                                 const Conditions& conditions, const Kernels& kernels)
     : width_(width), conditions_(conditions), kernels_(kernels) {
     for (const auto& stage : stages) {
         stages_.push_back(stage.get());
@@ -31,7 +31,7 @@ Sieve::Sieve(const std::vector<std::shared_ptr<const Stage>>& stages, std::size_
     plan_steps();
 }
 
-void Sieve::choose_order() {
+void RejectionFilter::choose_order() {
     // The bits of each stage's rejections among the same candidates, then greedily the stage that rejects
     // most of what is left for its cost.
     const std::size_t words = kPilot / kLane;
@@ -52,36 +52,36 @@ void Sieve::choose_order() {
             draw(step, kPilotSeed, begin, 0, kChunk, scratch);
         }
         for (std::size_t s = 0; s < stages_.size(); ++s) {
-            stages_[s]->tables.reject(kernels_, uniforms.data(), 0, kChunk, scratch.tables,
-                                      rejections[s].data() + begin / kLane);
+            stages_[s]->quantized.reject(kernels_, uniforms.data(), 0, kChunk, scratch.quantized,
+                                         rejections[s].data() + begin / kLane);
         }
     }
     std::vector<std::uint64_t> alive(words, ~std::uint64_t{0});
     const std::size_t groups = (width_ + kGroupColumns - 1) / kGroupColumns;
     candidate_cost_ = kDrawCost * static_cast<double>(groups);
-    for (std::size_t place = 0; place < order_.size(); ++place) {
-        std::size_t best = place;
+    for (std::size_t position = 0; position < order_.size(); ++position) {
+        std::size_t best = position;
         double best_rate = -1.0;
-        for (std::size_t k = place; k < order_.size(); ++k) {
+        for (std::size_t k = position; k < order_.size(); ++k) {
             std::size_t rejects = 0;
             for (std::size_t w = 0; w < words; ++w) {
                 rejects += count_bits(rejections[order_[k]][w] & alive[w]);
             }
-            const double rate = static_cast<double>(rejects) / (stages_[order_[k]]->tables.cost() + 1.0);
+            const double rate = static_cast<double>(rejects) / (stages_[order_[k]]->quantized.cost() + 1.0);
             if (rate > best_rate) {
                 best_rate = rate;
                 best = k;
             }
         }
-        std::rotate(order_.begin() + static_cast<std::ptrdiff_t>(place),
+        std::rotate(order_.begin() + static_cast<std::ptrdiff_t>(position),
                     order_.begin() + static_cast<std::ptrdiff_t>(best),
                     order_.begin() + static_cast<std::ptrdiff_t>(best) + 1);
         std::size_t reached = 0;
         for (std::size_t w = 0; w < words; ++w) {
             reached += count_bits(alive[w]);
-            alive[w] &= ~rejections[order_[place]][w];
+            alive[w] &= ~rejections[order_[position]][w];
         }
-        const double cost = stages_[order_[place]]->tables.cost() / static_cast<double>(kLane) +
+        const double cost = stages_[order_[position]]->quantized.cost() / static_cast<double>(kLane) +
                             kMoveCost * static_cast<double>(width_);
         candidate_cost_ += static_cast<double>(reached) / static_cast<double>(kPilot) * cost;
     }
@@ -89,32 +89,32 @@ void Sieve::choose_order() {
     for (const std::uint64_t word : alive) {
         left += count_bits(word);
     }
-    share_left_ = static_cast<double>(std::max<std::size_t>(left, 1)) / static_cast<double>(kPilot);
+    pass_rate_ = static_cast<double>(std::max<std::size_t>(left, 1)) / static_cast<double>(kPilot);
 }
 
-void Sieve::plan_steps() {
+void RejectionFilter::plan_steps() {
     constexpr std::size_t kNever = ~std::size_t{0};
     std::vector<std::size_t> first_use(width_, kNever);
     std::vector<std::size_t> last_use(width_, 0);
     std::vector<std::size_t> group_draw((width_ + kGroupColumns - 1) / kGroupColumns, kNever);
-    for (std::size_t place = 0; place < order_.size(); ++place) {
-        for (const std::uint32_t column : needed_columns(stages_[order_[place]]->tables)) {
-            first_use[column] = std::min(first_use[column], place);
-            last_use[column] = place;
+    for (std::size_t position = 0; position < order_.size(); ++position) {
+        for (const std::uint32_t column : needed_columns(stages_[order_[position]]->quantized)) {
+            first_use[column] = std::min(first_use[column], position);
+            last_use[column] = position;
             auto& drawn = group_draw[column / kGroupColumns];
-            drawn = std::min(drawn, place);
+            drawn = std::min(drawn, position);
         }
     }
     steps_.clear();
-    for (std::size_t place = 0; place < order_.size(); ++place) {
-        Step step{&stages_[order_[place]]->tables, order_[place], {}, {}, {}};
+    for (std::size_t position = 0; position < order_.size(); ++position) {
+        Step step{&stages_[order_[position]]->quantized, order_[position], {}, {}, {}};
         for (std::size_t i = 0; i < conditions_.all().size(); ++i) {
-            if (first_use[conditions_.all()[i].column] == place) {
+            if (first_use[conditions_.all()[i].column] == position) {
                 step.conditions.push_back(i);
             }
         }
         for (std::uint32_t group = 0; group < group_draw.size(); ++group) {
-            if (group_draw[group] != place) {
+            if (group_draw[group] != position) {
                 continue;
             }
             Draw columns{group, {}};
@@ -127,7 +127,8 @@ void Sieve::plan_steps() {
             step.draws.push_back(std::move(columns));
         }
         for (std::uint32_t c = 0; c < width_; ++c) {
-            if (first_use[c] != kNever && group_draw[c / kGroupColumns] <= place && last_use[c] > place) {
+            if (first_use[c] != kNever && group_draw[c / kGroupColumns] <= position &&
+                last_use[c] > position) {
                 step.carried.push_back(c);
             }
         }
@@ -136,9 +137,9 @@ void Sieve::plan_steps() {
 }
 
 /// Columns of the tables, and those that they depend on.
-std::vector<std::uint32_t> Sieve::needed_columns(const Tables& tables) const {
+std::vector<std::uint32_t> RejectionFilter::needed_columns(const QuantizedStage& quantized) const {
     std::vector<bool> is_needed(width_, false);
-    for (const std::uint32_t column : tables.columns()) {
+    for (const std::uint32_t column : quantized.columns()) {
         is_needed[column] = true;
     }
     conditions_.add_parents(is_needed);
@@ -151,8 +152,8 @@ std::vector<std::uint32_t> Sieve::needed_columns(const Tables& tables) const {
     return needed;
 }
 
-void Sieve::draw(const Step& step, std::uint64_t seed, std::uint64_t first, std::size_t begin,
-                 std::size_t rows, Scratch& scratch) const {
+void RejectionFilter::draw(const Step& step, std::uint64_t seed, std::uint64_t first, std::size_t begin,
+                           std::size_t rows, Scratch& scratch) const {
     for (const Draw& group : step.draws) {
         std::array<std::uint16_t*, kGroupColumns> columns{};
         for (const std::uint32_t c : group.columns) {
@@ -167,8 +168,8 @@ void Sieve::draw(const Step& step, std::uint64_t seed, std::uint64_t first, std:
     }
 }
 
-void Sieve::filter(std::uint64_t seed, std::uint64_t first, std::size_t count, std::size_t relax,
-                   Scratch& scratch, std::uint64_t* rejected_by_stage) const {
+void RejectionFilter::filter(std::uint64_t seed, std::uint64_t first, std::size_t count, std::size_t relax,
+                             Scratch& scratch, std::uint64_t* rejected_by_stage) const {
     const std::size_t capacity = whole_lanes(std::max(count, kChunk)) + kLane;
     if (scratch.columns.size() != width_ || scratch.offsets.size() < capacity) {
         scratch.offsets.resize(capacity);
@@ -197,8 +198,8 @@ void Sieve::filter(std::uint64_t seed, std::uint64_t first, std::size_t count, s
     }
 }
 
-void Sieve::run(const Step& step, std::uint64_t seed, std::uint64_t first, std::size_t relax,
-                Scratch& scratch) const {
+void RejectionFilter::run(const Step& step, std::uint64_t seed, std::uint64_t first, std::size_t relax,
+                          Scratch& scratch) const {
     std::vector<const std::uint16_t*>& uniforms = scratch.uniforms;
     uniforms.clear();
     for (const auto& column : scratch.columns) {
@@ -210,9 +211,9 @@ void Sieve::run(const Step& step, std::uint64_t seed, std::uint64_t first, std::
         const std::size_t rows = std::min(kChunk, scratch.num_left - begin);
         const std::size_t padded = whole_lanes(rows);
         draw(step, seed, first, begin, padded, scratch);
-        step.tables->reject(kernels_, uniforms.data(), begin, rows, scratch.tables, keep);
+        step.quantized->reject(kernels_, uniforms.data(), begin, rows, scratch.quantized, keep);
         if (relax > 0) {
-            allow_failures(relax, begin, rows, scratch);
+            forgive_failures(relax, begin, rows, scratch);
         }
         std::size_t passing = 0;
         for (std::size_t word = 0; word < padded / kLane; ++word) {
@@ -240,7 +241,8 @@ void Sieve::run(const Step& step, std::uint64_t seed, std::uint64_t first, std::
 }
 
 /// Takes back the rejections of candidates that may fail once more.
-void Sieve::allow_failures(std::size_t relax, std::size_t begin, std::size_t rows, Scratch& scratch) {
+void RejectionFilter::forgive_failures(std::size_t relax, std::size_t begin, std::size_t rows,
+                                       Scratch& scratch) {
     for (std::size_t word = 0; word * kLane < rows; ++word) {
         std::uint64_t& rejected = scratch.rejected[word];
         for (std::uint64_t bits = rejected; bits != 0; bits &= bits - 1) {

@@ -1,4 +1,5 @@
-// The sieve: blocks of candidates against the tables of all stages; what passes is left to the exact forests.
+// The rejection filter: blocks of candidates against the tables of all stages; what passes is left to the
+// exact forests.
 //
 // Stages are tried in the order that rejects the most for its cost, found once on a fixed set of candidates:
 // the order, and so which stage drops a candidate, is a function of the stages alone. Each stage takes the
@@ -22,7 +23,7 @@
 
 namespace shac {
 
-class Sieve {
+class RejectionFilter {
   public:
     struct Scratch {
         std::size_t num_left = 0;
@@ -31,12 +32,12 @@ class Sieve {
         std::vector<std::uint16_t> failures;  // of the candidates left, where some are allowed
         std::vector<std::uint64_t> rejected;  // bits of a chunk
         std::vector<const std::uint16_t*> uniforms;
-        TablesScratch tables;
+        QuantizedScratch quantized;
     };
 
-    /// `stages` and `conditions` must outlive the sieve.
-    Sieve(const std::vector<std::shared_ptr<const Stage>>& stages, std::size_t width,
-          const Conditions& conditions, const Kernels& kernels);
+    /// `stages` and `conditions` must outlive the filter.
+    RejectionFilter(const std::vector<std::shared_ptr<const Stage>>& stages, std::size_t width,
+                    const Conditions& conditions, const Kernels& kernels);
 
     /// Stages in the order in which they are tried.
     const std::vector<std::size_t>& order() const { return order_; }
@@ -46,7 +47,7 @@ class Sieve {
     /// every machine.
     double candidate_cost() const { return candidate_cost_; }
     /// About which share of candidates is left: at least one of the pilot's, so that it is never 0.
-    double share_left() const { return share_left_; }
+    double pass_rate() const { return pass_rate_; }
     static constexpr std::size_t kMaxBlock = std::size_t{1} << 16;
 
     /// Leaves in scratch.offsets which of the candidates first, first + 1, ... may pass; `count` is at most
@@ -60,7 +61,7 @@ class Sieve {
         std::vector<std::uint32_t> columns;
     };
     struct Step {
-        const Tables* tables;
+        const QuantizedStage* quantized;
         std::size_t stage;
         std::vector<Draw> draws;              // what this step is the first to need
         std::vector<std::size_t> conditions;  // by number: those of the columns first used here
@@ -71,10 +72,10 @@ class Sieve {
     void plan_steps();
     void run(const Step& step, std::uint64_t seed, std::uint64_t first, std::size_t relax,
              Scratch& scratch) const;
-    static void allow_failures(std::size_t relax, std::size_t begin, std::size_t rows, Scratch& scratch);
+    static void forgive_failures(std::size_t relax, std::size_t begin, std::size_t rows, Scratch& scratch);
     void draw(const Step& step, std::uint64_t seed, std::uint64_t first, std::size_t begin, std::size_t rows,
               Scratch& scratch) const;
-    std::vector<std::uint32_t> needed_columns(const Tables& tables) const;
+    std::vector<std::uint32_t> needed_columns(const QuantizedStage& quantized) const;
 
     std::vector<const Stage*> stages_;
     std::size_t width_;
@@ -82,7 +83,7 @@ class Sieve {
     const Kernels& kernels_;
     std::size_t block_size_;
     double candidate_cost_ = 0.0;
-    double share_left_ = 1.0;
+    double pass_rate_ = 1.0;
     std::vector<std::size_t> order_;
     std::vector<Step> steps_;
 };

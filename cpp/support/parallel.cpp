@@ -30,22 +30,22 @@ bool run_on_calling_thread(std::uint64_t count, const std::function<bool()>& sto
     return true;
 }
 
-class Crew {
+class ThreadPool {
   public:
-    Crew(std::uint64_t count, const Work& work) : count_(count), work_(work) {}
-    Crew(const Crew&) = delete;
-    Crew& operator=(const Crew&) = delete;
-    ~Crew() { dismiss(); }
+    ThreadPool(std::uint64_t count, const Work& work) : count_(count), work_(work) {}
+    ThreadPool(const ThreadPool&) = delete;
+    ThreadPool& operator=(const ThreadPool&) = delete;
+    ~ThreadPool() { stop_and_join(); }
 
-    void hire(std::size_t threads) {
-        members_.reserve(threads);
+    void start(std::size_t threads) {
+        threads_.reserve(threads);
         for (std::size_t thread = 0; thread < threads; ++thread) {
             {
                 const std::lock_guard<std::mutex> lock(mutex_);
                 ++running_;
             }
             try {
-                members_.emplace_back([this, thread] { run(thread); });
+                threads_.emplace_back([this, thread] { run(thread); });
             } catch (...) {  // the system has no more threads
                 const std::lock_guard<std::mutex> lock(mutex_);
                 --running_;
@@ -60,7 +60,7 @@ class Crew {
         while (!changed_.wait_for(lock, kStopInterval, all_done)) {
             lock.unlock();
             if (stop && stop()) {
-                dismiss();
+                stop_and_join();
                 return false;
             }
             lock.lock();
@@ -92,11 +92,11 @@ class Crew {
         changed_.notify_one();
     }
 
-    void dismiss() {
+    void stop_and_join() {
         ended_.store(true, std::memory_order_relaxed);
-        for (std::thread& member : members_) {
-            if (member.joinable()) {
-                member.join();
+        for (std::thread& thread : threads_) {
+            if (thread.joinable()) {
+                thread.join();
             }
         }
     }
@@ -109,7 +109,7 @@ class Crew {
     std::condition_variable changed_;
     std::size_t running_ = 0;
     std::exception_ptr failure_;
-    std::vector<std::thread> members_;
+    std::vector<std::thread> threads_;
 };
 
 }  // namespace
@@ -122,9 +122,9 @@ bool run_blocks(std::uint64_t count, const Workers& workers, const Work& work) {
     if (threads <= 1) {
         return run_on_calling_thread(count, workers.stop, work);
     }
-    Crew crew(count, work);
-    crew.hire(threads);
-    return crew.wait(workers.stop);
+    ThreadPool pool(count, work);
+    pool.start(threads);
+    return pool.wait(workers.stop);
 }
 
 }  // namespace shac

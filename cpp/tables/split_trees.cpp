@@ -25,9 +25,9 @@ SplitTrees::Side SplitTrees::side_of(const Forest::Node& node, std::uint16_t& co
 void SplitTrees::collect_edges(std::size_t tree, ColumnEdges& edges) const {
     const auto add = [&edges](std::uint32_t column, std::uint16_t coarse) {
         auto& known = edges[column];
-        const auto place = std::lower_bound(known.begin(), known.end(), coarse);
-        if (place == known.end() || *place != coarse) {
-            known.insert(place, coarse);
+        const auto found = std::lower_bound(known.begin(), known.end(), coarse);
+        if (found == known.end() || *found != coarse) {
+            known.insert(found, coarse);
         }
     };
     std::vector<std::uint32_t> open{forest_.roots()[tree]};
@@ -83,7 +83,7 @@ SplitTrees::Question SplitTrees::question_of(const Forest::Node& node, const Kno
             return Question::kNone;
         }
         if (side == Side::kBoth && coarse >= kCoarseUnknown) {
-            return Question::kTooLate;
+            return Question::kTruncated;
         }
         const bool is_present = of_column != known.end();
         if (!is_present && missing_right != (side != Side::kLeft)) {
@@ -110,8 +110,8 @@ SplitTree SplitTrees::split(std::size_t tree, const ColumnEdges& edges,
             source = forest_.nodes()[source].left + (right ? 1U : 0U);
         }
         const Forest::Node& node = forest_.nodes()[source];
-        if (node.is_leaf() || question == Question::kTooLate) {
-            is_cut_ = is_cut_ || !node.is_leaf();
+        if (node.is_leaf() || question == Question::kTruncated) {
+            is_truncated_ = is_truncated_ || !node.is_leaf();
             result.splits[i].value = largest_leaf_below(source);
             result.smallest = std::min(result.smallest, result.splits[i].value);
             result.largest = std::max(result.largest, result.splits[i].value);
@@ -139,6 +139,11 @@ SplitTree SplitTrees::split(std::size_t tree, const ColumnEdges& edges,
         sources.push_back({asks_missing ? source : node.left, depth + 1, std::move(on_left)});
         sources.push_back({asks_missing ? node.left + (node.default_left() ? 0U : 1U) : node.left + 1,
                            depth + 1, std::move(on_right)});
+    }
+    for (auto split = result.splits.rbegin(); split != result.splits.rend(); ++split) {  // children first
+        if (!split->is_leaf()) {
+            split->value = std::max(result.splits[split->left].value, result.splits[split->right].value);
+        }
     }
     return result;
 }

@@ -21,7 +21,7 @@ struct Split {
     std::uint32_t edge = 0;  // right iff bin > edge
     std::uint32_t left = 0;
     std::uint32_t right = 0;
-    double value = 0.0;
+    double value = 0.0;  // the largest leaf at or below it
 
     bool is_leaf() const { return left == 0; }
 };
@@ -54,7 +54,7 @@ class SplitTrees {
 
     /// Whether some tree was not represented in full: a node of the last uniforms of a conditional column
     /// gives the largest leaf below it.
-    bool is_cut() const { return is_cut_; }
+    bool is_truncated() const { return is_truncated_; }
 
   private:
     /// Whether uniforms divide at the node, and at which coarse edge.
@@ -72,7 +72,7 @@ class SplitTrees {
 
     /// What a node asks first: nothing when all go to one child, where a uniform divides, or whether the
     /// column is missing.
-    enum class Question { kNone, kEdge, kIsMissing, kTooLate };
+    enum class Question { kNone, kEdge, kIsMissing, kTruncated };
     Question question_of(const Forest::Node& node, const Known& known, bool& right,
                          std::uint16_t& coarse) const;
 
@@ -80,7 +80,7 @@ class SplitTrees {
 
     const Forest& forest_;
     const Space& bins_;
-    bool is_cut_ = false;
+    bool is_truncated_ = false;
 };
 
 }  // namespace shac

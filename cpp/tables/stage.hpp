@@ -12,17 +12,17 @@
 
 #include "model/forest.hpp"
 #include "prior/space.hpp"
-#include "tables/tables.hpp"
+#include "tables/quantized_stage.hpp"
+#include "tables/table_compiler.hpp"
 
 namespace shac {
-
-constexpr std::size_t kMaxTableBytes = std::size_t{1}
-                                       << 17;  // of one table: it shares the second-level cache
 
 struct Stage {
     /// `bins` holds, for each column, the edges of the forest's thresholds.
     Stage(std::shared_ptr<const Forest> model, Space own_bins, std::size_t max_table_bytes = kMaxTableBytes)
-        : forest(std::move(model)), bins(std::move(own_bins)), tables(*forest, bins, max_table_bytes) {}
+        : forest(std::move(model)),
+          bins(std::move(own_bins)),
+          quantized(compile_tables(*forest, bins, max_table_bytes)) {}
 
     /// Whether the forest accepts the candidate with these uniforms, one for each column; the last word where
     /// tables leave it open. `values` is a buffer.
@@ -30,7 +30,7 @@ struct Stage {
 
     std::shared_ptr<const Forest> forest;
     Space bins;
-    Tables tables;
+    QuantizedStage quantized;
 };
 
 }  // namespace shac

@@ -1,3 +1,5 @@
+#include "tables/table_compiler.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -9,7 +11,6 @@
 #include "model/decision.hpp"
 #include "tables/split_trees.hpp"
 #include "tables/table_groups.hpp"
-#include "tables/tables.hpp"
 
 namespace shac {
 namespace {
@@ -22,48 +23,25 @@ double search_cost(const EdgeSearch& edges) {
     return 8.0 * edges.levels + (edges.levels > 6 ? 16.0 : 6.0);
 }
 
-}  // namespace
-
-class Tables::Compiler {
+class Compiler {
   public:
-    Compiler(Tables& tables, const Forest& forest, const Space& bins, std::size_t max_table_bytes)
-        : tables_(tables),
-          forest_(forest),
+    Compiler(const Forest& forest, const Space& bins, std::size_t max_table_bytes)
+        : forest_(forest),
           bins_(bins),
           split_trees_(forest, bins),
           max_entries_(max_table_bytes / sizeof(std::int16_t)) {}
 
-    void compile() {
-        if (forest_.num_trees() > kMostTrees) {
-            return;  // proves nothing: the exact forest decides alone
-        }
+    QuantizedStage compile() {
         choose_scale();
         std::size_t begin = 0;
         while (begin < forest_.num_trees()) {
             begin = add_segment(begin);
         }
-        set_first_sum();
-        std::int32_t later = 0;
-        for (auto segment = tables_.segments_.rbegin(); segment != tables_.segments_.rend(); ++segment) {
-            segment->largest_later_segments = later;
-            later += finish(*segment);
-        }
-        for (const Segment& segment : tables_.segments_) {
-            for (const BinnedColumn& column : segment.columns) {
-                tables_.columns_.push_back(column.column);
-            }
-        }
-        std::sort(tables_.columns_.begin(), tables_.columns_.end());
-        tables_.columns_.erase(std::unique(tables_.columns_.begin(), tables_.columns_.end()),
-                               tables_.columns_.end());
+        set_limits();
+        return QuantizedStage(std::move(parts_));
     }
 
   private:
-    struct Place {
-        std::uint32_t slot;
-        std::uint32_t edge;
-    };
-
     /// Largest absolute leaf of each tree, and the power of two that its entries are scaled by.
     void choose_scale() {
         double sum = std::abs(static_cast<double>(forest_.base()));
@@ -89,19 +67,20 @@ class Tables::Compiler {
         scale_ = std::ldexp(1.0, static_cast<int>(std::floor(std::log2(room / std::max(range, 1e-30)))));
     }
 
-    void set_first_sum() {
-        // Rejected iff base + constants + entries + rounding < threshold; see the head of tables/tables.hpp.
+    void set_limits() {
+        // Rejected iff base + constants + entries + rounding < threshold; see the head of
+        // tables/quantized_stage.hpp.
         const double missing = static_cast<double>(decision_threshold()) - rounding_ -
                                static_cast<double>(forest_.base()) - constants_;
-        tables_.first_sum_ = static_cast<std::int16_t>(-std::ceil(missing * scale_));
+        parts_.bias = static_cast<std::int16_t>(-std::ceil(missing * scale_));
         // Accepted if base + constants + what the entries stand for - rounding >= threshold.
         std::size_t entries = 0;
-        for (const Segment& segment : tables_.segments_) {
+        for (const QuantizedStage::Segment& segment : parts_.segments) {
             entries += segment.small_tables.size() + segment.large_tables.size() + segment.trees.size();
         }
-        if (!cut_ && !split_trees_.is_cut()) {
-            tables_.accept_limit_ = static_cast<std::int32_t>(entries) +
-                                    static_cast<std::int32_t>(std::ceil(2.0 * rounding_ * scale_)) + 1;
+        if (!is_truncated_ && !split_trees_.is_truncated()) {
+            parts_.accept_limit = static_cast<std::int32_t>(entries) +
+                                  static_cast<std::int32_t>(std::ceil(2.0 * rounding_ * scale_)) + 1;
         }
     }
 
@@ -121,20 +100,20 @@ class Tables::Compiler {
                 break;
             }
             if (!fits) {  // one tree alone has too many
-                cut_ = true;
+                is_truncated_ = true;
                 constants_ += split_trees_.largest_leaf(end);
                 return end + 1;
             }
             edges = std::move(with);
         }
-        tables_.segments_.emplace_back();
-        Segment& segment = tables_.segments_.back();
+        parts_.segments.emplace_back();
+        QuantizedStage::Segment& segment = parts_.segments.back();
         std::map<std::uint32_t, std::uint32_t> slots;
         for (const auto& [column, coarse] : edges) {
             slots[column] = static_cast<std::uint32_t>(segment.columns.size());
             segment.columns.push_back({column, EdgeSearch(coarse), static_cast<std::uint32_t>(coarse.size()),
                                        bins_.columns()[column].is_conditional});
-            tables_.cost_ += search_cost(segment.columns.back().edges);
+            parts_.cost += search_cost(segment.columns.back().edges);
         }
         local_bins_.clear();
         for (const auto& column : edges) {
@@ -153,13 +132,13 @@ class Tables::Compiler {
             add_group(segment, group);
         }
         if (segment.columns.empty()) {
-            tables_.segments_.pop_back();
+            parts_.segments.pop_back();
         }
         return end;
     }
 
-    void add_group(Segment& segment, const Group& group) {
-        tables_.cost_ += group.cost;
+    void add_group(QuantizedStage::Segment& segment, const Group& group) {
+        parts_.cost += group.cost;
         if (!group.is_table) {
             for (const SplitTree* const tree : group.trees) {
                 segment.trees.push_back(tree_table(*tree));
@@ -185,11 +164,11 @@ class Tables::Compiler {
             open.pop_back();
             const Split& split = tree.splits[index];
             if (level == result.depth || split.is_leaf()) {
-                cut_ = cut_ || !split.is_leaf();
+                is_truncated_ = is_truncated_ || !split.is_leaf();
                 const std::uint32_t below = result.depth - level;
                 const auto first = (std::size_t{position} << below) - (std::size_t{1} << result.depth);
                 std::fill_n(result.leaves.begin() + static_cast<std::ptrdiff_t>(first),
-                            std::size_t{1} << below, entry(largest_below(tree, index)));
+                            std::size_t{1} << below, entry(split.value));
                 continue;
             }
             result.nodes.push_back(
@@ -200,23 +179,17 @@ class Tables::Compiler {
         return result;
     }
 
-    static double largest_below(const SplitTree& tree, std::uint32_t index) {
-        const Split& split = tree.splits[index];
-        return split.is_leaf() ? split.value
-                               : std::max(largest_below(tree, split.left), largest_below(tree, split.right));
-    }
-
-    /// The sums of a group's trees over the cells of its dimensions. `cells[d][b]` is the place along
-    /// dimension d of the cells of local bin b, and `sizes[d]` the number of places.
+    /// The sums of a group's trees over the cells of its dimensions. `cells[d][b]` is the position along
+    /// dimension d of the cells of local bin b, and `sizes[d]` the number of positions.
     std::vector<double> fill(const Group& group, const std::vector<std::vector<std::uint32_t>>& cells,
                              const std::vector<std::size_t>& sizes) const {
         const std::size_t dims = group.slots.size();
         std::size_t size = 1;
-        for (const std::size_t places : sizes) {
-            size *= places;
+        for (const std::size_t positions : sizes) {
+            size *= positions;
         }
         std::vector<double> sums(size, 0.0);
-        std::vector<std::pair<std::uint32_t, std::uint32_t>> box(dims);  // places [first, second)
+        std::vector<std::pair<std::uint32_t, std::uint32_t>> box(dims);  // positions [first, second)
         for (std::size_t d = 0; d < dims; ++d) {
             box[d] = {0, static_cast<std::uint32_t>(sizes[d])};
         }
@@ -280,14 +253,14 @@ class Tables::Compiler {
         std::size_t stride = 1;
         for (std::size_t d = 0; d < dims; ++d) {
             const std::size_t bins = local_bins_[group.slots[d]];
-            std::uint32_t place = 0;
+            std::uint32_t cell = 0;
             for (std::size_t b = 0; b < bins; ++b) {
                 // Bin b stands behind edge b - 1.
-                place += b > 0 && (dims == 1 || group.edges[d].test(b - 1)) ? 1U : 0U;
-                cells[d].push_back(place);
-                result.remap[d][b] = static_cast<std::uint8_t>(place * stride);
+                cell += b > 0 && (dims == 1 || group.edges[d].test(b - 1)) ? 1U : 0U;
+                cells[d].push_back(cell);
+                result.remap[d][b] = static_cast<std::uint8_t>(cell * stride);
             }
-            sizes[d] = place + 1;
+            sizes[d] = cell + 1;
             stride *= sizes[d];
             result.slots[d] = group.slots[d];
             result.num_bins[d] = static_cast<std::uint32_t>(bins);
@@ -326,56 +299,29 @@ class Tables::Compiler {
         return result;
     }
 
-    /// Sorts the trees, and returns the most that the segment can add.
-    static std::int32_t finish(Segment& segment) {
-        const auto range = [](const TreeTable& tree) {
-            const auto [low, high] =
-                std::minmax_element(tree.leaves.begin(), tree.leaves.begin() + (1 << tree.depth));
-            return *high - *low;
-        };
-        std::stable_sort(segment.trees.begin(), segment.trees.end(),
-                         [&](const TreeTable& a, const TreeTable& b) { return range(a) > range(b); });
-        segment.largest_after.assign(segment.trees.size() + 1, 0);
-        for (std::size_t t = segment.trees.size(); t-- > 0;) {
-            const TreeTable& tree = segment.trees[t];
-            segment.largest_after[t] =
-                segment.largest_after[t + 1] +
-                *std::max_element(tree.leaves.begin(), tree.leaves.begin() + (1 << tree.depth));
-        }
-        std::int32_t largest = segment.largest_after[0];
-        for (const SmallTable& table : segment.small_tables) {
-            std::int32_t most = std::numeric_limits<std::int16_t>::min();
-            for (std::uint32_t i = 0; i < table.size; ++i) {
-                most = std::max<std::int32_t>(
-                    most,
-                    static_cast<std::int16_t>(static_cast<std::uint16_t>(table.low[i] | table.high[i] << 8)));
-            }
-            largest += most;
-        }
-        for (const LargeTable& table : segment.large_tables) {
-            largest += *std::max_element(table.entries.begin(), table.entries.end());
-        }
-        return largest;
-    }
-
-    Tables& tables_;
     const Forest& forest_;
     const Space& bins_;
     SplitTrees split_trees_;
     const std::size_t max_entries_;
+    QuantizedStage::Parts parts_;
     double rounding_ = 0.0;
     double scale_ = 1.0;
     double constants_ = 0.0;
-    bool cut_ = false;                     // some tree is not represented in full
+    bool is_truncated_ = false;            // some tree is not represented in full
     std::vector<std::size_t> local_bins_;  // by slots of the segment at work
 };
 
-Tables::Tables(const Forest& forest, const Space& bins, std::size_t max_table_bytes) {
+}  // namespace
+
+QuantizedStage compile_tables(const Forest& forest, const Space& bins, std::size_t max_table_bytes) {
     if (forest.num_features() != bins.width()) {
         throw std::invalid_argument("bins: expected " + std::to_string(forest.num_features()) +
                                     " columns, got " + std::to_string(bins.width()));
     }
-    Compiler(*this, forest, bins, max_table_bytes).compile();
+    if (forest.num_trees() > kMostTrees) {
+        return QuantizedStage({});  // proves nothing: the exact forest decides alone
+    }
+    return Compiler(forest, bins, max_table_bytes).compile();
 }
 
 }  // namespace shac

@@ -162,10 +162,10 @@ TEST_CASE("what is missing goes the default way of its node, in tables as in the
         const Conditions conditions({{1, 0, false, {part(1, 2)}}}, 2);
         const auto forest = model.forest(2);
         const Stages stages{std::make_shared<Stage>(forest, bins_of(*forest, conditions))};
-        const shac::Sieve sieve(stages, 2, conditions, shac::chosen_kernels());
-        shac::Sieve::Scratch scratch;
+        const shac::RejectionFilter filter(stages, 2, conditions, shac::chosen_kernels());
+        shac::RejectionFilter::Scratch scratch;
         std::uint64_t rejected = 0;
-        sieve.filter(1, 0, 10'000, 0, scratch, &rejected);
+        filter.filter(1, 0, 10'000, 0, scratch, &rejected);
         const double share = default_left ? 0.5 + 0.5 * 0.25 : 0.5 + 0.5 * 0.75;
         CHECK(static_cast<double>(scratch.num_left) / 10'000 == doctest::Approx(share).epsilon(0.02));
         const Region region = Region(stages, 2, 0, conditions).refined(100);

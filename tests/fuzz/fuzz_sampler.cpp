@@ -1,4 +1,4 @@
-// Fuzzes what is compiled from forests: tables, sieve and region on mutated models.
+// Fuzzes what is compiled from forests: tables, rejection filter and region on mutated models.
 //
 // The input grows up to three sound stages over the same few columns, some of them conditional, with leaves
 // and thresholds of any bits. The exact forests are the oracle: plain rejection with tables gives their

@@ -1,4 +1,4 @@
-// A stage compiled to integer tables that prove rejections.
+// A stage quantized: integer tables that prove rejections.
 //
 // Every tree is a sum of a step function of its columns. Trees over the same few columns add up to one table
 // over their bins; what no table holds stays a tree. Entries are the exact real sums of leaves, scaled by a
@@ -13,10 +13,12 @@
 //
 // Columns are known by the upper 16 bits of their uniforms (see prior/random.hpp). A row whose upper bits
 // equal those of an edge is ambiguous, and never rejected here; likewise a tree deeper than the kernels take
-// is cut, with the largest leaf below the cut in its place. Both only weaken what is proven. A conditional
-// column has one bin more, for what is missing; its edges among the last uniforms are cut likewise.
+// is truncated, with the largest leaf of a subtree in its place. Both only weaken what is proven. A
+// conditional column has one bin more, for what is missing; its edges among the last uniforms are truncated
+// likewise.
 //
-// Immutable; any number of threads may use it, each with its own scratch.
+// Made by compile_tables (see tables/table_compiler.hpp). Immutable; any number of threads may use it, each
+// with its own scratch. Cost: cost() instructions for 64 rows. Memory: num_bytes().
 #pragma once
 
 #include <array>
@@ -26,13 +28,12 @@
 #include <vector>
 
 #include "kernels/kernels.hpp"
-#include "model/forest.hpp"
-#include "prior/space.hpp"
+#include "model/decision.hpp"
 
 namespace shac {
 
 /// What one thread needs to test a chunk of rows; kept from chunk to chunk.
-struct TablesScratch {
+struct QuantizedScratch {
     std::vector<std::uint8_t> bins;  // by columns of a segment, kChunk bytes each
     std::vector<std::int16_t> sums;
     std::vector<std::int16_t> moved_sums;  // of the rows that an early exit has left
@@ -41,10 +42,7 @@ struct TablesScratch {
     std::array<std::uint64_t, kChunk / kLane> below;
 };
 
-/// What integer sums prove of a row.
-enum class Verdict { kRejected, kAccepted, kUnknown };
-
-class Tables {
+class QuantizedStage {
   public:
     struct BinnedColumn {
         std::uint32_t column;
@@ -57,54 +55,54 @@ class Tables {
         std::vector<BinnedColumn> columns;
         std::vector<SmallTable> small_tables;
         std::vector<LargeTable> large_tables;
-        std::vector<TreeTable> trees;             // largest range of leaves first
-        std::vector<std::int32_t> largest_after;  // sum of the largest leaves of trees[t], t >= i
-        std::int32_t largest_later_segments = 0;
+        std::vector<TreeTable> trees;          // largest range of leaves first
+        std::vector<std::int32_t> suffix_max;  // sum of the largest leaves of trees[t], t >= i
+        std::int32_t max_later_segments = 0;
+    };
+    /// What proves nothing, until it is filled.
+    struct Parts {
+        std::vector<Segment> segments;  // trees in any order, without suffix_max and max_later_segments
+        std::int16_t bias = 0;
+        std::int32_t accept_limit = std::numeric_limits<std::int32_t>::max();
+        double cost = 0.0;
     };
 
-    /// Compiles a forest over its columns' bins, each with the forest's thresholds of the column as
-    /// representatives (see prior/space.hpp). Throws std::invalid_argument when the widths differ.
-    Tables(const Forest& forest, const Space& bins, std::size_t max_table_bytes);
+    explicit QuantizedStage(Parts parts);
 
     /// Columns that decide, ascending.
     const std::vector<std::uint32_t>& columns() const { return columns_; }
 
-    /// Work for a row, in arbitrary units that compare stages.
-    double cost() const { return cost_; }
+    /// Work for 64 rows, in vector instructions.
+    double cost() const { return parts_.cost; }
 
     std::size_t num_bytes() const;
     std::size_t num_tables() const;
     std::size_t num_trees() const;
 
-    const std::vector<Segment>& segments() const { return segments_; }
+    const std::vector<Segment>& segments() const { return parts_.segments; }
 
     /// The sum of no entries at all. Rows whose sum is below 0 are rejected; those whose sum is at least
     /// accept_limit() are accepted, for an entry exceeds what it stands for by less than 1.
-    std::int32_t first_sum() const { return first_sum_; }
-    std::int32_t accept_limit() const { return accept_limit_; }
+    std::int32_t bias() const { return parts_.bias; }
+    std::int32_t accept_limit() const { return parts_.accept_limit; }
 
     /// What the tables prove of one row, given the uniforms of all its columns.
-    Verdict verdict(const std::uint64_t* uniforms) const;
+    Decision decide(const std::uint64_t* uniforms) const;
 
     /// Sets the bits of the rows (at most kChunk) that the stage is proven to reject. `uniforms[f]` holds the
     /// coarse uniforms of column f, for each of columns().
     void reject(const Kernels& kernels, const std::uint16_t* const* uniforms, std::size_t offset,
-                std::size_t rows, TablesScratch& scratch, std::uint64_t* rejected) const;
+                std::size_t rows, QuantizedScratch& scratch, std::uint64_t* rejected) const;
 
   private:
-    class Compiler;
-
-    void add_trees(const Kernels& kernels, const Segment& segment, std::size_t rows, TablesScratch& scratch,
-                   std::uint64_t* rejected) const;
+    void add_trees(const Kernels& kernels, const Segment& segment, std::size_t rows,
+                   QuantizedScratch& scratch, std::uint64_t* rejected) const;
     void move_together(const Kernels& kernels, const Segment& segment,
                        const std::array<std::uint64_t, kChunk / kLane>& keep, std::size_t rows,
-                       TablesScratch& scratch) const;
+                       QuantizedScratch& scratch) const;
 
+    Parts parts_;
     std::vector<std::uint32_t> columns_;
-    std::vector<Segment> segments_;
-    std::int16_t first_sum_ = 0;
-    std::int32_t accept_limit_ = std::numeric_limits<std::int32_t>::max();
-    double cost_ = 0.0;
 };
 
 }  // namespace shac

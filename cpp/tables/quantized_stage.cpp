@@ -1,8 +1,11 @@
-#include "tables/tables.hpp"
+#include "tables/quantized_stage.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
+#include <utility>
 
+#include "prior/conditions.hpp"
 #include "prior/random.hpp"
 #include "support/bits.hpp"
 
@@ -11,11 +14,54 @@ namespace {
 
 constexpr std::size_t kTreesBetweenExits = 16;
 
+/// Puts the trees that move a sum most first, so that rows are proven early. Returns the most that the
+/// segment can add.
+std::int32_t order_trees(QuantizedStage::Segment& segment) {
+    const auto leaves = [](const TreeTable& tree) {
+        return std::minmax_element(tree.leaves.begin(), tree.leaves.begin() + (1 << tree.depth));
+    };
+    const auto range = [&](const TreeTable& tree) {
+        const auto [low, high] = leaves(tree);
+        return *high - *low;
+    };
+    std::stable_sort(segment.trees.begin(), segment.trees.end(),
+                     [&](const TreeTable& a, const TreeTable& b) { return range(a) > range(b); });
+    segment.suffix_max.assign(segment.trees.size() + 1, 0);
+    for (std::size_t t = segment.trees.size(); t-- > 0;) {
+        segment.suffix_max[t] = segment.suffix_max[t + 1] + *leaves(segment.trees[t]).second;
+    }
+    std::int32_t most = segment.suffix_max[0];
+    for (const SmallTable& table : segment.small_tables) {
+        std::int32_t largest = std::numeric_limits<std::int16_t>::min();
+        for (std::uint32_t i = 0; i < table.size; ++i) {
+            largest = std::max<std::int32_t>(largest, table.entry(i));
+        }
+        most += largest;
+    }
+    for (const LargeTable& table : segment.large_tables) {
+        most += *std::max_element(table.entries.begin(), table.entries.end());
+    }
+    return most;
+}
+
 }  // namespace
 
-std::size_t Tables::num_bytes() const {
-    std::size_t bytes = sizeof(Tables);
-    for (const Segment& segment : segments_) {
+QuantizedStage::QuantizedStage(Parts parts) : parts_(std::move(parts)) {
+    std::int32_t later = 0;
+    for (auto segment = parts_.segments.rbegin(); segment != parts_.segments.rend(); ++segment) {
+        segment->max_later_segments = later;
+        later += order_trees(*segment);
+        for (const BinnedColumn& column : segment->columns) {
+            columns_.push_back(column.column);
+        }
+    }
+    std::sort(columns_.begin(), columns_.end());
+    columns_.erase(std::unique(columns_.begin(), columns_.end()), columns_.end());
+}
+
+std::size_t QuantizedStage::num_bytes() const {
+    std::size_t bytes = sizeof(QuantizedStage);
+    for (const Segment& segment : segments()) {
         bytes += segment.columns.size() * sizeof(BinnedColumn) +
                  segment.small_tables.size() * sizeof(SmallTable) + segment.trees.size() * sizeof(TreeTable);
         for (const LargeTable& table : segment.large_tables) {
@@ -28,27 +74,27 @@ std::size_t Tables::num_bytes() const {
     return bytes;
 }
 
-std::size_t Tables::num_tables() const {
+std::size_t QuantizedStage::num_tables() const {
     std::size_t tables = 0;
-    for (const Segment& segment : segments_) {
+    for (const Segment& segment : segments()) {
         tables += segment.small_tables.size() + segment.large_tables.size();
     }
     return tables;
 }
 
-std::size_t Tables::num_trees() const {
+std::size_t QuantizedStage::num_trees() const {
     std::size_t trees = 0;
-    for (const Segment& segment : segments_) {
+    for (const Segment& segment : segments()) {
         trees += segment.trees.size();
     }
     return trees;
 }
 
-Verdict Tables::verdict(const std::uint64_t* uniforms) const {
-    std::int32_t sum = first_sum_;
+Decision QuantizedStage::decide(const std::uint64_t* uniforms) const {
+    std::int32_t sum = bias();
     std::array<std::uint8_t, 256> few_bins;
     std::vector<std::uint8_t> many_bins;
-    for (const Segment& segment : segments_) {
+    for (const Segment& segment : segments()) {
         std::uint8_t* bins = few_bins.data();
         if (segment.columns.size() > few_bins.size()) {
             many_bins.resize(segment.columns.size());
@@ -62,14 +108,14 @@ Verdict Tables::verdict(const std::uint64_t* uniforms) const {
             }
             const auto u = static_cast<std::uint16_t>(uniforms[column.column] >> kFineBits);
             if (column.is_conditional && u >= kCoarseUnknown) {
-                return Verdict::kUnknown;
+                return Decision::kUndecided;
             }
             const auto* const edges = column.edges.sorted.data();
-            const auto* const place = std::lower_bound(edges, edges + column.num_edges, u);
-            if (place != edges + column.num_edges && *place == u) {
-                return Verdict::kUnknown;
+            const auto* const edge = std::lower_bound(edges, edges + column.num_edges, u);
+            if (edge != edges + column.num_edges && *edge == u) {
+                return Decision::kUndecided;
             }
-            bins[slot] = static_cast<std::uint8_t>(place - edges);
+            bins[slot] = static_cast<std::uint8_t>(edge - edges);
         }
         for (const SmallTable& table : segment.small_tables) {
             std::size_t index = 0;
@@ -90,18 +136,18 @@ Verdict Tables::verdict(const std::uint64_t* uniforms) const {
         }
     }
     if (sum < 0) {
-        return Verdict::kRejected;
+        return Decision::kRejected;
     }
-    return sum >= accept_limit_ ? Verdict::kAccepted : Verdict::kUnknown;
+    return sum >= accept_limit() ? Decision::kAccepted : Decision::kUndecided;
 }
 
-void Tables::reject(const Kernels& kernels, const std::uint16_t* const* uniforms, std::size_t offset,
-                    std::size_t rows, TablesScratch& scratch, std::uint64_t* rejected) const {
+void QuantizedStage::reject(const Kernels& kernels, const std::uint16_t* const* uniforms, std::size_t offset,
+                            std::size_t rows, QuantizedScratch& scratch, std::uint64_t* rejected) const {
     const std::size_t padded = whole_lanes(rows);
-    scratch.sums.assign(kChunk, first_sum_);
+    scratch.sums.assign(kChunk, parts_.bias);
     scratch.ambiguous.fill(0);
     std::fill(rejected, rejected + padded / kLane, 0);
-    for (const Segment& segment : segments_) {
+    for (const Segment& segment : segments()) {
         scratch.bins.resize(std::max(scratch.bins.size(), segment.columns.size() * kChunk));
         for (std::size_t slot = 0; slot < segment.columns.size(); ++slot) {
             kernels.find_bins(segment.columns[slot].edges, uniforms[segment.columns[slot].column] + offset,
@@ -122,8 +168,8 @@ void Tables::reject(const Kernels& kernels, const std::uint16_t* const* uniforms
     }
 }
 
-void Tables::add_trees(const Kernels& kernels, const Segment& segment, std::size_t rows,
-                       TablesScratch& scratch, std::uint64_t* rejected) const {
+void QuantizedStage::add_trees(const Kernels& kernels, const Segment& segment, std::size_t rows,
+                               QuantizedScratch& scratch, std::uint64_t* rejected) const {
     // Rows that the trees to come cannot save leave early. Whether a row is rejected does not depend on the
     // others: all rows that are proven at a check are marked, but moved out of the way only when they are
     // many.
@@ -133,7 +179,7 @@ void Tables::add_trees(const Kernels& kernels, const Segment& segment, std::size
     std::size_t left = rows;
     for (std::size_t begin = 0; begin < segment.trees.size() && left > 0; begin += kTreesBetweenExits) {
         std::int16_t* const sums = moved ? scratch.moved_sums.data() : scratch.sums.data();
-        const std::int32_t most = segment.largest_after[begin] + segment.largest_later_segments;
+        const std::int32_t most = segment.suffix_max[begin] + segment.max_later_segments;
         kernels.find_below(sums, static_cast<std::int16_t>(-most), whole_lanes(left), scratch.below.data());
         std::size_t kept = left;
         for (std::size_t word = 0; word * kLane < left; ++word) {
@@ -175,9 +221,9 @@ void Tables::add_trees(const Kernels& kernels, const Segment& segment, std::size
     }
 }
 
-void Tables::move_together(const Kernels& kernels, const Segment& segment,
-                           const std::array<std::uint64_t, kChunk / kLane>& keep, std::size_t rows,
-                           TablesScratch& scratch) const {
+void QuantizedStage::move_together(const Kernels& kernels, const Segment& segment,
+                                   const std::array<std::uint64_t, kChunk / kLane>& keep, std::size_t rows,
+                                   QuantizedScratch& scratch) const {
     for (std::size_t slot = 0; slot < segment.columns.size(); ++slot) {
         std::uint8_t* const column = scratch.bins.data() + slot * kChunk;
         kernels.compact_bytes(keep.data(), rows, column, column);
