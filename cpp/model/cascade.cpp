@@ -8,13 +8,13 @@
 
 #include "model/count_failures.hpp"
 #include "model/decision.hpp"
+#include "support/costs.hpp"
 
 namespace shac {
 namespace {
 
 constexpr std::size_t kLargestBlock = 1024;
 constexpr std::size_t kSmallestBlock = 16;
-constexpr std::size_t kVisitsPerBlock = 4'000'000;  // a few milliseconds of tree walking
 
 /// Rows [begin, begin + size) of a row-major matrix, turned into columns.
 class RowBlock {
@@ -72,7 +72,7 @@ std::size_t Cascade::block_size() const {
     for (const auto& stage : stages_) {
         longest_walk += stage->longest_walk();
     }
-    return std::clamp(kVisitsPerBlock / longest_walk, kSmallestBlock, kLargestBlock);
+    return std::clamp(costs::kVisitsPerBlock / longest_walk, kSmallestBlock, kLargestBlock);
 }
 
 void Cascade::filter(const ColumnBlock& block, std::size_t relax, Scratch& scratch,

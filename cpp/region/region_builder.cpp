@@ -4,11 +4,10 @@
 #include <utility>
 
 #include "model/count_failures.hpp"
+#include "support/costs.hpp"
 
 namespace shac {
 namespace {
-
-constexpr std::size_t kDividedBetweenStops = 64;
 
 bool is_cell(const Box& box) {
     return std::all_of(box.begin(), box.end(), [](BinRange range) { return range.begin + 1 == range.end; });
@@ -74,7 +73,7 @@ bool RegionBuilder::divide(std::size_t max_boxes, const std::function<bool()>& s
         waiting_.pop();
         divide(slot);
         ++boxes_.num_divided;
-        if (stop && boxes_.num_divided % kDividedBetweenStops == 0 && stop()) {
+        if (stop && boxes_.num_divided % costs::kDivisionsBetweenStops == 0 && stop()) {
             return false;
         }
     }

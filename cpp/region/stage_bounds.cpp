@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "prior/random.hpp"
+#include "support/costs.hpp"
 
 namespace shac {
 namespace {
@@ -161,7 +162,7 @@ void StageBounds::scan(const Box& box, Scan& scan) const {
     scan.trees = tree_range(box);
     scan.range.smallest += scan.trees.smallest;
     scan.range.largest += scan.trees.largest;
-    scan.cells += 20 * terms_->trees.size();
+    scan.cells += costs::kCellsPerTree * terms_->trees.size();
 }
 
 void StageBounds::scan_table(const Table& table, Scan& scan) const {

@@ -7,13 +7,10 @@
 #include <utility>
 
 #include "sampling/exact_filter.hpp"
+#include "support/costs.hpp"
 
 namespace shac {
 namespace {
-
-constexpr std::size_t kExactBlock = 256;  // candidates of the reference, a few milliseconds of tree walking
-constexpr std::size_t kSmallBlock = 256;
-constexpr double kBlocksPerThread = 4.0;  // at least, but for the smallest blocks
 
 struct Buffers {
     RejectionFilter::Scratch filter;
@@ -71,15 +68,15 @@ std::size_t PlainSampler::block_size_for(const SampleRequest& request, std::size
         return std::min(request.block_size, RejectionFilter::kMaxBlock);
     }
     if (!use_tables_) {
-        return kExactBlock;
+        return costs::kExactBlock;
     }
     const double candidates = static_cast<double>(request.count) / filter_.pass_rate();
-    const double blocks = kBlocksPerThread * static_cast<double>(threads);
+    const double blocks = costs::kBlocksPerThread * static_cast<double>(threads);
     if (candidates >= blocks * static_cast<double>(filter_.block_size())) {
         return filter_.block_size();
     }
-    const auto chunks = static_cast<std::size_t>(candidates / blocks) / kSmallBlock;
-    return std::clamp((chunks + 1) * kSmallBlock, kSmallBlock, filter_.block_size());
+    const auto chunks = static_cast<std::size_t>(candidates / blocks) / costs::kExactBlock;
+    return std::clamp((chunks + 1) * costs::kExactBlock, costs::kExactBlock, filter_.block_size());
 }
 
 }  // namespace shac

@@ -7,13 +7,13 @@
 
 #include "model/count_failures.hpp"
 #include "prior/random.hpp"
+#include "support/costs.hpp"
 
 namespace shac {
 namespace {
 
 constexpr std::uint32_t kPickStream = 0x80000000U;
 constexpr std::uint32_t kDrawStream = 0x80000001U;
-constexpr std::size_t kBlock = 512;
 
 PhiloxCounter block_of(std::uint64_t seed, std::uint64_t candidate, std::uint32_t group,
                        std::uint32_t stream) {
@@ -137,7 +137,7 @@ Samples RegionSampler::draw(const SampleRequest& request, const Workers& workers
         return result;
     };
     return draw_in_order(request, workers, region_->stages().size(),
-                         request.block_size == 0 ? kBlock : request.block_size, test);
+                         request.block_size == 0 ? costs::kDrawsPerBlock : request.block_size, test);
 }
 
 std::vector<double> RegionSampler::rejected_share(std::uint64_t seed, std::uint64_t first,

@@ -5,16 +5,11 @@
 
 #include "prior/random.hpp"
 #include "support/bits.hpp"
+#include "support/costs.hpp"
 
 namespace shac {
 namespace {
 
-constexpr std::size_t kSmallestBlock = 2048;
-constexpr std::size_t kLargestBlock = 16'384;
-constexpr std::size_t kColumnBytes = std::size_t{1} << 19;  // of a block: half of a second-level cache
-constexpr std::size_t kPilot = 16'384;                      // candidates that choose the order
-constexpr double kDrawCost = 6.0;                           // of a group of columns, in vector instructions
-constexpr double kMoveCost = 0.1;                           // of a column
 constexpr std::uint64_t kPilotSeed = 0x9e3779b97f4a7c15U;
 
 }  // namespace
@@ -25,8 +20,8 @@ RejectionFilter::RejectionFilter(const std::vector<std::shared_ptr<const Stage>>
     for (const auto& stage : stages) {
         stages_.push_back(stage.get());
     }
-    const std::size_t fits = kColumnBytes / (sizeof(std::uint16_t) * std::max<std::size_t>(width, 1));
-    block_size_ = std::clamp(fits / kChunk * kChunk, kSmallestBlock, kLargestBlock);
+    const std::size_t fits = costs::kBlockBytes / (sizeof(std::uint16_t) * std::max<std::size_t>(width, 1));
+    block_size_ = std::clamp(fits / kChunk * kChunk, costs::kSmallestBlock, costs::kLargestBlock);
     choose_order();
     plan_steps();
 }
@@ -34,7 +29,7 @@ RejectionFilter::RejectionFilter(const std::vector<std::shared_ptr<const Stage>>
 void RejectionFilter::choose_order() {
     // The bits of each stage's rejections among the same candidates, then greedily the stage that rejects
     // most of what is left for its cost.
-    const std::size_t words = kPilot / kLane;
+    const std::size_t words = costs::kPilotCandidates / kLane;
     std::vector<std::vector<std::uint64_t>> rejections(stages_.size(), std::vector<std::uint64_t>(words));
     order_.resize(stages_.size());
     std::iota(order_.begin(), order_.end(), std::size_t{0});
@@ -43,7 +38,7 @@ void RejectionFilter::choose_order() {
     scratch.columns.assign(width_, std::vector<std::uint16_t>(kChunk));
     scratch.offsets.resize(kChunk);
     std::iota(scratch.offsets.begin(), scratch.offsets.end(), std::uint16_t{0});
-    for (std::size_t begin = 0; begin < kPilot; begin += kChunk) {
+    for (std::size_t begin = 0; begin < costs::kPilotCandidates; begin += kChunk) {
         std::vector<const std::uint16_t*> uniforms;
         for (const auto& column : scratch.columns) {
             uniforms.push_back(column.data());
@@ -58,7 +53,7 @@ void RejectionFilter::choose_order() {
     }
     std::vector<std::uint64_t> alive(words, ~std::uint64_t{0});
     const std::size_t groups = (width_ + kGroupColumns - 1) / kGroupColumns;
-    candidate_cost_ = kDrawCost * static_cast<double>(groups);
+    candidate_cost_ = costs::kDraw * static_cast<double>(groups);
     for (std::size_t position = 0; position < order_.size(); ++position) {
         std::size_t best = position;
         double best_rate = -1.0;
@@ -82,14 +77,15 @@ void RejectionFilter::choose_order() {
             alive[w] &= ~rejections[order_[position]][w];
         }
         const double cost = stages_[order_[position]]->quantized.cost() / static_cast<double>(kLane) +
-                            kMoveCost * static_cast<double>(width_);
-        candidate_cost_ += static_cast<double>(reached) / static_cast<double>(kPilot) * cost;
+                            costs::kMove * static_cast<double>(width_);
+        candidate_cost_ += static_cast<double>(reached) / static_cast<double>(costs::kPilotCandidates) * cost;
     }
     std::size_t left = 0;
     for (const std::uint64_t word : alive) {
         left += count_bits(word);
     }
-    pass_rate_ = static_cast<double>(std::max<std::size_t>(left, 1)) / static_cast<double>(kPilot);
+    pass_rate_ =
+        static_cast<double>(std::max<std::size_t>(left, 1)) / static_cast<double>(costs::kPilotCandidates);
 }
 
 void RejectionFilter::plan_steps() {

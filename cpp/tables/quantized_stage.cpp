@@ -8,11 +8,10 @@
 #include "prior/conditions.hpp"
 #include "prior/random.hpp"
 #include "support/bits.hpp"
+#include "support/costs.hpp"
 
 namespace shac {
 namespace {
-
-constexpr std::size_t kTreesBetweenExits = 16;
 
 /// Puts the trees that move a sum most first, so that rows are proven early. Returns the most that the
 /// segment can add.
@@ -177,7 +176,8 @@ void QuantizedStage::add_trees(const Kernels& kernels, const Segment& segment, s
     std::array<std::uint64_t, kChunk / kLane> keep{};
     bool moved = false;
     std::size_t left = rows;
-    for (std::size_t begin = 0; begin < segment.trees.size() && left > 0; begin += kTreesBetweenExits) {
+    for (std::size_t begin = 0; begin < segment.trees.size() && left > 0;
+         begin += costs::kTreesBetweenExits) {
         std::int16_t* const sums = moved ? scratch.moved_sums.data() : scratch.sums.data();
         const std::int32_t most = segment.suffix_max[begin] + segment.max_later_segments;
         kernels.find_below(sums, static_cast<std::int16_t>(-most), whole_lanes(left), scratch.below.data());
@@ -195,7 +195,7 @@ void QuantizedStage::add_trees(const Kernels& kernels, const Segment& segment, s
                 --kept;
             }
         }
-        if (kept * 4 <= left * 3) {
+        if (costs::pays_to_compact(kept, left)) {
             if (!moved) {
                 scratch.moved_sums = scratch.sums;
                 scratch.rows.resize(kChunk);
@@ -210,7 +210,7 @@ void QuantizedStage::add_trees(const Kernels& kernels, const Segment& segment, s
                 ambiguous[i / kLane] |= (scratch.ambiguous[row / kLane] >> (row % kLane) & 1U) << (i % kLane);
             }
         }
-        const std::size_t count = std::min(kTreesBetweenExits, segment.trees.size() - begin);
+        const std::size_t count = std::min(costs::kTreesBetweenExits, segment.trees.size() - begin);
         kernels.add_trees(segment.trees.data() + begin, count, scratch.bins.data(), whole_lanes(left),
                           moved ? scratch.moved_sums.data() : scratch.sums.data());
     }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "model/decision.hpp"
+#include "support/costs.hpp"
 #include "tables/split_trees.hpp"
 #include "tables/table_groups.hpp"
 
@@ -18,10 +19,6 @@ namespace {
 constexpr double kRoundoff = 0x1p-24;  // of one float32 addition, relative to its result
 constexpr double kLargestSum = 32000.0;
 constexpr std::size_t kMostTrees = 8000;  // their roundings must leave room below kLargestSum
-
-double search_cost(const EdgeSearch& edges) {
-    return 8.0 * edges.levels + (edges.levels > 6 ? 16.0 : 6.0);
-}
 
 class Compiler {
   public:
@@ -113,7 +110,7 @@ class Compiler {
             slots[column] = static_cast<std::uint32_t>(segment.columns.size());
             segment.columns.push_back({column, EdgeSearch(coarse), static_cast<std::uint32_t>(coarse.size()),
                                        bins_.columns()[column].is_conditional});
-            parts_.cost += search_cost(segment.columns.back().edges);
+            parts_.cost += costs::edge_search(segment.columns.back().edges.levels);
         }
         local_bins_.clear();
         for (const auto& column : edges) {

@@ -1,43 +1,21 @@
 #include "tables/table_groups.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <iterator>
 #include <limits>
 #include <map>
 #include <utility>
 
 #include "kernels/kernels.hpp"
+#include "support/costs.hpp"
 
 namespace shac {
 namespace {
 
-constexpr std::size_t kMostTableGroups = 400;  // that are tried in pairs
-
-/// Vectors of 64 bytes that a lookup reads, and what joining them costs.
-double lookup_cost(std::size_t size) {
-    return size <= 64 ? 1.0 : (size <= 128 ? 2.0 : 5.0);
-}
-
-/// Work of a kernel for 64 rows, in instructions of 64 bytes; only the ratios matter.
-double small_table_cost(const std::vector<std::size_t>& local_bins, std::size_t size) {
-    double cost = 2.0 * lookup_cost(size) + 6.0;
-    if (local_bins.size() > 1) {
-        const std::size_t most = *std::max_element(local_bins.begin(), local_bins.end());
-        cost += static_cast<double>(local_bins.size()) * (lookup_cost(most) + 2.0);
-    }
-    return cost;
-}
-
-double large_table_cost(std::size_t dims, std::size_t size) {
-    const double misses = size <= 8192 ? 1.0 : (size <= 32768 ? 1.4 : 2.0);
-    return static_cast<double>(kLane) * 2.2 * misses + 12.0 * static_cast<double>(dims);
-}
-
 double tree_cost(const SplitTree& tree) {
     const auto depth = std::min<std::uint32_t>(tree.depth, kMaxTreeDepth);
     const auto leaves = std::min<std::size_t>(tree.splits.size() / 2, std::size_t{1} << depth);
-    return 2.8 * static_cast<double>(leaves) + std::ldexp(0.15, static_cast<int>(depth)) + 3.0 * depth + 10.0;
+    return costs::tree(leaves, depth);
 }
 
 }  // namespace
@@ -66,7 +44,7 @@ std::vector<Group> TableGroups::grouped(const std::vector<SplitTree>& trees) con
     for (auto& entry : by_slots) {
         tables.push_back(std::move(entry.second));
     }
-    if (tables.size() <= kMostTableGroups) {
+    if (tables.size() <= costs::kMaxTableGroups) {
         merge_while_it_pays(tables);
     }
     std::move(tables.begin(), tables.end(), std::back_inserter(result));
@@ -102,24 +80,25 @@ void TableGroups::evaluate(Group& group) const {
         group.cost = std::numeric_limits<double>::infinity();
         return;
     }
-    std::vector<std::size_t> local;
+    std::size_t most = 0;  // bins of a column
     std::size_t size = 1;
     std::size_t local_size = 1;
     for (std::size_t d = 0; d < group.slots.size(); ++d) {
-        local.push_back(local_bins_[group.slots[d]]);
-        local_size *= local.back();
+        const std::size_t bins = local_bins_[group.slots[d]];
+        most = std::max(most, bins);
+        local_size *= bins;
         size *= group.edges[d].count() + 1;
     }
     const std::size_t small_size = group.slots.size() == 1 ? local_size : size;
     if (small_size <= kMaxSmallTable && group.slots.size() <= 3) {
-        const double cost = small_table_cost(local, small_size);
+        const double cost = costs::small_table(group.slots.size(), most, small_size);
         if (cost < group.cost) {
             group.cost = cost;
             group.is_table = group.is_small = true;
         }
     }
     if (local_size <= max_entries_) {
-        const double cost = large_table_cost(group.slots.size(), local_size);
+        const double cost = costs::large_table(group.slots.size(), local_size);
         if (cost < group.cost) {
             group.cost = cost;
             group.is_table = true;
