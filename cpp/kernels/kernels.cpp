@@ -40,6 +40,14 @@ const std::vector<const Kernels*>& available_kernels() {
     return levels;
 }
 
+std::vector<std::string> available_kernel_names() {
+    std::vector<std::string> names;
+    for (const Kernels* const level : available_kernels()) {
+        names.emplace_back(level->name);
+    }
+    return names;
+}
+
 const Kernels& chosen_kernels() {
     const auto& levels = available_kernels();
     const char* const wanted = std::getenv("SHAC_SIMD");

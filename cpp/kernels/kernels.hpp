@@ -135,6 +135,8 @@ struct Kernels {
 /// Levels that this machine can run, the fastest last; the first is always `baseline`.
 const std::vector<const Kernels*>& available_kernels();
 
+std::vector<std::string> available_kernel_names();
+
 /// The fastest level, or the one that the environment variable SHAC_SIMD names.
 /// Throws std::invalid_argument when it names none of the available ones.
 const Kernels& chosen_kernels();

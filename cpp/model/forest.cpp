@@ -114,6 +114,31 @@ void Forest::add_tree(const ForestArrays& arrays, std::size_t tree) {
     longest_walk_ += depth + 1;
 }
 
+OwnedForestArrays Forest::arrays() const {
+    OwnedForestArrays result;
+    result.tree_begin.assign(roots_.begin(), roots_.end());
+    result.tree_begin.push_back(static_cast<std::int64_t>(nodes_.size()));
+    result.left.assign(nodes_.size(), -1);
+    result.right.assign(nodes_.size(), -1);
+    result.feature.assign(nodes_.size(), 0);
+    result.value.resize(nodes_.size());
+    result.default_left.assign(nodes_.size(), 0);
+    for (std::size_t tree = 0; tree < roots_.size(); ++tree) {
+        const std::uint32_t root = roots_[tree];
+        for (std::size_t i = root; i < static_cast<std::size_t>(result.tree_begin[tree + 1]); ++i) {
+            const Node& node = nodes_[i];
+            result.value[i] = node.value;
+            if (!node.is_leaf()) {
+                result.left[i] = static_cast<std::int32_t>(node.left - root);
+                result.right[i] = result.left[i] + 1;
+                result.feature[i] = static_cast<std::int32_t>(node.feature());
+                result.default_left[i] = node.default_left() ? 1 : 0;
+            }
+        }
+    }
+    return result;
+}
+
 std::vector<float> Forest::thresholds(std::size_t feature) const {
     std::vector<float> result;
     for (const Node& node : nodes_) {

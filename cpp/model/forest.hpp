@@ -33,6 +33,16 @@ struct ForestArrays {
     ArrayView<const std::uint8_t> default_left;
 };
 
+/// Such arrays with their memory.
+struct OwnedForestArrays {
+    std::vector<std::int64_t> tree_begin;
+    std::vector<std::int32_t> left;
+    std::vector<std::int32_t> right;
+    std::vector<std::int32_t> feature;
+    std::vector<float> value;
+    std::vector<std::uint8_t> default_left;
+};
+
 /// Candidates as columns: value of feature f of row i stands at columns[f * stride + i].
 struct ColumnBlock {
     const float* columns;
@@ -66,6 +76,9 @@ class Forest {
 
     /// Sum over trees of their depth: the most nodes a margin can visit.
     std::size_t longest_walk() const { return longest_walk_; }
+
+    /// Arrays that make an equal forest, with the same base score and number of features.
+    OwnedForestArrays arrays() const;
 
     /// Distinct thresholds of a feature, ascending.
     std::vector<float> thresholds(std::size_t feature) const;

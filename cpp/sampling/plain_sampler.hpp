@@ -31,6 +31,13 @@ class PlainSampler {
     const Conditions& conditions() const { return conditions_; }
     double candidate_cost() const { return filter_.candidate_cost(); }
 
+    /// Writes the uniforms in (0, 1) of the listed candidates, candidates by columns; NaN for what is
+    /// missing.
+    void write_uniforms(std::uint64_t seed, ArrayView<const std::uint64_t> candidates,
+                        MatrixView<double> result) const {
+        shac::write_uniforms(seed, conditions_, candidates, result);
+    }
+
     Samples draw(const SampleRequest& request, const Workers& workers) const;
 
   private:

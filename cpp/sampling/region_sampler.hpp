@@ -26,6 +26,7 @@ class RegionSampler {
     explicit RegionSampler(std::shared_ptr<const Region> region);
 
     const Region& region() const { return *region_; }
+    std::size_t width() const { return region_->width(); }
 
     /// The relaxation is the region's own.
     Samples draw(const SampleRequest& request, const Workers& workers) const;

@@ -1,6 +1,7 @@
 #include "sampling/sampler.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -97,6 +98,11 @@ class Run {
 };
 
 }  // namespace
+
+const char* name_of(SampleEnd end) {
+    constexpr std::array<const char*, 4> kNames{"count", "candidates", "gap", "stopped"};
+    return kNames.at(static_cast<std::size_t>(end));
+}
 
 Samples draw_in_order(const SampleRequest& request, const Workers& workers, std::size_t num_stages,
                       std::size_t block_size, const TestBlock& test) {

@@ -29,6 +29,9 @@ struct SampleRequest {
 
 enum class SampleEnd { kCount, kCandidates, kGap, kStopped };
 
+/// "count", "candidates", "gap" or "stopped".
+const char* name_of(SampleEnd end);
+
 struct Samples {
     std::vector<std::uint64_t> candidates;         // number of each sample's candidate, ascending
     std::uint64_t num_drawn = 0;                   // candidates drawn, the last sample's included

@@ -89,7 +89,7 @@ class Regions:
     def __init__(self, stages: Sequence[core.Stage], width: int, conditions: Sequence[Condition] = ()) -> None:
         self._stages = stages
         self._condition_list = conditions
-        self._conditions = core.Conditions(conditions, width) if conditions else None
+        self._conditions = core.Conditions([core.Condition(*condition) for condition in conditions], width)
         self._width = width
         self._built: dict[tuple[int, int], core.Region] = {}
         self._samplers: dict[tuple[int, int], core.RegionSampler] = {}
