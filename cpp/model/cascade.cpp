@@ -76,7 +76,7 @@ std::size_t Cascade::block_size() const {
 }
 
 void Cascade::filter(const ColumnBlock& block, std::size_t relax, Scratch& scratch,
-                     std::uint64_t* rejected_by_stage, std::int32_t* dropped_at) const {
+                     ArrayView<std::uint64_t> rejected_by_stage, std::int32_t* dropped_at) const {
     auto& [rows, failures, margins] = scratch;
     rows.resize(block.size);
     std::iota(rows.begin(), rows.end(), 0U);
@@ -135,13 +135,13 @@ bool compute_drops(const Cascade& cascade, MatrixView<const float> x, std::size_
         std::vector<std::uint64_t> rejected;
     };
     std::vector<Buffers> buffers(workers.threads);
-    return for_row_blocks(cascade, x.rows, workers,
-                          [&](std::size_t begin, std::size_t size, std::size_t thread) {
-                              Buffers& own = buffers[thread];
-                              own.rejected.resize(cascade.num_stages());
-                              cascade.filter(own.block.load(x, begin, size), relax, own.scratch,
-                                             own.rejected.data(), dropped_at.data + begin);
-                          });
+    return for_row_blocks(
+        cascade, x.rows, workers, [&](std::size_t begin, std::size_t size, std::size_t thread) {
+            Buffers& own = buffers[thread];
+            own.rejected.resize(cascade.num_stages());
+            cascade.filter(own.block.load(x, begin, size), relax, own.scratch,
+                           {own.rejected.data(), own.rejected.size()}, dropped_at.data + begin);
+        });
 }
 
 }  // namespace shac

@@ -46,7 +46,7 @@ class Cascade {
     /// counter for each stage) and, where `dropped_at` is not null, writes the stage that dropped each row,
     /// or kPassed.
     void filter(const ColumnBlock& block, std::size_t relax, Scratch& scratch,
-                std::uint64_t* rejected_by_stage, std::int32_t* dropped_at) const;
+                ArrayView<std::uint64_t> rejected_by_stage, std::int32_t* dropped_at) const;
 
   private:
     std::size_t num_features_;

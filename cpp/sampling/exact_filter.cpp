@@ -27,27 +27,25 @@ void draw_uniforms(std::uint64_t seed, std::uint64_t first, const std::vector<st
 
 }  // namespace
 
-void filter_exactly(const std::vector<std::shared_ptr<const Stage>>& stages,
-                    const std::vector<std::size_t>& order, std::size_t width, const Conditions& conditions,
-                    std::uint64_t seed, std::uint64_t first, std::size_t relax,
-                    std::vector<std::uint32_t>& offsets, ExactScratch& scratch,
-                    std::uint64_t* rejected_by_stage) {
+void ExactFilter::filter(std::uint64_t seed, std::uint64_t first, std::size_t relax,
+                         std::vector<std::uint32_t>& offsets, Scratch& scratch,
+                         ArrayView<std::uint64_t> rejected_by_stage) const {
     const std::size_t count = offsets.size();
     if (count == 0) {
         return;
     }
     auto& [uniforms, values, margins, rows, failures] = scratch;
-    draw_uniforms(seed, first, offsets, width, uniforms);
-    conditions.apply(uniforms.data(), count, count);
-    values.resize(width * count);
+    draw_uniforms(seed, first, offsets, width_, uniforms);
+    conditions_.apply(uniforms.data(), count, count);
+    values.resize(width_ * count);
     margins.resize(count);
     rows.resize(count);
     std::iota(rows.begin(), rows.end(), 0U);
     failures.assign(count, 0);
     const float threshold = decision_threshold();
     const auto decide = [&](std::size_t position, ArrayView<const std::uint32_t> left) {
-        const Stage& stage = *stages[order[position]];
-        for (std::size_t c = 0; c < width; ++c) {
+        const Stage& stage = *stages_[order_[position]];
+        for (std::size_t c = 0; c < width_; ++c) {
             const Column& column = stage.bins.columns()[c];
             for (const std::uint32_t row : left) {
                 scratch.values[c * count + row] = column.representative(scratch.uniforms[c * count + row]);
@@ -58,8 +56,8 @@ void filter_exactly(const std::vector<std::shared_ptr<const Stage>>& stages,
             [&scratch, threshold](std::size_t k) { return !accepts_margin(scratch.margins[k], threshold); };
     };
     const std::size_t left =
-        count_failures(order.size(), relax, {rows.data(), rows.size()}, failures.data(), decide,
-                       [&](std::size_t position, std::uint32_t) { ++rejected_by_stage[order[position]]; });
+        count_failures(order_.size(), relax, {rows.data(), rows.size()}, failures.data(), decide,
+                       [&](std::size_t position, std::uint32_t) { ++rejected_by_stage[order_[position]]; });
     for (std::size_t k = 0; k < left; ++k) {
         offsets[k] = offsets[rows[k]];
     }

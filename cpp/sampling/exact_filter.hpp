@@ -3,8 +3,9 @@
 // The reference for everything faster, and the last word on what the rejection filter lets pass. A
 // candidate's values are representatives of the bins that its uniforms fall in (see prior/space.hpp).
 //
-// Cost of a candidate: two Philox blocks for every three columns, a binary search for every column that a
-// stage tests, and the walks through the trees of the stages that it reaches.
+// Immutable; any number of threads may use it, each with its own scratch. Cost of a candidate: two Philox
+// blocks for every three columns, a binary search for every column that a stage tests, and the walks through
+// the trees of the stages that it reaches.
 #pragma once
 
 #include <cstddef>
@@ -17,21 +18,33 @@
 
 namespace shac {
 
-/// Buffers of one thread.
-struct ExactScratch {
-    std::vector<std::uint64_t> uniforms;
-    std::vector<float> values;
-    std::vector<float> margins;
-    std::vector<std::uint32_t> rows;
-    std::vector<std::uint32_t> failures;
-};
+class ExactFilter {
+  public:
+    /// Buffers of one thread.
+    struct Scratch {
+        std::vector<std::uint64_t> uniforms;
+        std::vector<float> values;
+        std::vector<float> margins;
+        std::vector<std::uint32_t> rows;
+        std::vector<std::uint32_t> failures;
+    };
 
-/// Shortens `offsets` to those whose candidates first + offset fail at most `relax` stages, and adds the
-/// others to `rejected_by_stage`. Stages are tried in the given order.
-void filter_exactly(const std::vector<std::shared_ptr<const Stage>>& stages,
-                    const std::vector<std::size_t>& order, std::size_t width, const Conditions& conditions,
-                    std::uint64_t seed, std::uint64_t first, std::size_t relax,
-                    std::vector<std::uint32_t>& offsets, ExactScratch& scratch,
-                    std::uint64_t* rejected_by_stage);
+    /// Tries the stages in the given order. All arguments must outlive the filter.
+    ExactFilter(const std::vector<std::shared_ptr<const Stage>>& stages,
+                const std::vector<std::size_t>& order, std::size_t width, const Conditions& conditions)
+        : stages_(stages), order_(order), width_(width), conditions_(conditions) {}
+
+    /// Shortens `offsets` to those whose candidates first + offset fail at most `relax` stages, and adds the
+    /// others to `rejected_by_stage`.
+    void filter(std::uint64_t seed, std::uint64_t first, std::size_t relax,
+                std::vector<std::uint32_t>& offsets, Scratch& scratch,
+                ArrayView<std::uint64_t> rejected_by_stage) const;
+
+  private:
+    const std::vector<std::shared_ptr<const Stage>>& stages_;
+    const std::vector<std::size_t>& order_;
+    std::size_t width_;
+    const Conditions& conditions_;
+};
 
 }  // namespace shac

@@ -6,7 +6,6 @@
 #include <string>
 #include <utility>
 
-#include "sampling/exact_filter.hpp"
 #include "support/costs.hpp"
 
 namespace shac {
@@ -14,7 +13,7 @@ namespace {
 
 struct Buffers {
     RejectionFilter::Scratch filter;
-    ExactScratch exact;
+    ExactFilter::Scratch exact;
 };
 
 const std::vector<std::shared_ptr<const Stage>>& checked(
@@ -37,7 +36,8 @@ PlainSampler::PlainSampler(std::vector<std::shared_ptr<const Stage>> stages, std
       width_(width),
       use_tables_(use_tables),
       conditions_(std::move(conditions)),
-      filter_(checked(stages_, width), width, conditions_, chosen_kernels()) {}
+      filter_(checked(stages_, width), width, conditions_, chosen_kernels()),
+      exact_filter_(stages_, filter_.order(), width, conditions_) {}
 
 Samples PlainSampler::draw(const SampleRequest& request, const Workers& workers) const {
     std::vector<Buffers> buffers(workers.threads);
@@ -45,9 +45,9 @@ Samples PlainSampler::draw(const SampleRequest& request, const Workers& workers)
         Buffers& own = buffers[thread];
         BlockResult result;
         result.rejected_by_stage.resize(stages_.size());
+        const ArrayView<std::uint64_t> rejected{result.rejected_by_stage.data(), stages_.size()};
         if (use_tables_) {
-            filter_.filter(request.seed, first, rows, request.relax, own.filter,
-                           result.rejected_by_stage.data());
+            filter_.filter(request.seed, first, rows, request.relax, own.filter, rejected);
             const auto& left = own.filter.offsets;
             result.passed.assign(left.begin(),
                                  left.begin() + static_cast<std::ptrdiff_t>(own.filter.num_left));
@@ -55,8 +55,7 @@ Samples PlainSampler::draw(const SampleRequest& request, const Workers& workers)
             result.passed.resize(rows);
             std::iota(result.passed.begin(), result.passed.end(), 0U);
         }
-        filter_exactly(stages_, order(), width_, conditions_, request.seed, first, request.relax,
-                       result.passed, own.exact, result.rejected_by_stage.data());
+        exact_filter_.filter(request.seed, first, request.relax, result.passed, own.exact, rejected);
         return result;
     };
     return draw_in_order(request, workers, stages_.size(), block_size_for(request, workers.threads), test);

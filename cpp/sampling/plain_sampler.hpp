@@ -1,7 +1,11 @@
 // Rejection sampling from the prior.
 //
 // A block of candidates goes through the rejection filter, which drops only what is proven to be rejected,
-// and what is left through the exact forests.
+// and what is left through the exact forests. Samples and counts are those of the forests alone, which
+// `use_tables = false` asks.
+//
+// Immutable; any number of threads may draw. Memory: that of the filter's scratch for each thread. Cost of a
+// candidate: candidate_cost(), and for each that passes the filter the walks through the trees of all stages.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +13,7 @@
 #include <memory>
 #include <vector>
 
+#include "sampling/exact_filter.hpp"
 #include "sampling/rejection_filter.hpp"
 #include "sampling/sampler.hpp"
 #include "tables/stage.hpp"
@@ -48,6 +53,7 @@ class PlainSampler {
     bool use_tables_;
     Conditions conditions_;
     RejectionFilter filter_;
+    ExactFilter exact_filter_;
 };
 
 }  // namespace shac

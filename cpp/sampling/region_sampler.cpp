@@ -100,7 +100,8 @@ void RegionSampler::draw_within(std::size_t box, std::uint64_t seed, std::uint64
     region_->conditions().apply(uniforms.data(), 1, 1);
 }
 
-bool RegionSampler::passes(std::size_t box, Scratch& scratch, std::uint64_t* rejected_by_stage) const {
+bool RegionSampler::passes(std::size_t box, Scratch& scratch,
+                           ArrayView<std::uint64_t> rejected_by_stage) const {
     const BoxState& whole = region_->box(box);
     const auto& stages = region_->stages();
     const auto is_rejected = [&](const Stage& stage) {
@@ -128,7 +129,7 @@ Samples RegionSampler::draw(const SampleRequest& request, const Workers& workers
             const std::size_t box = pick_box(request.seed, first + i);
             if (region_->box(box).undecided.any()) {
                 draw_within(box, request.seed, first + i, own.uniforms);
-                if (!passes(box, own, result.rejected_by_stage.data())) {
+                if (!passes(box, own, {result.rejected_by_stage.data(), result.rejected_by_stage.size()})) {
                     continue;
                 }
             }

@@ -51,7 +51,7 @@ class RegionSampler {
     std::size_t pick_box(std::uint64_t seed, std::uint64_t candidate) const;
     void draw_within(std::size_t box, std::uint64_t seed, std::uint64_t candidate,
                      std::vector<std::uint64_t>& uniforms) const;
-    bool passes(std::size_t box, Scratch& scratch, std::uint64_t* rejected_by_stage) const;
+    bool passes(std::size_t box, Scratch& scratch, ArrayView<std::uint64_t> rejected_by_stage) const;
 
     std::shared_ptr<const Region> region_;
     std::vector<std::uint32_t> alias_;  // by box

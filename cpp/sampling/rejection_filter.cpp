@@ -165,7 +165,7 @@ void RejectionFilter::draw(const Step& step, std::uint64_t seed, std::uint64_t f
 }
 
 void RejectionFilter::filter(std::uint64_t seed, std::uint64_t first, std::size_t count, std::size_t relax,
-                             Scratch& scratch, std::uint64_t* rejected_by_stage) const {
+                             Scratch& scratch, ArrayView<std::uint64_t> rejected_by_stage) const {
     const std::size_t capacity = whole_lanes(std::max(count, kChunk)) + kLane;
     if (scratch.columns.size() != width_ || scratch.offsets.size() < capacity) {
         scratch.offsets.resize(capacity);

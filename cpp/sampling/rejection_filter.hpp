@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "kernels/kernels.hpp"
+#include "support/array_view.hpp"
 #include "tables/stage.hpp"
 
 namespace shac {
@@ -53,7 +54,7 @@ class RejectionFilter {
     /// Leaves in scratch.offsets which of the candidates first, first + 1, ... may pass; `count` is at most
     /// kMaxBlock. Adds the others to `rejected_by_stage`.
     void filter(std::uint64_t seed, std::uint64_t first, std::size_t count, std::size_t relax,
-                Scratch& scratch, std::uint64_t* rejected_by_stage) const;
+                Scratch& scratch, ArrayView<std::uint64_t> rejected_by_stage) const;
 
   private:
     struct Draw {

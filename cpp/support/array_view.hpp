@@ -1,7 +1,9 @@
 // Views of memory that somebody else owns: the only things that cross the border into the core.
 //
-// A view is a pointer and a size; it copies nothing, frees nothing and must not outlive its owner. Matrices
-// are row-major and dense. Views of `const T` only read and may be shared between threads.
+// A view is a pointer and a size; it copies nothing, frees nothing, checks nothing and must not outlive its
+// owner. Matrices are row-major and dense.
+//
+// Views of `const T` only read and may be shared between threads; of others each thread needs its own part.
 #pragma once
 
 #include <cstddef>

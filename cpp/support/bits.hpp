@@ -1,4 +1,9 @@
-// Bits of a word, for compilers that have no <bit> yet.
+// Bits of a 64-bit word, for compilers that have no <bit> yet.
+//
+// Rows of a chunk are marked by bits, row 64 w + i by bit i of word w, the lowest first.
+//
+// Functions of their argument alone. Cost: one instruction each where the compiler has builtins for them, and
+// a dozen for counting bits with MSVC.
 #pragma once
 
 #include <cstddef>

@@ -6,11 +6,6 @@
 // row whose sum is below the limit is therefore rejected by XGBoost for certain; of the others nothing is
 // said, and the exact forest decides. No sum can overflow: the scale leaves room for all leaves.
 //
-// What the limit has to allow for: XGBoost adds n leaves to the base margin in float32, each addition
-// rounding by at most u = 2^-24 of its result. By the standard bound (Higham, Accuracy and Stability of
-// Numerical Algorithms, section 4.2) the float32 margin differs from the real sum by at most g * S, with
-// g = n u / (1 - n u) and S = |base| + the sum over trees of the largest absolute leaf.
-//
 // Columns are known by the upper 16 bits of their uniforms (see prior/random.hpp). A row whose upper bits
 // equal those of an edge is ambiguous, and never rejected here; likewise a tree deeper than the kernels take
 // is truncated, with the largest leaf of a subtree in its place. Both only weaken what is proven. A

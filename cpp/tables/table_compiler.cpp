@@ -66,7 +66,7 @@ class Compiler {
 
     void set_limits() {
         // Rejected iff base + constants + entries + rounding < threshold; see the head of
-        // tables/quantized_stage.hpp.
+        // tables/table_compiler.hpp.
         const double missing = static_cast<double>(decision_threshold()) - rounding_ -
                                static_cast<double>(forest_.base()) - constants_;
         parts_.bias = static_cast<std::int16_t>(-std::ceil(missing * scale_));

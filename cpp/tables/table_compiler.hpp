@@ -5,6 +5,11 @@
 // Forests of more than 8,000 trees compile to a stage that proves nothing: their roundings would leave no
 // room in 16 bits.
 //
+// What the limit has to allow for: XGBoost adds n leaves to the base margin in float32, each addition
+// rounding by at most u = 2^-24 of its result. By the standard bound (Higham, Accuracy and Stability of
+// Numerical Algorithms, section 4.2) the float32 margin differs from the real sum by at most g * S, with
+// g = n u / (1 - n u) and S = |base| + the sum over trees of the largest absolute leaf.
+//
 // A function of its arguments alone, which any number of threads may call. Cost: milliseconds for 200 trees;
 // it grows with the entries of the tables and with the square of the groups, up to 400 of them.
 #pragma once

@@ -1,4 +1,11 @@
 // Which trees are summed up in one table: groups of trees over the same few columns, joined while it pays.
+//
+// Trees over the same columns are one group from the start. Then the two groups whose joining saves most, by
+// the costs of support/costs.hpp, are joined, until none saves anything. A group is a small table, a large
+// one, or its trees one by one, whichever costs least.
+//
+// Immutable; any number of threads may group. Memory and cost: the square of the groups, of which at most 400
+// are joined; more stay as they are.
 #pragma once
 
 #include <cstddef>

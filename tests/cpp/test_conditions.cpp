@@ -165,7 +165,7 @@ TEST_CASE("what is missing goes the default way of its node, in tables as in the
         const shac::RejectionFilter filter(stages, 2, conditions, shac::chosen_kernels());
         shac::RejectionFilter::Scratch scratch;
         std::uint64_t rejected = 0;
-        filter.filter(1, 0, 10'000, 0, scratch, &rejected);
+        filter.filter(1, 0, 10'000, 0, scratch, {&rejected, 1});
         const double share = default_left ? 0.5 + 0.5 * 0.25 : 0.5 + 0.5 * 0.75;
         CHECK(static_cast<double>(scratch.num_left) / 10'000 == doctest::Approx(share).epsilon(0.02));
         const Region region = Region(stages, 2, 0, conditions).refined(100);

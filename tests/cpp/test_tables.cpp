@@ -67,7 +67,7 @@ TEST_CASE("what the tables leave for the exact forest is little more than what i
     const shac::RejectionFilter filter(stages, 6, conditions, shac::chosen_kernels());
     shac::RejectionFilter::Scratch scratch;
     std::uint64_t rejected = 0;
-    filter.filter(3, 0, 20'000, 0, scratch, &rejected);
+    filter.filter(3, 0, 20'000, 0, scratch, {&rejected, 1});
     const auto exact = accepted(stages, 6, false);
     CHECK(scratch.num_left >= exact.size());
     CHECK(scratch.num_left < exact.size() + exact.size() / 20);
@@ -91,7 +91,7 @@ TEST_CASE("margins within the rounding bound of the threshold are left to the ex
     const shac::RejectionFilter filter(stages, 1, conditions, shac::chosen_kernels());
     shac::RejectionFilter::Scratch scratch;
     std::uint64_t rejected = 0;
-    filter.filter(0, 0, 4096, 0, scratch, &rejected);
+    filter.filter(0, 0, 4096, 0, scratch, {&rejected, 1});
     std::size_t in_left_half = 0;
     for (std::uint64_t j = 0; j < 4096; ++j) {
         in_left_half += shac::uniforms_of_group(0, j, 0)[0] < kUniformRange / 2 ? 1U : 0U;
@@ -110,7 +110,7 @@ TEST_CASE("the rejection filter counts every candidate it drops, whatever the si
     const shac::RejectionFilter filter(stages, 20, conditions, shac::chosen_kernels());
     std::vector<std::uint64_t> whole(3);
     shac::RejectionFilter::Scratch scratch;
-    filter.filter(9, 0, 10'000, 0, scratch, whole.data());
+    filter.filter(9, 0, 10'000, 0, scratch, {whole.data(), whole.size()});
     std::vector<std::uint16_t> left(scratch.offsets.begin(),
                                     scratch.offsets.begin() + static_cast<std::ptrdiff_t>(scratch.num_left));
     CHECK(whole[0] + whole[1] + whole[2] + left.size() == 10'000);
@@ -118,7 +118,8 @@ TEST_CASE("the rejection filter counts every candidate it drops, whatever the si
         std::vector<std::uint64_t> counts(3);
         std::vector<std::uint16_t> found;
         for (std::size_t begin = 0; begin < 10'000; begin += block) {
-            filter.filter(9, begin, std::min<std::size_t>(block, 10'000 - begin), 0, scratch, counts.data());
+            filter.filter(9, begin, std::min<std::size_t>(block, 10'000 - begin), 0, scratch,
+                          {counts.data(), counts.size()});
             for (std::size_t i = 0; i < scratch.num_left; ++i) {
                 found.push_back(static_cast<std::uint16_t>(begin + scratch.offsets[i]));
             }
