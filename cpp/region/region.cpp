@@ -24,7 +24,7 @@ Region::Region(std::shared_ptr<const RegionStages> stages, RegionBoxes boxes)
     }
 }
 
-Region::Region(std::shared_ptr<const RegionStages> stages) : Region(stages, whole_space(*stages)) {}
+Region::Region(const std::shared_ptr<const RegionStages>& stages) : Region(stages, whole_space(*stages)) {}
 
 Region::Region(std::vector<std::shared_ptr<const Stage>> stages, std::size_t width, std::size_t relax,
                Conditions conditions)

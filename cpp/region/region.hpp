@@ -100,7 +100,7 @@ class Region {
     std::uint64_t work() const { return boxes_.work; }
 
   private:
-    explicit Region(std::shared_ptr<const RegionStages> stages);
+    explicit Region(const std::shared_ptr<const RegionStages>& stages);
     Region(std::shared_ptr<const RegionStages> stages, RegionBoxes boxes);
 
     std::shared_ptr<const RegionStages> stages_;
