@@ -80,8 +80,8 @@ class LocalSearch:
             proposals = np.clip(incumbent + step * moves, _EDGE, 1 - _EDGE)
             X = self._space.encode_uniforms(proposals)
             losses = loss(X)
-            # One with the incumbent's encoding has its loss, but for the last bits, which depend on the row that it is in
-            moved = (X != encoded).any(axis=1)
+            # The incumbent's encoding has its loss, but for the last bits, which depend on the row that it is in
+            moved = (encoded != X).any(axis=1)
             better = np.flatnonzero((losses < lowest) & moved)  # few: the trees need not be asked of the others
             accepted = better[self._cascade.accepts(X[better], threads=self._threads)]
             if accepted.size:
