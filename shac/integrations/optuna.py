@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
-    from shac.sampling import Cascade
-
 __all__ = ["SHACSampler"]
 
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -95,6 +93,8 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
     >>> abs(study.best_params["x"] - 2) < 0.5
     True
     """
+
+    _searches: list[_Search]  # the one that was used last first
 
     def __init__(
         self,
@@ -187,7 +187,7 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
 
     def _forget(self) -> None:
         self._lock = threading.Lock()
-        self._searches: list[_Search] = []  # the one that was used last first
+        self._searches = []
 
     def __getstate__(self) -> dict[str, Any]:
         """Only the settings: locks cannot be sent, and the rest comes back from the study's trials."""
@@ -213,6 +213,8 @@ class _Search:
     state : SearchState
     keys : tuple
         What tells the trials of the state from all others.
+    parts : dict
+        Of the stream of proposals, a batch each, drawn when they are first wanted.
     """
 
     search_space: dict[str, BaseDistribution]
@@ -220,7 +222,7 @@ class _Search:
     plan: SearchPlan
     state: SearchState
     keys: tuple[Any, ...] = ()
-    _parts: dict[int, list[list[Any]]] = field(default_factory=dict)  # of the stream, drawn when first wanted
+    parts: dict[int, list[list[Any]]] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, search_space: dict[str, BaseDistribution], plan: SearchPlan) -> _Search:
@@ -233,7 +235,7 @@ class _Search:
         rows = [[axis.from_trial(trial.params[axis.parameter.name]) for axis in self.axes] for trial in trials]
         state = self.state.with_points(rows, [_score(trial) for trial in trials])
         state, _ = learn(self.plan, state, skip_cv_checks=skip_cv_checks, threads=1)
-        return replace(self, state=state, keys=(*self.keys, *map(_key_of, trials)), _parts={})
+        return replace(self, state=state, keys=(*self.keys, *map(_key_of, trials)), parts={})
 
     def row_of(self, number: int) -> list[Any]:
         """Return what a trial gets: a position of its own in the stream of proposals of the round, see `Round`.
@@ -241,10 +243,10 @@ class _Search:
         Trials of earlier rounds that still run leave their positions empty.
         """
         part, index = divmod(number - len(self.state), self.plan.batch_size)
-        if part not in self._parts:
+        if part not in self.parts:
             purpose = f"batch {part}" if part else "batch"
-            self._parts[part] = self._propose(derive_seed(self.plan.seed, len(self.state), purpose=purpose))
-        return self._parts[part][index]
+            self.parts[part] = self._propose(derive_seed(self.plan.seed, len(self.state), purpose=purpose))
+        return self.parts[part][index]
 
     def _propose(self, seed: int) -> list[list[Any]]:
         count = self.plan.batch_size
