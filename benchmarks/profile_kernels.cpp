@@ -1,4 +1,6 @@
-// Nanoseconds that each kernel takes for a candidate, on every level of vector instructions of this machine.
+// Nanoseconds that each kernel takes for a candidate, on every level of vector instructions of this machine,
+// beside the cost that cpp/support/costs.hpp gives it, and the nanoseconds of a unit of that cost on the
+// fastest level: the costs are right as far as that column is the same in all rows.
 //
 // Built with -DSHAC_BUILD_BENCHMARKS=ON; the tests of the core check the kernels' answers. Each figure is the
 // median of several runs over a chunk that stays in the first-level cache.
@@ -12,11 +14,13 @@
 #include <string>
 #include <vector>
 
-#include "kernels.hpp"
+#include "kernels/kernels.hpp"
+#include "support/costs.hpp"
 
 namespace {
 
 using shac::kChunk;
+namespace costs = shac::costs;
 
 double nanoseconds_a_row(const std::function<void()>& work) {
     constexpr int kCalls = 200;
@@ -56,21 +60,27 @@ int main() {
         targets[c] = columns[c].data();
     }
 
-    std::printf("%-34s", "nanoseconds a candidate");
+    std::printf("%-34s", "nanoseconds a candidate");  // costs are of 64 candidates
     const auto& levels = shac::available_kernels();
     for (const auto* level : levels) {
         std::printf("%12s", level->name);
     }
-    std::printf("\n");
-    const auto row = [&](const char* name, const std::function<void(const shac::Kernels&)>& work) {
+    std::printf("%12s%12s\n", "cost", "ns a unit");
+    const auto row = [&](const char* name, double cost,
+                         const std::function<void(const shac::Kernels&)>& work) {
         std::printf("%-34s", name);
+        double nanoseconds = 0.0;
         for (const auto* level : levels) {
-            std::printf("%12.3f", nanoseconds_a_row([&] { work(*level); }));
+            nanoseconds = nanoseconds_a_row([&] { work(*level); });
+            std::printf("%12.3f", nanoseconds);
+        }
+        if (cost > 0.0) {
+            std::printf("%12.1f%12.2f", cost, nanoseconds * shac::kLane / cost);
         }
         std::printf("\n");
     };
 
-    row("draw eight columns",
+    row("draw eight columns", shac::kLane * costs::kDraw,
         [&](const shac::Kernels& kernels) { kernels.draw({1, 0, offsets.data(), kChunk, 0}, targets); });
     for (const std::size_t count : {7U, 12U, 60U, 250U}) {
         std::vector<std::uint16_t> edges;
@@ -79,7 +89,7 @@ int main() {
         }
         const shac::EdgeSearch search(edges);
         const std::string name = "bins of a column, " + std::to_string(count) + " edges";
-        row(name.c_str(), [&](const shac::Kernels& kernels) {
+        row(name.c_str(), costs::edge_search(search.levels), [&](const shac::Kernels& kernels) {
             kernels.find_bins(search, uniforms.data(), kChunk, bins.data(), bits.data());
         });
     }
@@ -97,18 +107,25 @@ int main() {
             table.remap[1][b] = static_cast<std::uint8_t>(7 * (b % (size / 7)));
         }
         const std::string name = "small table, 2 columns, " + std::to_string(size) + " entries";
-        row(name.c_str(), [&](const shac::Kernels& kernels) {
+        row(name.c_str(), costs::small_table(2, 12, size), [&](const shac::Kernels& kernels) {
             kernels.add_small_tables(&table, 1, bins.data(), kChunk, sums.data());
         });
     }
-    shac::LargeTable large;
-    large.dims = 2;
-    large.slots = {0, 1};
-    large.strides = {1, 50};
-    large.entries.assign(2500, 1);
-    row("large table, 2 columns, 2,500", [&](const shac::Kernels& kernels) {
-        kernels.add_large_table(large, bins.data(), kChunk, sums.data());
-    });
+    for (const std::uint32_t side : {50U, 140U, 240U}) {
+        shac::LargeTable large;
+        large.dims = 2;
+        large.slots = {0, 1};
+        large.strides = {1, side};
+        large.entries.assign(std::size_t{side} * side, 1);
+        std::vector<std::uint8_t> of_large(2 * kChunk);
+        for (auto& bin : of_large) {
+            bin = static_cast<std::uint8_t>(generator() % side);
+        }
+        const std::string name = "large table, 2 columns, " + std::to_string(side * side);
+        row(name.c_str(), costs::large_table(2, large.entries.size()), [&](const shac::Kernels& kernels) {
+            kernels.add_large_table(large, of_large.data(), kChunk, sums.data());
+        });
+    }
     for (const std::uint32_t depth : {2U, 4U, 6U}) {
         shac::TreeTable tree;
         tree.depth = depth;
@@ -117,16 +134,16 @@ int main() {
                                   static_cast<std::uint8_t>(position)});
         }
         const std::string name = "tree of " + std::to_string(1U << depth) + " leaves";
-        row(name.c_str(), [&](const shac::Kernels& kernels) {
+        row(name.c_str(), costs::tree(std::size_t{1} << depth, depth), [&](const shac::Kernels& kernels) {
             kernels.add_trees(&tree, 1, bins.data(), kChunk, sums.data());
         });
     }
-    row("find what is proven",
+    row("find what is proven", 0.0,
         [&](const shac::Kernels& kernels) { kernels.find_below(sums.data(), 0, kChunk, bits.data()); });
     for (auto& word : bits) {
         word = std::uint64_t{generator()} << 32 | generator();
     }
-    row("move half of a column together", [&](const shac::Kernels& kernels) {
+    row("move half of a column together", shac::kLane * costs::kMove, [&](const shac::Kernels& kernels) {
         kernels.compact_words(bits.data(), kChunk, uniforms.data(), columns[0].data());
     });
     return 0;

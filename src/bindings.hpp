@@ -1,4 +1,7 @@
 // The one place that includes pybind11: array types that cross the border, and the list of registrations.
+//
+// The binding translates and does nothing else: no loop, no arithmetic. A function that may take long
+// releases the GIL around the core's work alone, and touches Python's objects before and after.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -6,11 +9,13 @@
 #include <pybind11/stl.h>
 
 #include <cstddef>
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
-#include "array_view.hpp"
-#include "parallel.hpp"
+#include "support/array_view.hpp"
+#include "support/parallel.hpp"
 
 namespace shac {
 
@@ -53,9 +58,29 @@ inline void raise_unless(bool finished) {
     }
 }
 
+/// A copy for Python.
+template <typename T>
+Array<T> array_of(const std::vector<T>& values) {
+    return Array<T>(static_cast<py::ssize_t>(values.size()), values.data());
+}
+
+/// Python holds no const objects; the core asks for nothing else.
+template <typename T>
+std::vector<std::shared_ptr<const T>> as_const(const std::vector<std::shared_ptr<T>>& objects) {
+    return {objects.begin(), objects.end()};
+}
+
+// One for each header of the core that Python sees.
 void register_random(py::module_& module);
+void register_conditions(py::module_& module);
+void register_space(py::module_& module);
+void register_decision(py::module_& module);
 void register_forest(py::module_& module);
 void register_cascade(py::module_& module);
-void register_sampler(py::module_& module);
+void register_kernels(py::module_& module);
+void register_stage(py::module_& module);
+void register_plain_sampler(py::module_& module);
+void register_region(py::module_& module);
+void register_region_sampler(py::module_& module);
 
 }  // namespace shac

@@ -1,4 +1,4 @@
-#include "cascade.hpp"
+#include "model/cascade.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -41,7 +41,7 @@ Array<std::int32_t> dropped_at(const Cascade& cascade, const Array<float>& x, st
 void register_cascade(py::module_& module) {
     py::class_<Cascade>(module, "Cascade")
         .def(py::init([](const std::vector<std::shared_ptr<Forest>>& stages, std::size_t num_features) {
-                 return Cascade({stages.begin(), stages.end()}, num_features);
+                 return Cascade(as_const(stages), num_features);
              }),
              py::arg("stages"), py::arg("num_features"))
         .def_property_readonly("num_features", &Cascade::num_features)

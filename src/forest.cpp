@@ -1,10 +1,9 @@
-#include "forest.hpp"
+#include "model/forest.hpp"
 
 #include <cstdint>
 #include <memory>
 
 #include "bindings.hpp"
-#include "decision.hpp"
 
 namespace shac {
 namespace {
@@ -21,37 +20,12 @@ std::shared_ptr<Forest> make_forest(const Array<std::int64_t>& tree_begin, const
     return std::make_shared<Forest>(arrays, base_score, num_features);
 }
 
-template <typename T>
-Array<T> array_of(const std::vector<T>& values) {
-    return Array<T>(static_cast<py::ssize_t>(values.size()), values.data());
-}
-
 /// The arguments that make an equal forest.
 py::tuple arguments_of(const Forest& forest) {
-    const auto& nodes = forest.nodes();
-    const auto& roots = forest.roots();
-    std::vector<std::int64_t> tree_begin(roots.begin(), roots.end());
-    tree_begin.push_back(static_cast<std::int64_t>(nodes.size()));
-    std::vector<std::int32_t> left(nodes.size(), -1);
-    std::vector<std::int32_t> right(nodes.size(), -1);
-    std::vector<std::int32_t> feature(nodes.size(), 0);
-    std::vector<float> value(nodes.size());
-    std::vector<std::uint8_t> default_left(nodes.size(), 0);
-    for (std::size_t tree = 0; tree + 1 < tree_begin.size(); ++tree) {
-        const std::uint32_t root = roots[tree];
-        for (std::size_t node = root; node < static_cast<std::size_t>(tree_begin[tree + 1]); ++node) {
-            value[node] = nodes[node].value;
-            if (!nodes[node].is_leaf()) {
-                left[node] = static_cast<std::int32_t>(nodes[node].left - root);
-                right[node] = left[node] + 1;
-                feature[node] = static_cast<std::int32_t>(nodes[node].feature());
-                default_left[node] = nodes[node].default_left() ? 1 : 0;
-            }
-        }
-    }
-    return py::make_tuple(array_of(tree_begin), array_of(left), array_of(right), array_of(feature),
-                          array_of(value), array_of(default_left), forest.base_score(),
-                          forest.num_features());
+    const OwnedForestArrays arrays = forest.arrays();
+    return py::make_tuple(array_of(arrays.tree_begin), array_of(arrays.left), array_of(arrays.right),
+                          array_of(arrays.feature), array_of(arrays.value), array_of(arrays.default_left),
+                          forest.base_score(), forest.num_features());
 }
 
 std::shared_ptr<Forest> forest_of(const py::tuple& arguments) {
@@ -68,7 +42,6 @@ std::shared_ptr<Forest> forest_of(const py::tuple& arguments) {
 }  // namespace
 
 void register_forest(py::module_& module) {
-    module.def("decision_threshold", &decision_threshold);
     py::class_<Forest, std::shared_ptr<Forest>>(module, "Forest")
         .def(py::init(&make_forest), py::kw_only(), py::arg("tree_begin").noconvert(),
              py::arg("left").noconvert(), py::arg("right").noconvert(), py::arg("feature").noconvert(),

@@ -1,4 +1,4 @@
-#include "random.hpp"
+#include "prior/random.hpp"
 
 #include "bindings.hpp"
 

@@ -317,7 +317,7 @@ def test_a_round_whose_last_score_was_told_but_not_taken_in_is_closed(monkeypatc
     for setting in settings[:-1]:
         search.tell(setting, branin(0, setting))
     with monkeypatch.context() as patch:
-        patch.setattr("shac.engine.shac.complete_round", lambda *_, **__: 1 / 0)
+        patch.setattr("shac.engine.search.complete_round", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             search.tell(settings[-1], branin(0, settings[-1]))
     told(restored("told"), 10)

@@ -53,7 +53,7 @@ def test_pinning_without_gpu_evaluators_is_refused() -> None:
 def test_the_arguments_come_in_the_ancestors_order() -> None:
     made = shac.TorchSHAC(searches.branin, searches.branin_space(), 20, 2, 1, "min", 5, 2)
     assert (made.total_budget, made.num_batches, made.objective, made.total_classifiers) == (20, 2, "min", 1)
-    assert made.save_dir == Path("shac_run")
+    assert made.save_dir == Path("shac_run").absolute()
 
 
 def test_torch_is_seeded_with_each_evaluations_own_seed() -> None:

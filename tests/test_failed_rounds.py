@@ -58,9 +58,7 @@ def test_a_round_that_fails_whole_counts_and_the_search_goes_on(strategy: str, r
 def test_three_failed_rounds_in_a_row_end_the_search_and_the_next_fit_goes_on_with_new_configurations() -> None:
     function = Broken(OSError("no GPU"), 2, 3, 4, 5, 6)
     search = engine(function)
-    with pytest.raises(
-        shac.EvaluationError, match=r"of 3 rounds in a row failed, .* round 4; (.|\n)*OSError: no GPU"
-    ):
+    with pytest.raises(shac.EvaluationError, match=r"of 3 rounds in a row failed, .* round 4; (.|\n)*OSError: no GPU"):
         search.fit()
     assert len(search.dataset) == 40
     function.is_broken = False

@@ -86,7 +86,7 @@ def test_ties_with_the_median_and_failed_evaluations_are_the_bad_label_of_the_fi
     strategy: str, objective: str, run: Any, trained_on: "list[dict[float, int]]"
 ) -> None:
     engine = run(strategy, objective)
-    X = engine.search_space().encode_rows(engine.dataset.X)[:, 0].tolist()
+    X = engine._search.space.encode_rows(engine.dataset.X)[:, 0].tolist()
     assert np.isnan(engine.dataset.Y[2])
     assert [trained_on[0][x] for x in X[:NUM_WORKERS]] == BETTER
     assert len(trained_on[0]) == NUM_WORKERS
@@ -99,7 +99,7 @@ def test_all_points_of_the_good_label_beat_all_others_in_every_round(
 ) -> None:
     engine = fit(strategy, objective)
     sign = 1 if objective == "max" else -1
-    X = engine.search_space().encode_rows(engine.dataset.X)[:, 0].tolist()
+    X = engine._search.space.encode_rows(engine.dataset.X)[:, 0].tolist()
     gain = {x: -np.inf if np.isnan(score) else sign * score for x, score in zip(X, engine.dataset.Y, strict=True)}
     assert sum(map(np.isinf, gain.values())) >= 4
     assert len(trained_on) >= 3

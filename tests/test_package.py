@@ -15,59 +15,60 @@ import shac
 
 SOURCE = Path(shac.__file__).parent
 
-# An arrow of the design: a layer may import those listed, and itself.
+# An arrow of the design: the files of a layer may import those listed, and their own; imports for type checkers count.
 LAYERS = {
     "errors": set(),
-    "files": {"errors"},
-    "_core": set(),
-    "export": {"errors"},
-    "parameters": {"errors"},
+    "reals": set(),
     "expressions": set(),
+    "callbacks": set(),
+    "_core": set(),
+    "files": {"errors"},
+    "export": {"errors"},
+    "ubjson": {"errors"},
+    "parameters": {"errors"},
+    "evaluation": {"errors"},
+    "labels": set(),
+    "training": {"reals"},
+    "model_check": {"errors", "export", "ubjson"},
     "conditions": {"parameters"},
     "constraints": {"expressions", "parameters"},
     "layout": {"conditions", "constraints", "parameters"},
     "space": {"errors", "files", "parameters", "conditions", "constraints", "layout"},
-    "dataset": {"errors", "files", "space", "parameters"},
-    "callbacks": set(),
-    "journal": {"errors", "files"},
-    "ubjson": {"errors"},
-    "model_check": {"errors", "export", "ubjson"},
-    "lock": {"errors", "files"},
-    "evaluation": {"errors"},
-    "reals": set(),
-    "training": {"reals"},
-    "sampling": {"errors", "export", "_core", "parameters"},
-    "storage": {"errors", "files", "dataset", "space", "export", "journal", "model_check"},
+    "sampling": {"errors", "export", "_core", "parameters", "space"},
+    "store": {"errors", "files", "export", "model_check", "parameters", "space", "ubjson"},
+    "journal": {"store"},
+    "dataset": {"errors", "files", "labels", "parameters", "space", "store"},
     "progress": {"callbacks", "sampling"},
     "engine": {
-        *(
-            "errors",
-            "sampling",
-            "training",
-            "evaluation",
-            "dataset",
-            "parameters",
-            "storage",
-            "callbacks",
-            "space",
-            "journal",
-            "lock",
-            "reals",
-        ),
-        "progress",
+        *("errors", "sampling", "training", "evaluation", "dataset", "labels", "parameters", "store", "callbacks"),
+        *("space", "reals", "progress"),
     },
-    "insight": {"errors", "files", "sampling", "dataset", "storage", "space", "parameters"},
+    "insight": {"errors", "files", "sampling", "dataset", "store", "space", "parameters"},
     "plots": {"insight", "dataset"},
     "report": {"errors", "insight", "files"},
     "integrations": {
-        *("engine", "errors", "dataset", "storage", "space", "parameters", "files", "sampling", "training"),
+        *("engine", "errors", "dataset", "labels", "store", "space", "parameters", "files", "sampling", "training"),
         "evaluation",
     },
     "demo": {"engine", "callbacks", "space", "parameters", "evaluation"},
     "bench": {"sampling", "space", "parameters"},
-    "cli": {"", "demo", "errors", "insight", "report", "integrations", "bench", "progress", "sampling"},
+    "cli": {"", "demo", "errors", "insight", "report", "integrations", "bench", "progress", "sampling", "space"},
     "__main__": {"cli"},
 }
+# Within the engine: values first, then the functions of them, then what holds them.
+ENGINE = [
+    {"arguments"},
+    {"strategy", "local_search", "recovery"},
+    {"plan", "state", "surrogate"},
+    {"proposals", "trials"},
+    {"learning", "evaluating", "fitting", "saving"},
+    {"loop"},
+    {"search"},
+    {"settings"},
+    {"shac"},
+    {"torch"},
+]
+LONGEST_FILE = 400
 HEAVY = {
     *("torch", "matplotlib", "plotly", "dask", "ray", "optuna", "xgboost", "sklearn", "scipy", "joblib", "loky"),
     *("pandas", "rich", "IPython"),
@@ -88,10 +89,9 @@ def is_for_type_checkers(node: ast.stmt) -> bool:
 
 
 def imports_of(nodes: Sequence[ast.stmt]) -> set[str]:
+    """Modules that are imported by statements, in functions too; ``from shac import x`` is ``shac.x``."""
     found: set[str] = set()
     for statement in nodes:
-        if is_for_type_checkers(statement):
-            continue
         for node in ast.walk(statement):
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
@@ -99,6 +99,22 @@ def imports_of(nodes: Sequence[ast.stmt]) -> set[str]:
                 assert node.module is not None
                 found |= {f"shac.{alias.name}" for alias in node.names} if node.module == "shac" else {node.module}
     return found
+
+
+def arrows() -> dict[str, set[str]]:
+    """For each file of the package, the files that it imports, those for type checkers among them."""
+    known = {"shac", *modules()}
+    result: dict[str, set[str]] = {}
+    for name in modules():
+        used: set[str] = set()
+        for node in ast.walk(source_of(name)):
+            if isinstance(node, ast.ImportFrom) and node.module is not None:
+                parts = {f"{node.module}.{alias.name}" for alias in node.names}
+                used |= parts & known or {node.module} & known
+            elif isinstance(node, ast.Import):
+                used |= {alias.name for alias in node.names} & known
+        result[name] = used - {name}
+    return result
 
 
 @pytest.mark.parametrize("name", modules())
@@ -110,9 +126,40 @@ def test_layers_import_downwards_only(name: str) -> None:
     assert not public or "" in LAYERS[layer], f"{name} imports from the package's face: {public}"
 
 
+def test_no_files_import_each_other_in_a_circle() -> None:
+    left = arrows()
+    while free := {name for name, used in left.items() if not used & left.keys()}:
+        left = {name: used for name, used in left.items() if name not in free}
+    assert not left, f"in a circle, or above one: {sorted(left)}"
+
+
+def test_the_engine_imports_downwards_within_itself() -> None:
+    floor = {f"shac.engine.{name}": number for number, names in enumerate(ENGINE) for name in names}
+    for name, used in arrows().items():
+        if name.startswith("shac.engine."):
+            assert not {other for other in used if other in floor and floor[other] >= floor[name]}, name
+
+
+def test_no_file_takes_the_engine_but_its_own() -> None:
+    for name, used in arrows().items():
+        if "shac.engine.shac" in used:
+            assert name in ("shac.engine", "shac.engine.torch"), name
+
+
+@pytest.mark.parametrize("name", modules())
+def test_no_file_is_too_long(name: str) -> None:
+    path = SOURCE.joinpath(*name.split(".")[1:])
+    lines = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text().splitlines()
+    assert len(lines) <= LONGEST_FILE
+
+
 @pytest.mark.parametrize("name", modules())
 def test_heavy_packages_are_imported_only_where_they_are_used(name: str) -> None:
-    top = [node for node in source_of(name).body if isinstance(node, (ast.Import, ast.ImportFrom, ast.Try))]
+    top = [
+        node
+        for node in source_of(name).body
+        if isinstance(node, (ast.Import, ast.ImportFrom, ast.Try)) and not is_for_type_checkers(node)
+    ]
     # A bridge to another library derives from its classes, and is imported by those who use that library
     own = {name.rpartition(".")[2]} if name.startswith("shac.integrations.") else set()
     assert not {module.split(".")[0] for module in imports_of(top)} & HEAVY - own

@@ -94,8 +94,8 @@ def test_draws_are_counted_over_all_rounds(cascade: shac.Cascade) -> None:
 def test_dividing_where_draws_are_refused_saves_draws(cascade: shac.Cascade) -> None:
     ordered = sampler_of(cascade, 8)
     draw(ordered, 20_000)
-    by_mass = core.Region(cascade.compiled_stages, cascade.space.num_columns, 0)
-    by_mass.refine(ordered.region.num_divided + 1)
+    whole = core.Region(cascade.compiled_stages, cascade.space.num_columns, 0)
+    by_mass = whole.refined(ordered.region.num_divided + 1)
     assert by_mass.num_divided == ordered.region.num_divided
 
     def draws(region: core.Region) -> int:
@@ -126,7 +126,6 @@ def test_a_region_that_turns_out_empty_while_drawing_is_an_error(monkeypatch: py
 
 
 def test_shares_of_another_number_than_the_boxes_are_refused(cascade: shac.Cascade) -> None:
-    region = core.Region(cascade.compiled_stages, cascade.space.num_columns, 0)
-    region.refine(10)
-    with pytest.raises(ValueError, match=r"share: expected one for each of \d+ places of boxes, got 3"):
-        region.order_by_rejected(np.zeros(3))
+    region = core.Region(cascade.compiled_stages, cascade.space.num_columns, 0).refined(10)
+    with pytest.raises(ValueError, match=r"share: expected one for each of \d+ boxes, got 3"):
+        region.reordered(np.zeros(3))

@@ -25,7 +25,7 @@ def falling(worker_id: int, parameters: "OrderedDict[str, Any]") -> float:
 
 def failed_stages(engine: shac.SHAC, settings: "list[OrderedDict[str, Any]]", stages: int) -> NDArray[np.int64]:
     """Count the classifiers, of the first ones, that refuse each setting."""
-    space = engine.search_space()
+    space = engine._search.space
     X = space.encode_rows([space.to_row(setting) for setting in settings])
     result: NDArray[np.int64] = sum(
         ((model.predict(X) == 0).astype(np.int64) for model in engine.classifiers[:stages]),
@@ -112,7 +112,7 @@ def test_the_default_search_of_parameters_with_only_a_quantile_draws_by_rejectio
 
     fitted.fit(callbacks=[Count()])
     assert len(fitted.classifiers) == 12
-    X = fitted.search_space().encode_rows(fitted.dataset.X)
+    X = fitted._search.space.encode_rows(fitted.dataset.X)
     for round_index, count in enumerate(counts):
         assert fitted.cascade.prefix(count).accepts(X[8 * round_index : 8 * round_index + 8]).all()
     assert fitted.cascade.prefix(11).accepts(X).mean() < 0.5

@@ -77,7 +77,7 @@ def test_the_classifiers_predict_settings_that_they_accept(make: Callable[[], sh
     engine = restored(make)
     settings = engine.predict(num_samples=10, seed=3)
     assert len(settings) == 10
-    space = engine.search_space()
+    space = engine._search.space
     assert engine.cascade.accepts(space.encode_rows([space.to_row(setting) for setting in settings])).all()
     assert engine.predict(num_samples=10, seed=3) == settings
 

@@ -80,7 +80,7 @@ def test_a_default_search_keeps_the_shares_of_the_prior_that_its_strategy_asks_f
 
 
 def prior_rows(engine: shac.SHAC) -> Any:
-    space = engine.search_space()
+    space = engine._search.space
     return space.encode_rows(space.values_from_uniforms(np.random.default_rng(1).random((20_000, space.num_columns))))
 
 

@@ -69,8 +69,8 @@ class LocalSearch:
             Values of a row that the cascade accepts; the same row where nothing better is found.
         """
         random = np.random.default_rng([self._seed, number, 1])
-        X = self._space.encode_rows([row])
-        incumbent, lowest = uniforms_of(self._space, X)[0], loss(X)[0]
+        encoded = self._space.encode_rows([row])
+        incumbent, lowest = uniforms_of(self._space, encoded)[0], loss(encoded)[0]
         step = _FIRST_STEP * uniforms_of(self._space, reference).std(axis=0)
         has_moved = False
         for _ in range(_STEPS):
@@ -80,11 +80,13 @@ class LocalSearch:
             proposals = np.clip(incumbent + step * moves, _EDGE, 1 - _EDGE)
             X = self._space.encode_uniforms(proposals)
             losses = loss(X)
-            better = np.flatnonzero(losses < lowest)  # few: the trees need not be asked of the others
+            # The incumbent's encoding has its loss, but for the last bits, which depend on the row that it is in
+            moved = (encoded != X).any(axis=1)
+            better = np.flatnonzero((losses < lowest) & moved)  # few: the trees need not be asked of the others
             accepted = better[self._cascade.accepts(X[better], threads=self._threads)]
             if accepted.size:
                 best = accepted[np.argmin(losses[accepted])]
-                incumbent, lowest, has_moved = proposals[best], losses[best], True
+                incumbent, encoded, lowest, has_moved = proposals[best], X[[best]], losses[best], True
             else:
                 step = 0.5 * step
         return self._space.values_from_uniforms(incumbent[None])[0] if has_moved else row

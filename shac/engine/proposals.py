@@ -53,7 +53,7 @@ def propose(
         If it is proven that the cascade accepts nothing.
     """
     strategy, cascade = plan.strategy, state.cascade
-    if not state.has_scores:
+    if not len(state):
         is_free = state.space.has_quantile and not state.space.constraints
         if strategy.first_batch == "sobol" and is_free and not cascade.num_stages:
             return state.space.values_from_uniforms(_sobol(n, state.space.num_columns, seed))

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import secrets
 import warnings
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from shac.engine.arguments import checked_count, checked_seconds, checked_seed
-from shac.engine.plan import SearchArguments, SearchPlan
+from shac.store.folder import checked_save_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import os
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
+    import xgboost
+
+    from shac.dataset import Dataset
+    from shac.engine.plan import SearchPlan
+    from shac.engine.search import Search
+    from shac.engine.state import SearchState
     from shac.engine.strategy import Strategy
+    from shac.sampling import Cascade
     from shac.space import HyperParameterList
 
 __all__ = ["EngineSettings", "end_within_round"]
@@ -23,29 +30,74 @@ __all__ = ["EngineSettings", "end_within_round"]
 class EngineSettings:
     """Base of the engines; see `SHAC` for its arguments and attributes."""
 
-    def __init__(self, arguments: SearchArguments, *, evaluation_timeout: float | None, max_retries: int) -> None:
-        self._given = arguments
-        self._plan = SearchPlan.resolve(arguments)
-        self._num_predictions = 0
+    def __init__(self, search: Search, *, evaluation_timeout: float | None, max_retries: int) -> None:
+        self._search = search
         self.evaluation_timeout = checked_seconds("evaluation_timeout", evaluation_timeout)
         self.max_retries = checked_count("max_retries", max_retries, lowest=0)
         self.generator_backend = "threading"
         self.evaluator_backend = "loky"
         self.evaluator_cluster: Any = None
         self.threads_per_evaluator: int | None = None
-        self.limit_memory = False
         self.num_parallel_generators = min(self.num_workers, _num_cores())
         self.num_parallel_evaluators = min(self.num_workers, _num_cores())
 
     @property
     def plan(self) -> SearchPlan:
-        """What the search does."""
-        return self._plan
+        """What the search does, as a value."""
+        return self._search.plan
+
+    @property
+    def state(self) -> SearchState:
+        """The search so far, as a value.
+
+        Raises
+        ------
+        ValueError
+            If there is no search space yet.
+        """
+        return self._search.state
+
+    @property
+    def dataset(self) -> Dataset:
+        """All evaluations."""
+        return self._search.dataset
+
+    @property
+    def classifiers(self) -> list[xgboost.XGBClassifier]:
+        """The classifiers, in the order of their training; set it to change them."""
+        return self._search.classifiers
+
+    @classifiers.setter
+    def classifiers(self, models: Iterable[xgboost.XGBClassifier]) -> None:
+        self._search.classifiers = models
+
+    @property
+    def cascade(self) -> Cascade:
+        """The classifiers, compiled."""
+        return self._search.state.cascade
+
+    @property
+    def save_dir(self) -> Path:
+        """Folder of the search's files, absolute; set it to write elsewhere."""
+        return self._search.store.folder
+
+    @save_dir.setter
+    def save_dir(self, save_dir: str | os.PathLike[str]) -> None:
+        self._search.move_to(checked_save_dir(save_dir))
+
+    @property
+    def limit_memory(self) -> bool:
+        """Whether tables are kept small, and `fit` does not double the generator threads from round 10 on."""
+        return self._search.limit_memory
+
+    @limit_memory.setter
+    def limit_memory(self, limit: bool) -> None:
+        self._search.limit_memory = bool(limit)
 
     @property
     def parameters(self) -> HyperParameterList | None:
         """The search space."""
-        return self._plan.space
+        return self._search.plan.space
 
     @property
     def strategy(self) -> Strategy:
@@ -53,42 +105,42 @@ class EngineSettings:
 
         One given by its name has the shares that fit the space and the batches.
         """
-        return self._plan.strategy
+        return self._search.plan.strategy
 
     @property
     def total_budget(self) -> int:
         """N, the evaluations of the search."""
-        return self._plan.total_budget
+        return self._search.plan.total_budget
 
     @property
     def num_batches(self) -> int:
         """M, the rounds of the search."""
-        return self._plan.num_batches
+        return self._search.plan.num_batches
 
     @property
     def num_workers(self) -> int:
         """W = N / M, the evaluations of a round."""
-        return self._plan.batch_size
+        return self._search.plan.batch_size
 
     @property
     def total_classifiers(self) -> int:
         """K, the most classifiers that are trained."""
-        return self._plan.total_classifiers
+        return self._search.plan.total_classifiers
 
     @property
     def points_per_classifier(self) -> int:
         """T_c, the evaluations that a classifier waits for."""
-        return self._plan.points_per_classifier
+        return self._search.plan.points_per_classifier
 
     @property
     def objective(self) -> str:
         """Whether larger ('max') or smaller ('min') scores are better."""
-        return self._plan.objective
+        return self._search.plan.objective
 
     @property
     def seed(self) -> int:
         """Seed of the search: the one given, or a fresh one."""
-        return self._plan.seed
+        return self._search.plan.seed
 
     def set_seed(self, seed: int | None) -> None:
         """Set the seed of all that follows, and start the stream of `predict` again.
@@ -103,11 +155,7 @@ class EngineSettings:
         ValueError
             If `seed` is out of its range.
         """
-        self._given = self._given.with_seed(seed)
-        if seed is None and self.parameters is not None:
-            self._given = self._given.with_seed(self.parameters.seed)
-        self._plan = replace(self._plan, seed=secrets.randbits(63) if self._given.seed is None else self._given.seed)
-        self._num_predictions = 0
+        self._search.set_seed(seed)
 
     @contextmanager
     def as_deterministic(self, seed: int) -> Iterator[Self]:
@@ -123,12 +171,13 @@ class EngineSettings:
         ValueError
             If `seed` is out of its range.
         """
-        old = self._given, self._plan, self._num_predictions
+        search = self._search
+        old = search.given, search.plan, search.num_predictions
         self.set_seed(checked_seed(seed))
         try:
             yield self
         finally:
-            self._given, self._plan, self._num_predictions = old
+            search.given, search.plan, search.num_predictions = old
 
     def set_num_parallel_generators(self, n: int | None) -> None:
         """Set how many threads draw samples.

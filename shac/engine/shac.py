@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import logging
-import time
 import warnings
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shac.callbacks import CallbackList
-from shac.dataset import Dataset
 from shac.engine.arguments import checked_count, checked_score, checked_seed, chosen_stages
-from shac.engine.evaluating import evaluate_round
 from shac.engine.fitting import evaluating
-from shac.engine.loop import Batch, complete_round, round_logs, round_of_table
+from shac.engine.loop import round_of_table
 from shac.engine.plan import SearchArguments
 from shac.engine.proposals import draw_region, propose
-from shac.engine.saving import record_of, restored
+from shac.engine.search import Search
 from shac.engine.settings import EngineSettings
-from shac.engine.state import SearchState
-from shac.engine.trials import Configuration, Round, is_programming_error
-from shac.errors import EvaluationError
+from shac.engine.trials import Configuration
 from shac.evaluation import derive_seed
 from shac.progress import SearchProgress, progress_is_wanted, sampling_progress
-from shac.store.folder import SearchStore, checked_save_dir
+from shac.store.folder import checked_save_dir
 from shac.store.table import read_table
 
 if TYPE_CHECKING:
@@ -33,15 +28,12 @@ if TYPE_CHECKING:
     from collections import OrderedDict
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    import xgboost
-
     from shac.callbacks import Callback, History
+    from shac.engine.state import SearchState
     from shac.engine.strategy import Strategy
-    from shac.evaluation import EvaluatorPool
+    from shac.engine.trials import Round, Trial
     from shac.parameters import AbstractHyperParameter
-    from shac.sampling import Cascade
     from shac.space import HyperParameterList
-    from shac.store.journal import Journal
 
     EvaluationFunction = Callable[[int, OrderedDict[str, Any]], float]
 
@@ -49,7 +41,6 @@ __all__ = ["SHAC"]
 
 _logger = logging.getLogger("shac")
 
-_SMALL_TABLE_BYTES = 1 << 14  # of a lookup table of the cascade, where memory is limited
 _FIRST_DOUBLED_ROUND = 10
 
 
@@ -164,57 +155,15 @@ class SHAC(EngineSettings):
         arguments = SearchArguments.checked(
             hyperparameter_list, total_budget, num_batches, objective, max_classifiers, seed, strategy
         )
-        super().__init__(arguments, evaluation_timeout=evaluation_timeout, max_retries=max_retries)
+        super().__init__(
+            Search(arguments, checked_save_dir(save_dir), type(self).__name__),
+            evaluation_timeout=evaluation_timeout,
+            max_retries=max_retries,
+        )
         self.max_failed_rounds = checked_count("max_failed_rounds", max_failed_rounds)
         self.evaluation_function = evaluation_function
-        self._store = SearchStore(checked_save_dir(save_dir))
-        self.dataset = Dataset(self.parameters, save_dir=self.save_dir)
-        self._state: SearchState | None = None
-        self._round: Round | None = None  # asked for and told
-        self._evaluated: Round | None = None  # of `fit`
-        self._is_restored = False
         self._relax_checks = False
         self._shown: SearchProgress | None = None
-
-    @property
-    def save_dir(self) -> Path:
-        """Folder of the search's files, absolute; set it to write elsewhere."""
-        return self._store.folder
-
-    @save_dir.setter
-    def save_dir(self, save_dir: str | os.PathLike[str]) -> None:
-        self._store = SearchStore(checked_save_dir(save_dir))
-        self.dataset.save_dir = self.save_dir
-
-    @property
-    def state(self) -> SearchState:
-        """The search so far, with what was put into `dataset` by hand.
-
-        Raises
-        ------
-        ValueError
-            If there is no search space yet.
-        """
-        if self._state is None:
-            self._state = SearchState.empty(self.search_space(), **self._tables())
-        if len(self.dataset) != len(self._state):
-            empty = SearchState.empty(self._state.space).with_points(self.dataset.X, self.dataset.Y)
-            self._state = replace(self._state, rows=empty.rows, X=empty.X, scores=empty.scores)
-        return self._state
-
-    @property
-    def classifiers(self) -> list[xgboost.XGBClassifier]:
-        """The classifiers, in the order of their training; set it to change them."""
-        return [] if self._state is None else list(self._state.classifiers)
-
-    @classifiers.setter
-    def classifiers(self, models: Iterable[xgboost.XGBClassifier]) -> None:
-        self._state = self.state.with_classifiers(models)
-
-    @property
-    def cascade(self) -> Cascade:
-        """The classifiers, compiled."""
-        return self.state.cascade
 
     def fit(
         self,
@@ -270,10 +219,10 @@ class SHAC(EngineSettings):
             If `evaluation_function` cannot be sent to worker processes.
         """
         space = self._check_ready()
-        self._check_idle()
+        self._search.check_no_asked_round()
         if self.evaluation_function is None:
             raise ValueError("evaluation_function: expected a callable to fit with, got None")
-        callback_list = CallbackList(callbacks)
+        callback_list = self._callbacks(callbacks)
         if len(self.state) >= self.total_budget:
             _logger.info("the search is finished: all %d evaluations are there", self.total_budget)
             return callback_list.history
@@ -282,10 +231,10 @@ class SHAC(EngineSettings):
             self._showing(callback_list, progress),
             evaluating(
                 self.evaluation_function,
-                self._store,
+                self._search.store,
                 space.fingerprint(),
                 begin=self.save_data,
-                stopped_after=lambda: f"{self._num_ended()} of {self.total_budget}",
+                stopped_after=lambda: f"{self._search.num_ended} of {self.total_budget}",
                 num_evaluators=self.num_parallel_evaluators,
                 backend=self.evaluator_backend,
                 cluster=self.evaluator_cluster,
@@ -295,11 +244,13 @@ class SHAC(EngineSettings):
                 **self.evaluator_settings(),
             ) as (pool, journal),
         ):
-            self._run_rounds(
-                lambda: self._evaluated_batch(pool, journal, callback_list),
+            self._search.run_rounds(
+                lambda: self._search.evaluated_batch(pool, journal, self._propose, callback_list),
                 callback_list,
                 skip_cv_checks=skip_cv_checks,
                 early_stop=early_stop,
+                threads=self.num_parallel_generators,
+                max_failed_rounds=self.max_failed_rounds,
             )
         return callback_list.history
 
@@ -341,19 +292,21 @@ class SHAC(EngineSettings):
             If the table has too few rows, or the engine no search space.
         """
         space = self._check_ready()
-        self._check_idle()
+        self._search.check_no_asked_round()
         rows, scores = read_table(
             Path(dataset_path), space, num_rows=self.total_budget, presort=presort, objective=self.objective
         )
-        callback_list = CallbackList(callbacks)
-        with self._store.opened(), self._showing(callback_list, progress):
-            if not self._store.is_known:
+        callback_list = self._callbacks(callbacks)
+        with self._search.store.opened(), self._showing(callback_list, progress):
+            if not self._search.store.is_known:
                 self.save_data()  # the folder is the search's from now on
-            self._run_rounds(
+            self._search.run_rounds(
                 lambda: round_of_table(self.plan, self.state, rows, scores),
                 callback_list,
                 skip_cv_checks=skip_cv_checks,
                 early_stop=early_stop,
+                threads=self.num_parallel_generators,
+                max_failed_rounds=len(rows),
             )
         return callback_list.history
 
@@ -410,8 +363,8 @@ class SHAC(EngineSettings):
             else checked_count("num_workers_per_batch", num_workers_per_batch)
         )
         if seed is None:
-            seed = derive_seed(self.seed, self._num_predictions, purpose="predict")
-            self._num_predictions += 1
+            seed = derive_seed(self.seed, self._search.num_predictions, purpose="predict")
+            self._search.num_predictions += 1
         state = self.state.with_stages(stages)
         with sampling_progress(state.cascade, count, progress) as cascade:
             rows = draw_region(
@@ -422,7 +375,7 @@ class SHAC(EngineSettings):
                 threads=threads,
                 relax_checks=relax_checks,
             )
-        return [self.search_space().to_parameters(row) for row in rows]
+        return [self._search.space.to_parameters(row) for row in rows]
 
     def ask(self, n: int = 1, *, relax_checks: bool = False) -> list[OrderedDict[str, Any]]:
         """Give settings to evaluate outside of the engine; their scores come back through `tell`.
@@ -463,11 +416,11 @@ class SHAC(EngineSettings):
         """
         self._check_ready()
         count = checked_count("n", n)
-        with self._store.opened():
+        with self._search.store.opened():
             self._relax_checks = relax_checks
-            trials = self._open_round()
+            trials = self._asked_round()
             left = self.total_budget - len(self.state) - len(trials.told) - len(trials.handed_out)
-            return [self._configuration(trials) for _ in range(min(count, left))]
+            return [self._configuration(trials.hand_out()) for _ in range(min(count, left))]
 
     def tell(
         self, parameters: Mapping[str, Any] | Sequence[Any], score: float, *, skip_cv_checks: bool = False
@@ -492,16 +445,19 @@ class SHAC(EngineSettings):
             If the setting is none that `ask` gave, or `score` is no number.
         """
         space = self._check_ready()
-        with self._store.opened():
-            trials = self._open_round()
+        store = self._search.store
+        with store.opened():
+            trials = self._asked_round()
             trial = trials.find(parameters)
             entry = trials.entry(trial, checked_score(score))
-            if not self._store.is_known:
+            if not store.is_known:
                 self.save_data()  # what another process finds the round in
-            with self._store.journal(space.fingerprint()) as journal:
+            with store.journal(space.fingerprint()) as journal:
                 trials.tell(trial, entry, journal)
             if trials.is_full:
-                self._close_round(trials, skip_cv_checks=skip_cv_checks)
+                self._search.close_asked_round(
+                    trials, self._callbacks(), skip_cv_checks=skip_cv_checks, threads=self.num_parallel_generators
+                )
 
     def save_data(self) -> None:
         """Write the search to `save_dir`; every file is whole, before and after.
@@ -517,7 +473,7 @@ class SHAC(EngineSettings):
             If the folder cannot be written.
         """
         self._check_ready()
-        self._store.commit(record_of(self.plan, self.state, type(self).__name__))
+        self._search.save()
 
     def restore_data(self) -> None:
         """Take up the search in `save_dir`; warns and changes nothing when there is none.
@@ -532,129 +488,14 @@ class SHAC(EngineSettings):
         ValueError
             If the search has another space or objective than the engine; the engine is as before.
         """
-        if not self._store.holds_search():
+        if not self._search.store.holds_search():
             warnings.warn(f"save_dir: {self.save_dir} holds no search; nothing is restored", stacklevel=2)
             return
-        digest = self._store.digest()  # before the rest: what another process writes later is not known
-        plan, state = restored(self._store.load(), self._given, self.save_dir, **self._tables())
-        dataset = Dataset(plan.space, save_dir=self.save_dir)
-        self._plan, self._state, self.dataset = plan, state, dataset
-        self._show_points()
-        self._num_predictions = 0
-        self._round, self._is_restored = None, True
-        self._store.know(digest)
-
-    def search_space(self) -> HyperParameterList:
-        """Give the search space, or raise ValueError where there is none yet, or nothing in it."""
-        if self.parameters is None:
-            raise ValueError("hyperparameter_list: expected a search space, got None; call restore_data() first")
-        if not self.parameters.num_columns:
-            raise ValueError("hyperparameter_list: expected at least one parameter, got a search space without any")
-        return self.parameters
+        self._search.restore()
 
     def evaluator_settings(self) -> dict[str, Any]:
         """Arguments of the pool that a kind of engine adds."""
         return {}
-
-    def _run_rounds(
-        self, next_batch: Callable[[], Batch], callbacks: CallbackList, *, skip_cv_checks: bool, early_stop: bool
-    ) -> None:
-        """Run the rounds that the budget still holds; whatever ends them, what is evaluated is saved."""
-        callbacks.set_engine(self)
-        callbacks.on_train_begin()
-        failed_rounds = 0
-        try:
-            while len(self.state) < self.total_budget:
-                number = self.plan.round_of(len(self.state)) + 1
-                callbacks.on_epoch_begin(number)
-                batch = next_batch()
-                failed_training = self._take_in(batch, callbacks, skip_cv_checks=skip_cv_checks)
-                failed_rounds = failed_rounds + 1 if batch.failed_whole else 0
-                if failed_rounds == self.max_failed_rounds:
-                    raise EvaluationError(
-                        f"evaluation_function: all evaluations of {failed_rounds} rounds in a row failed, the last of "
-                        f"them in round {number}; all {len(self.state)} are saved in {self.save_dir}, and another "
-                        f"fit() goes on with new configurations. {batch.first_failure}"
-                    )
-                if early_stop and failed_training:
-                    _logger.info("early_stop: round %d gave no classifier; the search is saved", number)
-                    return
-        finally:
-            callbacks.on_train_end()
-
-    def _evaluated_batch(self, pool: EvaluatorPool, journal: Journal, callbacks: CallbackList) -> Batch:
-        """Draw and evaluate the batch of a round, or what is left of it."""
-        started = time.perf_counter()
-        trials = self._evaluated = Round(self.plan, self.state, self._propose)
-        is_last = trials.recover(journal.path, find_in_stream=False)
-        if trials.told:
-            _logger.info("%d of %d evaluations of this round are in the journal already", len(trials.told), trials.size)
-        if not is_last:
-            trials.begin(journal)
-        drawn = time.perf_counter()
-        evaluate_round(
-            trials,
-            pool,
-            journal,
-            self.search_space(),
-            on_begin=callbacks.on_evaluation_begin,
-            on_outcome=callbacks.on_outcome,
-        )
-        rows, scores, entries = trials.close()
-        failures = [asdict(entry) for entry in entries if entry.score is None]
-        callbacks.on_evaluation_ended(scores, {"failures": failures})
-        seconds = {"sampling": drawn - started, "evaluating": time.perf_counter() - drawn}
-        first_failure = f"The first failure:\n{failures[0]['traceback']}" if failures else ""
-        if trials.first == 0 and len(failures) == len(entries) and is_programming_error(entries):
-            raise EvaluationError(
-                f"evaluation_function: all {len(entries)} evaluations of the first round failed, and not for their "
-                f"configurations; another fit() begins with new ones. {first_failure}"
-            )
-        return Batch(rows, scores, seconds, first_failure)
-
-    def _open_round(self) -> Round:
-        """Return the round that is asked for and told; it begins where the dataset has grown since the last one."""
-        trials = self._round
-        if trials is not None and trials.first == len(self.state) and trials.is_full:
-            self._close_round(trials, skip_cv_checks=False)  # a process was stopped before it took them in
-        if trials is None or trials.first != len(self.state):
-            handed_out = () if trials is None else trials.handed_out
-            trials = Round(self.plan, self.state, self._propose, handed_out, is_shared=self._is_restored)
-            self._round = trials
-            if self._store.is_known:
-                trials.recover(self._store.journal_path, find_in_stream=True)
-                return self._open_round() if trials.is_full else trials
-        return trials
-
-    def _close_round(self, trials: Round, *, skip_cv_checks: bool) -> None:
-        rows, scores, _ = trials.close()
-        self._is_restored = False
-        callbacks = CallbackList()
-        callbacks.set_engine(self)
-        batch = Batch(rows, scores, {})
-        if batch.failed_whole:
-            _logger.warning("all %d evaluations of a round failed; their configurations count as bad", len(rows))
-        self._take_in(batch, callbacks, skip_cv_checks=skip_cv_checks)
-
-    def _take_in(self, batch: Batch, callbacks: CallbackList, *, skip_cv_checks: bool) -> bool:
-        """Let a round's batch join the search, and save; returns whether a classifier was due and none came."""
-        number = self.plan.round_of(len(self.state)) + 1
-        started = time.perf_counter()
-        self._state, failed_training = complete_round(
-            self.plan, self.state, batch, skip_cv_checks=skip_cv_checks, threads=self.num_parallel_generators
-        )
-        self._show_points()
-        seconds = time.perf_counter() - started
-        callbacks.on_dataset_changed(self.dataset)
-        self.save_data()
-        callbacks.on_epoch_end(number, round_logs(self.plan, self.state, batch, seconds))
-        return failed_training
-
-    def _show_points(self) -> None:
-        assert self._state is not None, "set by the caller"
-        known = len(self.dataset)
-        self.dataset.X += [list(row) for row in self._state.rows[known:]]
-        self.dataset.Y += self._state.scores[known:].tolist()
 
     def _propose(self, state: SearchState, n: int, *, seed: int) -> list[list[Any]]:
         """Draw the flat rows to evaluate next, and show it where the search's progress is shown."""
@@ -673,31 +514,22 @@ class SHAC(EngineSettings):
             return threads
         return max(threads, min(2 * threads, int(joblib.cpu_count())))
 
-    def _configuration(self, trials: Round) -> Configuration:
-        trial = trials.hand_out()
-        configuration = Configuration(self.search_space().to_parameters(trial.row))
+    def _asked_round(self) -> Round:
+        return self._search.asked_round(self._propose, self._callbacks(), threads=self.num_parallel_generators)
+
+    def _configuration(self, trial: Trial) -> Configuration:
+        configuration = Configuration(self._search.space.to_parameters(trial.row))
         configuration.number = trial.number
         return configuration
 
-    def _num_ended(self) -> int:
-        trials = self._evaluated
-        return len(self.state) + (len(trials.told) if trials is not None and trials.first == len(self.state) else 0)
-
     def _check_ready(self) -> HyperParameterList:
-        self._store.check()
-        return self.search_space()
+        self._search.store.check()
+        return self._search.space
 
-    def _check_idle(self) -> None:
-        """Raise unless no score of an open round would be lost by another way to go on."""
-        trials = self._round
-        if trials is not None and trials.first == len(self.state) and trials.told and not trials.is_full:
-            raise ValueError(
-                f"tell: expected the round to be finished before fit goes on, got {len(trials.told)} of "
-                f"{trials.size} scores; ask and tell can finish it"
-            )
-
-    def _tables(self) -> dict[str, int]:
-        return {"max_table_bytes": _SMALL_TABLE_BYTES} if self.limit_memory else {}
+    def _callbacks(self, callbacks: Iterable[Callback] | None = None) -> CallbackList:
+        callback_list = CallbackList(callbacks)
+        callback_list.set_engine(self)
+        return callback_list
 
     @contextmanager
     def _showing(self, callbacks: CallbackList, progress: bool | None) -> Iterator[None]:
@@ -713,8 +545,8 @@ class SHAC(EngineSettings):
             self._shown = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but what shows progress, and open rounds, whose scores are in the journal."""
-        return {**self.__dict__, "_shown": None, "_round": None, "_evaluated": None}
+        """All but what shows progress."""
+        return {**self.__dict__, "_shown": None}
 
     def __repr__(self) -> str:
         return (

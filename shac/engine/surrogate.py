@@ -53,7 +53,7 @@ class RBFSurrogate:
     X : ndarray of float32, shape (n, num_columns)
         Encoded configurations, at least one.
     scores : ndarray of float64, shape (n,)
-        Their scores, at least one finite; what is not finite is a failed evaluation. Of more than 2,000 points the
+        Their scores; what is not finite is a failed evaluation. Of more than 2,000 points the
         best 1,000 and the newest 1,000 are taken.
     objective : {'max', 'min'}
         Whether larger or smaller scores are better.
@@ -219,11 +219,13 @@ def _num_categories(column: AbstractHyperParameter) -> int:
 def _losses(scores: Floats, objective: str) -> Floats:
     """Turn scores into losses from 0 for the best to 1 for the median and all that is worse, or is not finite."""
     counts = np.isfinite(scores)
-    lower_is_better = -scores if objective == "max" else scores
-    if np.abs(scores[counts]).max() > _LARGE:
-        lower_is_better = lower_is_better / _LARGE  # differences would be beyond float64
-    middle = median(lower_is_better[counts])
-    return _from_0_to_1(np.minimum(np.where(counts, lower_is_better, middle), middle))
+    losses = np.ones(len(scores))
+    if counts.any():
+        lower_is_better = -scores[counts] if objective == "max" else scores[counts]
+        if np.abs(lower_is_better).max() > _LARGE:
+            lower_is_better = lower_is_better / _LARGE  # differences would be beyond float64
+        losses[counts] = _from_0_to_1(np.minimum(lower_is_better, median(lower_is_better)))
+    return losses
 
 
 def _best_and_newest(losses: Floats) -> NDArray[np.intp]:

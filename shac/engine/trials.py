@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shac.errors import DamagedFileError
+from shac.engine.recovery import rows_of, stopped_batch
 from shac.evaluation import derive_seed
 from shac.parameters import MISSING
 from shac.parameters.base import to_builtin
-from shac.store.journal import JournalBatch, JournalEntry, as_json_has_it, read_batches
+from shac.store.journal import JournalEntry, as_json_has_it
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,22 +30,9 @@ if TYPE_CHECKING:
     from shac.space import HyperParameterList
     from shac.store.journal import Journal
 
-__all__ = ["Configuration", "Proposer", "Round", "Trial", "is_programming_error", "named_values"]
+__all__ = ["Configuration", "Proposer", "Round", "Trial", "named_values"]
 
 _OUTSIDE_STREAM = 2**32  # positions of trials that another process had handed out beyond the round
-
-# What an error of the evaluation function itself is called, rather than of a configuration.
-_PROGRAMMING_ERRORS = {
-    "AttributeError",
-    "ImportError",
-    "IndentationError",
-    "ModuleNotFoundError",
-    "NameError",
-    "SyntaxError",
-    "TabError",
-    "TypeError",
-    "UnboundLocalError",
-}
 
 
 class Configuration(OrderedDict[str, Any]):
@@ -160,10 +147,10 @@ class Round:
         """
         if not path.exists():
             return False
-        found, is_last, self._attempt = _stopped_batch(path, self.first)
+        found, is_last, self._attempt = stopped_batch(path, self.first)
         if found is None:
             return False
-        rows = _rows_of(found, self._state.space, path)[: self.size]
+        rows = rows_of(found, self._state.space, path)[: self.size]
         positions = self._positions_of(rows) if find_in_stream else list(range(len(rows)))
         self._seeds = found.seeds[: self.size]
         for index, (row, position) in enumerate(zip(rows, positions, strict=True)):
@@ -345,11 +332,6 @@ class Round:
         return replace(entry, index=self.first + index, seed=self._seeds[index])
 
 
-def is_programming_error(entries: Sequence[JournalEntry]) -> bool:
-    """Whether evaluations all failed for a reason that lies in the function and in no configuration."""
-    return all((entry.error or "").partition(":")[0] in _PROGRAMMING_ERRORS for entry in entries)
-
-
 def named_values(space: HyperParameterList, row: list[Any]) -> dict[str, Any]:
     """Name the values of a configuration as a journal has them; what is missing has no name."""
     return {
@@ -376,59 +358,3 @@ def _are_alike(a: Any, b: Any) -> bool:
     if isinstance(a, bool) or isinstance(b, bool) or not (isinstance(a, int | float) and isinstance(b, int | float)):
         return type(a) is type(b) and bool(a == b)
     return math.isclose(a, b, rel_tol=1e-9, abs_tol=0.0)
-
-
-def _rows_of(batch: JournalBatch, space: HyperParameterList, path: Path) -> list[list[Any]]:
-    try:
-        return [[c.from_text(text) for c, text in zip(space.columns, row, strict=True)] for row in batch.rows]
-    except (ValueError, TypeError, LookupError) as error:
-        raise DamagedFileError(f"{path}: expected configurations of the search space: {error}") from error
-
-
-def _stopped_batch(path: Path, first: int) -> tuple[JournalBatch | None, bool, int]:
-    """Find the batch of a round in a journal.
-
-    Parameters
-    ----------
-    path : Path
-        The journal.
-    first : int
-        The number of the round's first evaluation.
-
-    Returns
-    -------
-    found : JournalBatch or None
-        The last one that began with `first`, with what had ended of the same configurations in those before it.
-    is_last : bool
-        Whether the journal goes on with it.
-    attempts : int
-        How many batches of the round were given up, since their function was wrong: the round is drawn anew.
-
-    Raises
-    ------
-    DamagedFileError
-        If the journal is damaged.
-    """
-    found: JournalBatch | None = None
-    is_last = False
-    attempts = 0
-    for batch in read_batches(path):
-        is_last = batch.first == first and bool(batch.rows)
-        if not is_last:
-            continue
-        if found is not None and _is_given_up(found):
-            found, attempts = None, attempts + 1
-        if found is not None:
-            known = {tuple(found.rows[index - first]): entry for index, entry in found.entries.items()}
-            for position, row in enumerate(batch.rows):
-                entry = known.get(tuple(row))
-                if entry is not None:
-                    batch.entries.setdefault(first + position, replace(entry, index=first + position))
-        found = batch
-    if found is not None and _is_given_up(found):
-        return None, False, attempts + 1
-    return found, is_last, attempts
-
-
-def _is_given_up(batch: JournalBatch) -> bool:
-    return batch.first == 0 and batch.failed_whole() and is_programming_error(list(batch.entries.values()))

@@ -5,9 +5,34 @@ from __future__ import annotations
 from typing import Any
 
 from shac.parameters.base import AbstractHyperParameter
+from shac.parameters.continuous import (
+    LogUniformHyperParameter,
+    NormalContinuousHyperParameter,
+    UniformContinuousHyperParameter,
+)
+from shac.parameters.discrete import DiscreteHyperParameter
+from shac.parameters.distribution import ScipyHyperParameter
+from shac.parameters.integer import IntegerHyperParameter, LogIntegerHyperParameter
+from shac.parameters.multi import (
+    MultiDiscreteHyperParameter,
+    MultiNormalContinuousHyperParameter,
+    MultiUniformContinuousHyperParameter,
+)
 
 __all__ = ["get_parameter", "set_custom_parameter_class"]
 
+_OWN_CLASSES: dict[str, type[AbstractHyperParameter]] = {
+    "DiscreteHP": DiscreteHyperParameter,
+    "IntegerHP": IntegerHyperParameter,
+    "LogIntegerHP": LogIntegerHyperParameter,
+    "LogUniformHP": LogUniformHyperParameter,
+    "MultiDiscreteHP": MultiDiscreteHyperParameter,
+    "MultiNormalHP": MultiNormalContinuousHyperParameter,
+    "MultiUniformHP": MultiUniformContinuousHyperParameter,
+    "NormalHP": NormalContinuousHyperParameter,
+    "UniformHP": UniformContinuousHyperParameter,
+}
+_OWN_CLASSES |= {own.__name__: own for own in (*_OWN_CLASSES.values(), ScipyHyperParameter)}
 _custom_classes: dict[str, type[AbstractHyperParameter]] = {}
 
 
@@ -34,7 +59,7 @@ def set_custom_parameter_class(cls: Any) -> None:
     """
     if not (isinstance(cls, type) and issubclass(cls, AbstractHyperParameter)):
         raise ValueError(f"cls: expected a subclass of AbstractHyperParameter, got {cls!r}")
-    if cls.__name__ in _own_classes() and _own_classes()[cls.__name__] is not cls:
+    if _OWN_CLASSES.get(cls.__name__, cls) is not cls:
         raise ValueError(f"cls: expected a name that the package does not use, got {cls.__name__!r}")
     _custom_classes[cls.__name__] = cls
 
@@ -56,7 +81,7 @@ def get_parameter(name: str) -> type[AbstractHyperParameter]:
     ValueError
         If no class of that name is known.
     """
-    known = {**_own_classes(), **_custom_classes}
+    known = {**_OWN_CLASSES, **_custom_classes}
     names = sorted(known)
     if name not in names:
         raise ValueError(
@@ -64,10 +89,3 @@ def get_parameter(name: str) -> type[AbstractHyperParameter]:
             "make a class of your own known with set_custom_parameter_class"
         )
     return known[name]
-
-
-def _own_classes() -> dict[str, type[AbstractHyperParameter]]:
-    from shac import parameters
-
-    candidates = {name: getattr(parameters, name) for name in parameters.__all__}
-    return {name: c for name, c in candidates.items() if isinstance(c, type) and "Abstract" not in name}

@@ -432,9 +432,7 @@ class Cascade:
                 self._grown = self._compiled.regions().region(0, 1)
             else:
                 shorter = self._shorter or self.prefix(self.num_stages - 1)
-                region = shorter._grown_region().copy()
-                region.extend(self.compiled_stages[-1])
-                region.refine(_GROWN_BOXES)
+                region = shorter._grown_region().extended(self.compiled_stages[-1]).refined(_GROWN_BOXES)
                 self._grown, self._shorter = region, None
         return self._grown
 

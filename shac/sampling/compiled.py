@@ -89,10 +89,8 @@ class CompiledCascade:
         known = self._stages  # another thread may add the same ones meanwhile
         if len(known) == len(self.forests):
             return known
-        conditional = [c for c, column in enumerate(self.space.columns) if isinstance(column, ConditionalColumn)]
         known += tuple(
-            core.Stage(forest, self._columns_of(forest), self._max_table_bytes, conditional)
-            for forest in self.forests[len(known) :]
+            core.Stage(forest, self._columns_of(forest), self._max_table_bytes) for forest in self.forests[len(known) :]
         )
         self._stages = known
         return known
@@ -105,7 +103,7 @@ class CompiledCascade:
         """Give what draws by rejection."""
         if self._sampler is None:
             width = self.space.num_columns
-            conditions = core.Conditions(self.conditions(), width)
+            conditions = core.Conditions([core.Condition(*c) for c in self.conditions()], width)
             self._sampler = core.PlainSampler(self.stages, width, conditions=conditions)
         return self._sampler
 
@@ -229,8 +227,11 @@ class CompiledCascade:
         satisfied = self.space.satisfied_by_uniforms(uniforms)
         return X, passed & satisfied, int((passed & ~satisfied).sum())
 
-    def _columns_of(self, forest: core.Forest) -> list[tuple[NDArray[np.uint64], NDArray[np.float32]]]:
-        return [self._bins_of(p).column(forest.thresholds(c)) for c, p in enumerate(self.space.columns)]
+    def _columns_of(self, forest: core.Forest) -> list[core.Column]:
+        return [
+            core.Column(*self._bins_of(p).column(forest.thresholds(c)), isinstance(p, ConditionalColumn))
+            for c, p in enumerate(self.space.columns)
+        ]
 
     def _bins_of(self, parameter: AbstractHyperParameter) -> ThresholdBins:
         """Columns of one multi-parameter share a marginal, and so its edges."""

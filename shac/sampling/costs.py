@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 __all__ = ["WORTH", "seconds_of_candidate", "seconds_of_dividing", "seconds_of_draws", "seconds_of_samples"]
 
-# On one core of a 2.6 GHz EPYC with AVX-512.
-_SECONDS_PER_INSTRUCTION = 3.5e-10  # of the sieve, for one candidate
+# On one core of a 2.6 GHz EPYC with AVX-512; `python benchmarks/measure_costs.py` measures them on another machine.
+_SECONDS_PER_INSTRUCTION = 3.5e-10  # of the rejection filter, for one candidate
 _SECONDS_PER_BOX = 1e-5
 _SECONDS_PER_CELL = 1e-8  # of a table within a box, scoring divisions included
 _SECONDS_PER_TESTED_DRAW = 1.3e-6
 _SECONDS_PER_DRAW = 2e-7
-_SECONDS_PER_EXACT_STAGE = 4e-7  # of a candidate that the sieve lets pass
+_SECONDS_PER_EXACT_STAGE = 4e-7  # of a candidate that the rejection filter lets pass
 
-WORTH = 0.5  # the part of the sampling still ahead that dividing further may cost
+WORTH = 0.5  # the part of the sampling still ahead that dividing further may cost; chosen
 
 
 def seconds_of_candidate(plain: core.PlainSampler) -> float:

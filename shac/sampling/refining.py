@@ -103,11 +103,8 @@ class RefiningSampler:
         return seconds_of_dividing(region) <= WORTH * ahead
 
     def _divide(self, rejected_share: NDArray[np.float64], relax: int) -> core.RegionSampler:
-        region = self.region.copy()
-        region.order_by_rejected(rejected_share)
-        region.refine(2 * region.num_divided + 1)
-        self.region = region
-        return make_sampler(region, self._num_stages, relax)
+        self.region = self.region.reordered(rejected_share).refined(2 * self.region.num_divided + 1)
+        return make_sampler(self.region, self._num_stages, relax)
 
 
 def make_sampler(region: core.Region, num_stages: int, relax: int) -> core.RegionSampler:

@@ -89,7 +89,7 @@ class Regions:
     def __init__(self, stages: Sequence[core.Stage], width: int, conditions: Sequence[Condition] = ()) -> None:
         self._stages = stages
         self._condition_list = conditions
-        self._conditions = core.Conditions(conditions, width) if conditions else None
+        self._conditions = core.Conditions([core.Condition(*condition) for condition in conditions], width)
         self._width = width
         self._built: dict[tuple[int, int], core.Region] = {}
         self._samplers: dict[tuple[int, int], core.RegionSampler] = {}
@@ -106,11 +106,10 @@ class Regions:
         if key not in self._built:
             smaller = [b for r, b in list(self._built) if r == relax and b < budget]
             if smaller:
-                region = self._built[relax, max(smaller)].copy()
+                region = self._built[relax, max(smaller)]
             else:
                 region = core.Region(self._stages, self._width, relax, self._conditions)
-            region.refine(budget)
-            self._built[key] = region
+            self._built[key] = region.refined(budget)
         return self._built[key]
 
     def sampler(self, relax: int, budget: int) -> core.RegionSampler:

@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "space.hpp"
+#include "prior/space.hpp"
 #include "trees.hpp"
 
 namespace shac::testing {

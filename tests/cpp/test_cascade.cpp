@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "cascade.hpp"
+#include "model/cascade.hpp"
 #include "trees.hpp"
 
 using shac::Cascade;
@@ -46,7 +46,7 @@ TEST_CASE("filtering counts the rows that each stage drops") {
     const std::vector<float> x{1.0F, 2.5F, 2.6F, 3.5F, 4.5F};
     Cascade::Scratch scratch;
     std::vector<std::uint64_t> rejected(3);
-    cascade.filter({x.data(), x.size(), x.size()}, 0, scratch, rejected.data(), nullptr);
+    cascade.filter({x.data(), x.size(), x.size()}, 0, scratch, {rejected.data(), rejected.size()}, nullptr);
     CHECK(scratch.rows == std::vector<std::uint32_t>{0});
     CHECK(rejected == std::vector<std::uint64_t>{1, 1, 2});
 }

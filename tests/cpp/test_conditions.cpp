@@ -7,10 +7,10 @@
 #include <stdexcept>
 #include <vector>
 
-#include "conditions.hpp"
-#include "plain_sampler.hpp"
+#include "prior/conditions.hpp"
 #include "random_forest.hpp"
-#include "region_sampler.hpp"
+#include "sampling/plain_sampler.hpp"
+#include "sampling/region_sampler.hpp"
 
 using shac::Condition;
 using shac::Conditions;
@@ -162,16 +162,15 @@ TEST_CASE("what is missing goes the default way of its node, in tables as in the
         const Conditions conditions({{1, 0, false, {part(1, 2)}}}, 2);
         const auto forest = model.forest(2);
         const Stages stages{std::make_shared<Stage>(forest, bins_of(*forest, conditions))};
-        const shac::Sieve sieve(stages, 2, conditions, shac::chosen_kernels());
-        shac::Sieve::Scratch scratch;
+        const shac::RejectionFilter filter(stages, 2, conditions, shac::chosen_kernels());
+        shac::RejectionFilter::Scratch scratch;
         std::uint64_t rejected = 0;
-        sieve.filter(1, 0, 10'000, 0, scratch, &rejected);
+        filter.filter(1, 0, 10'000, 0, scratch, {&rejected, 1});
         const double share = default_left ? 0.5 + 0.5 * 0.25 : 0.5 + 0.5 * 0.75;
         CHECK(static_cast<double>(scratch.num_left) / 10'000 == doctest::Approx(share).epsilon(0.02));
-        const auto region = std::make_shared<Region>(stages, 2, 0, conditions);
-        region->refine(100, {});
-        CHECK(region->num_undecided() == 0);
-        CHECK(region->accepted_mass() == doctest::Approx(share));
+        const Region region = Region(stages, 2, 0, conditions).refined(100);
+        CHECK(region.num_undecided() == 0);
+        CHECK(region.accepted_mass() == doctest::Approx(share));
     }
 }
 
@@ -188,8 +187,8 @@ TEST_CASE("the region of conditional columns holds just what the exact forests a
             const PlainSampler plain(stages, 5, false, conditions);
             const double share = static_cast<double>(plain.draw(request, {1, {}}).candidates.size()) / 40'000;
             for (const std::size_t budget : {1U, 3U, 20U, 3000U}) {
-                const auto region = std::make_shared<Region>(stages, 5, relax, conditions);
-                region->refine(budget, {});
+                const auto region =
+                    std::make_shared<const Region>(Region(stages, 5, relax, conditions).refined(budget));
                 CHECK(region->volume().lower <= share + 0.01);
                 CHECK(region->volume().upper >= share - 0.01);
                 if (region->volume().upper == 0.0) {

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "decision.hpp"
+#include "model/decision.hpp"
 
 using shac::accepts_margin;
 using shac::decision_threshold;

@@ -6,8 +6,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include "kernel_levels.hpp"
-#include "random.hpp"
+#include "kernels/levels.hpp"
+#include "prior/random.hpp"
 
 using shac::available_kernels;
 using shac::baseline_kernels;

@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "parallel.hpp"
+#include "support/parallel.hpp"
 
 using shac::kEndless;
 using shac::run_blocks;

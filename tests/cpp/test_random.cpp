@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "random.hpp"
+#include "prior/random.hpp"
 
 using shac::kUniformRange;
 using shac::philox4x32;

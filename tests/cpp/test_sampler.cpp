@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "plain_sampler.hpp"
+#include "sampling/plain_sampler.hpp"
 #include "trees.hpp"
 
 using shac::Column;

@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "random.hpp"
-#include "space.hpp"
+#include "prior/random.hpp"
+#include "prior/space.hpp"
 
 using shac::Column;
 using shac::kUniformRange;

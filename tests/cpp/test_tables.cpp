@@ -6,11 +6,11 @@
 #include <set>
 #include <vector>
 
-#include "decision.hpp"
-#include "plain_sampler.hpp"
-#include "random.hpp"
+#include "model/decision.hpp"
+#include "prior/random.hpp"
 #include "random_forest.hpp"
-#include "tables.hpp"
+#include "sampling/plain_sampler.hpp"
+#include "tables/quantized_stage.hpp"
 #include "trees.hpp"
 
 using shac::kUniformRange;
@@ -64,10 +64,10 @@ TEST_CASE("what the tables leave for the exact forest is little more than what i
     const auto stage = std::make_shared<const Stage>(forest, bins_of(*forest));
     const std::vector<std::shared_ptr<const Stage>> stages{stage};
     const shac::Conditions conditions;
-    const shac::Sieve sieve(stages, 6, conditions, shac::chosen_kernels());
-    shac::Sieve::Scratch scratch;
+    const shac::RejectionFilter filter(stages, 6, conditions, shac::chosen_kernels());
+    shac::RejectionFilter::Scratch scratch;
     std::uint64_t rejected = 0;
-    sieve.filter(3, 0, 20'000, 0, scratch, &rejected);
+    filter.filter(3, 0, 20'000, 0, scratch, {&rejected, 1});
     const auto exact = accepted(stages, 6, false);
     CHECK(scratch.num_left >= exact.size());
     CHECK(scratch.num_left < exact.size() + exact.size() / 20);
@@ -88,10 +88,10 @@ TEST_CASE("margins within the rounding bound of the threshold are left to the ex
     const auto stage = std::make_shared<const Stage>(forest, bins_of(*forest));
     const std::vector<std::shared_ptr<const Stage>> stages{stage};
     const shac::Conditions conditions;
-    const shac::Sieve sieve(stages, 1, conditions, shac::chosen_kernels());
-    shac::Sieve::Scratch scratch;
+    const shac::RejectionFilter filter(stages, 1, conditions, shac::chosen_kernels());
+    shac::RejectionFilter::Scratch scratch;
     std::uint64_t rejected = 0;
-    sieve.filter(0, 0, 4096, 0, scratch, &rejected);
+    filter.filter(0, 0, 4096, 0, scratch, {&rejected, 1});
     std::size_t in_left_half = 0;
     for (std::uint64_t j = 0; j < 4096; ++j) {
         in_left_half += shac::uniforms_of_group(0, j, 0)[0] < kUniformRange / 2 ? 1U : 0U;
@@ -100,17 +100,17 @@ TEST_CASE("margins within the rounding bound of the threshold are left to the ex
     CHECK(accepted({stage}, 1, true).empty() == (left < shac::decision_threshold()));
 }
 
-TEST_CASE("the sieve counts every candidate it drops, whatever the size of its blocks") {
+TEST_CASE("the rejection filter counts every candidate it drops, whatever the size of its blocks") {
     std::vector<std::shared_ptr<const Stage>> stages;
     for (std::uint32_t s = 0; s < 3; ++s) {
         const auto forest = RandomForest({20, 6, 60, 250}, s).grow();
         stages.push_back(std::make_shared<Stage>(forest, bins_of(*forest)));
     }
     const shac::Conditions conditions;
-    const shac::Sieve sieve(stages, 20, conditions, shac::chosen_kernels());
+    const shac::RejectionFilter filter(stages, 20, conditions, shac::chosen_kernels());
     std::vector<std::uint64_t> whole(3);
-    shac::Sieve::Scratch scratch;
-    sieve.filter(9, 0, 10'000, 0, scratch, whole.data());
+    shac::RejectionFilter::Scratch scratch;
+    filter.filter(9, 0, 10'000, 0, scratch, {whole.data(), whole.size()});
     std::vector<std::uint16_t> left(scratch.offsets.begin(),
                                     scratch.offsets.begin() + static_cast<std::ptrdiff_t>(scratch.num_left));
     CHECK(whole[0] + whole[1] + whole[2] + left.size() == 10'000);
@@ -118,7 +118,8 @@ TEST_CASE("the sieve counts every candidate it drops, whatever the size of its b
         std::vector<std::uint64_t> counts(3);
         std::vector<std::uint16_t> found;
         for (std::size_t begin = 0; begin < 10'000; begin += block) {
-            sieve.filter(9, begin, std::min<std::size_t>(block, 10'000 - begin), 0, scratch, counts.data());
+            filter.filter(9, begin, std::min<std::size_t>(block, 10'000 - begin), 0, scratch,
+                          {counts.data(), counts.size()});
             for (std::size_t i = 0; i < scratch.num_left; ++i) {
                 found.push_back(static_cast<std::uint16_t>(begin + scratch.offsets[i]));
             }

@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "forest.hpp"
+#include "model/forest.hpp"
 
 namespace shac::testing {
 

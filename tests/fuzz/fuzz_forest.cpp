@@ -11,9 +11,9 @@
 #include <stdexcept>
 #include <vector>
 
-#include "cascade.hpp"
-#include "decision.hpp"
-#include "forest.hpp"
+#include "model/cascade.hpp"
+#include "model/decision.hpp"
+#include "model/forest.hpp"
 #include "reader.hpp"
 
 namespace {

@@ -1,4 +1,4 @@
-// Fuzzes what is compiled from forests: tables, sieve and region on mutated models.
+// Fuzzes what is compiled from forests: tables, rejection filter and region on mutated models.
 //
 // The input grows up to three sound stages over the same few columns, some of them conditional, with leaves
 // and thresholds of any bits. The exact forests are the oracle: plain rejection with tables gives their
@@ -14,13 +14,13 @@
 #include <vector>
 
 #include "../cpp/trees.hpp"
-#include "decision.hpp"
-#include "plain_sampler.hpp"
-#include "random.hpp"
+#include "model/decision.hpp"
+#include "prior/random.hpp"
 #include "reader.hpp"
-#include "region.hpp"
-#include "region_sampler.hpp"
-#include "stage.hpp"
+#include "region/region.hpp"
+#include "sampling/plain_sampler.hpp"
+#include "sampling/region_sampler.hpp"
+#include "tables/stage.hpp"
 
 namespace {
 
@@ -192,17 +192,16 @@ void check_conditions(const Conditions& conditions, const double* uniforms, std:
 /// A region that is divided by mass, and then by the shares of the input.
 std::shared_ptr<const shac::Region> read_region(Reader& reader, const Stages& stages, std::size_t width,
                                                 std::size_t relax, const Conditions& conditions) {
-    auto region = std::make_shared<shac::Region>(stages, width, relax, conditions);
-    require(region->refine(reader.between(1, 60), {}));
-    if (reader.byte() % 2 == 0) {
-        std::vector<double> share;
-        for (std::size_t box = 0; box < region->boxes().size(); ++box) {
-            share.push_back(reader.byte() / 255.0);
-        }
-        region->order_by_rejected({share.data(), share.size()});
-        require(region->refine(region->num_divided() + reader.between(1, 30), {}));
+    const auto divided = shac::Region(stages, width, relax, conditions).refined(reader.between(1, 60));
+    if (reader.byte() % 2 != 0) {
+        return std::make_shared<const shac::Region>(divided);
     }
-    return region;
+    std::vector<double> share;
+    for (std::size_t box = 0; box < divided.num_boxes(); ++box) {
+        share.push_back(reader.byte() / 255.0);
+    }
+    return std::make_shared<const shac::Region>(divided.reordered({share.data(), share.size()})
+                                                    .refined(divided.num_divided() + reader.between(1, 30)));
 }
 
 void check_region(const std::shared_ptr<const shac::Region>& region, const SampleRequest& request,

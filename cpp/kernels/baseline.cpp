@@ -1,0 +1,156 @@
+// The kernels in portable C++: what every other level must agree with, bit for bit.
+#include <algorithm>
+
+#include "kernels/levels.hpp"
+#include "prior/random.hpp"
+
+namespace shac {
+namespace {
+
+constexpr std::size_t kWordBits = 64;
+
+void draw(const DrawRequest& request, const std::array<std::uint16_t*, 8>& columns) {
+    // Rounds of several counters side by side: the compiler has vectors for them.
+    constexpr std::size_t kCounters = 16;
+    const auto seed_low = static_cast<std::uint32_t>(request.seed);
+    const auto seed_high = static_cast<std::uint32_t>(request.seed >> 32);
+    for (std::size_t begin = 0; begin < request.rows; begin += kCounters) {
+        std::array<std::uint32_t, kCounters> word0;
+        std::array<std::uint32_t, kCounters> word1;
+        std::array<std::uint32_t, kCounters> word2;
+        std::array<std::uint32_t, kCounters> word3;
+        for (std::size_t i = 0; i < kCounters; ++i) {
+            const std::uint64_t candidate = request.first + request.offsets[begin + i];
+            word0[i] = static_cast<std::uint32_t>(candidate);
+            word1[i] = static_cast<std::uint32_t>(candidate >> 32);
+            word2[i] = request.group;
+            word3[i] = 0;
+        }
+        std::uint32_t key0 = seed_low;
+        std::uint32_t key1 = seed_high;
+        for (int round = 0; round < kPhiloxRounds; ++round) {
+            for (std::size_t i = 0; i < kCounters; ++i) {
+                const std::uint64_t product0 = std::uint64_t{kPhiloxMultiplier0} * word0[i];
+                const std::uint64_t product1 = std::uint64_t{kPhiloxMultiplier1} * word2[i];
+                word0[i] = static_cast<std::uint32_t>(product1 >> 32) ^ word1[i] ^ key0;
+                word1[i] = static_cast<std::uint32_t>(product1);
+                word2[i] = static_cast<std::uint32_t>(product0 >> 32) ^ word3[i] ^ key1;
+                word3[i] = static_cast<std::uint32_t>(product0);
+            }
+            key0 += kPhiloxWeyl0;
+            key1 += kPhiloxWeyl1;
+        }
+        const std::array<const std::uint32_t*, 4> words{word0.data(), word1.data(), word2.data(),
+                                                        word3.data()};
+        for (std::size_t c = 0; c < columns.size(); ++c) {
+            if (columns[c] != nullptr) {
+                for (std::size_t i = 0; i < kCounters; ++i) {
+                    columns[c][begin + i] =
+                        static_cast<std::uint16_t>(words[c / 2][i] >> (kCoarseBits * (c % 2)));
+                }
+            }
+        }
+    }
+}
+
+void find_bins(const EdgeSearch& edges, const std::uint16_t* uniforms, std::size_t rows, std::uint8_t* bins,
+               std::uint64_t* ambiguous) {
+    for (std::size_t begin = 0; begin < rows; begin += kWordBits) {
+        std::uint64_t equal = 0;
+        for (std::size_t i = 0; i < kWordBits; ++i) {
+            const std::uint16_t u = uniforms[begin + i];
+            std::uint32_t bin = 0;
+            for (std::uint32_t level = 0; level < edges.levels; ++level) {
+                bin = 2 * bin + (edges.by_level[EdgeSearch::kLevelOffsets[level] + bin] < u ? 1U : 0U);
+            }
+            bins[begin + i] = static_cast<std::uint8_t>(bin);
+            equal |= std::uint64_t{edges.sorted[bin] == u ? 1U : 0U} << i;
+        }
+        ambiguous[begin / kWordBits] |= equal;
+    }
+}
+
+void add_small_tables(const SmallTable* tables, std::size_t count, const std::uint8_t* bins, std::size_t rows,
+                      std::int16_t* sums) {
+    for (std::size_t t = 0; t < count; ++t) {
+        const SmallTable& table = tables[t];
+        const std::uint8_t* const first = bins + table.slots[0] * kChunk;
+        const std::uint8_t* const second = bins + table.slots[table.dims > 1 ? 1 : 0] * kChunk;
+        const std::uint8_t* const third = bins + table.slots[table.dims > 2 ? 2 : 0] * kChunk;
+        for (std::size_t i = 0; i < rows; ++i) {
+            std::uint32_t index = table.remap[0][first[i]];
+            if (table.dims > 1) {
+                index += table.remap[1][second[i]];
+            }
+            if (table.dims > 2) {
+                index += table.remap[2][third[i]];
+            }
+            sums[i] = static_cast<std::int16_t>(sums[i] + table.entry(index));
+        }
+    }
+}
+
+void add_large_table(const LargeTable& table, const std::uint8_t* bins, std::size_t rows,
+                     std::int16_t* sums) {
+    const std::int16_t* const entries = table.entries.data();
+    for (std::size_t i = 0; i < rows; ++i) {
+        std::uint32_t index = 0;
+        for (std::uint32_t d = 0; d < table.dims; ++d) {
+            index += table.strides[d] * bins[table.slots[d] * kChunk + i];
+        }
+        sums[i] = static_cast<std::int16_t>(sums[i] + entries[index]);
+    }
+}
+
+void add_trees(const TreeTable* trees, std::size_t count, const std::uint8_t* bins, std::size_t rows,
+               std::int16_t* sums) {
+    for (std::size_t t = 0; t < count; ++t) {
+        const TreeTable& tree = trees[t];
+        std::array<TreeTable::Node, 64> heap{};
+        for (const TreeTable::Node& node : tree.nodes) {
+            heap[node.position] = node;
+        }
+        for (std::size_t i = 0; i < rows; ++i) {
+            std::uint32_t position = 1;
+            for (std::uint32_t level = 0; level < tree.depth; ++level) {
+                const TreeTable::Node& node = heap[position];
+                position = 2 * position + (bins[node.slot * kChunk + i] > node.threshold ? 1U : 0U);
+            }
+            sums[i] =
+                static_cast<std::int16_t>(sums[i] + tree.leaves[position - (std::size_t{1} << tree.depth)]);
+        }
+    }
+}
+
+void find_below(const std::int16_t* sums, std::int16_t limit, std::size_t rows, std::uint64_t* below) {
+    for (std::size_t begin = 0; begin < rows; begin += kWordBits) {
+        std::uint64_t bits = 0;
+        for (std::size_t i = 0; i < kWordBits; ++i) {
+            bits |= std::uint64_t{sums[begin + i] < limit ? 1U : 0U} << i;
+        }
+        below[begin / kWordBits] = bits;
+    }
+}
+
+template <typename T>
+void compact(const std::uint64_t* keep, std::size_t rows, const T* in, T* out) {
+    for (std::size_t begin = 0; begin < rows; begin += kWordBits) {
+        const std::uint64_t bits = keep[begin / kWordBits];
+        for (std::size_t i = 0; i < kWordBits; ++i) {
+            *out = in[begin + i];
+            out += bits >> i & 1U;
+        }
+    }
+}
+
+constexpr Kernels kBaseline{"baseline",           draw,      find_bins,  add_small_tables,
+                            add_large_table,      add_trees, find_below, compact<std::uint16_t>,
+                            compact<std::uint8_t>};
+
+}  // namespace
+
+const Kernels& baseline_kernels() {
+    return kBaseline;
+}
+
+}  // namespace shac

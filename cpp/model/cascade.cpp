@@ -1,0 +1,147 @@
+#include "model/cascade.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "model/count_failures.hpp"
+#include "model/decision.hpp"
+#include "support/costs.hpp"
+
+namespace shac {
+namespace {
+
+constexpr std::size_t kLargestBlock = 1024;
+constexpr std::size_t kSmallestBlock = 16;
+
+/// Rows [begin, begin + size) of a row-major matrix, turned into columns.
+class RowBlock {
+  public:
+    ColumnBlock load(MatrixView<const float> x, std::size_t begin, std::size_t size) {
+        columns_.resize(x.width * size);
+        for (std::size_t i = 0; i < size; ++i) {
+            const float* const row = x.row(begin + i);
+            for (std::size_t f = 0; f < x.width; ++f) {
+                columns_[f * size + i] = row[f];
+            }
+        }
+        return {columns_.data(), size, size};
+    }
+
+  private:
+    std::vector<float> columns_;
+};
+
+void check_width(const Cascade& cascade, MatrixView<const float> x) {
+    if (x.width != cascade.num_features()) {
+        throw std::invalid_argument("x: expected " + std::to_string(cascade.num_features()) +
+                                    " columns, got " + std::to_string(x.width));
+    }
+}
+
+/// Calls work(begin, size, thread) for consecutive blocks of rows.
+template <typename Work>
+bool for_row_blocks(const Cascade& cascade, std::size_t rows, const Workers& workers, Work work) {
+    const std::size_t block_size = cascade.block_size();
+    const std::size_t blocks = (rows + block_size - 1) / block_size;
+    return run_blocks(blocks, workers, [&](std::uint64_t block, std::size_t thread) {
+        const auto begin = static_cast<std::size_t>(block) * block_size;
+        work(begin, std::min(block_size, rows - begin), thread);
+        return true;
+    });
+}
+
+}  // namespace
+
+Cascade::Cascade(std::vector<std::shared_ptr<const Forest>> stages, std::size_t num_features)
+    : num_features_(num_features), stages_(std::move(stages)) {
+    for (std::size_t s = 0; s < stages_.size(); ++s) {
+        if (stages_[s] == nullptr || stages_[s]->num_features() != num_features_) {
+            throw std::invalid_argument("stages: expected forests of " + std::to_string(num_features_) +
+                                        " features, got " +
+                                        (stages_[s] ? std::to_string(stages_[s]->num_features()) : "none") +
+                                        " at stage " + std::to_string(s));
+        }
+    }
+}
+
+std::size_t Cascade::block_size() const {
+    std::size_t longest_walk = 1;
+    for (const auto& stage : stages_) {
+        longest_walk += stage->longest_walk();
+    }
+    return std::clamp(costs::kVisitsPerBlock / longest_walk, kSmallestBlock, kLargestBlock);
+}
+
+void Cascade::filter(const ColumnBlock& block, std::size_t relax, Scratch& scratch,
+                     ArrayView<std::uint64_t> rejected_by_stage, std::int32_t* dropped_at) const {
+    auto& [rows, failures, margins] = scratch;
+    rows.resize(block.size);
+    std::iota(rows.begin(), rows.end(), 0U);
+    failures.assign(block.size, 0);
+    margins.resize(block.size);
+    if (dropped_at != nullptr) {
+        std::fill(dropped_at, dropped_at + block.size, kPassed);
+    }
+    const float threshold = decision_threshold();
+    const auto decide = [&, &all_margins = margins](std::size_t s, ArrayView<const std::uint32_t> left) {
+        stages_[s]->margins(block, left, all_margins.data());
+        return
+            [&all_margins, threshold](std::size_t k) { return !accepts_margin(all_margins[k], threshold); };
+    };
+    const auto on_drop = [&](std::size_t s, std::uint32_t row) {
+        ++rejected_by_stage[s];
+        if (dropped_at != nullptr) {
+            dropped_at[row] = static_cast<std::int32_t>(s);
+        }
+    };
+    rows.resize(
+        count_failures(stages_.size(), relax, {rows.data(), rows.size()}, failures.data(), decide, on_drop));
+}
+
+bool compute_margins(const Cascade& cascade, MatrixView<const float> x, MatrixView<float> margins,
+                     const Workers& workers) {
+    check_width(cascade, x);
+    struct Buffers {
+        RowBlock block;
+        std::vector<std::uint32_t> rows;
+        std::vector<float> margins;
+    };
+    std::vector<Buffers> buffers(workers.threads);
+    return for_row_blocks(
+        cascade, x.rows, workers, [&](std::size_t begin, std::size_t size, std::size_t thread) {
+            Buffers& own = buffers[thread];
+            const ColumnBlock block = own.block.load(x, begin, size);
+            own.rows.resize(size);
+            std::iota(own.rows.begin(), own.rows.end(), 0U);
+            own.margins.resize(size);
+            for (std::size_t s = 0; s < cascade.num_stages(); ++s) {
+                cascade.stages()[s]->margins(block, {own.rows.data(), size}, own.margins.data());
+                for (std::size_t i = 0; i < size; ++i) {
+                    margins.row(begin + i)[s] = own.margins[i];
+                }
+            }
+        });
+}
+
+bool compute_drops(const Cascade& cascade, MatrixView<const float> x, std::size_t relax,
+                   ArrayView<std::int32_t> dropped_at, const Workers& workers) {
+    check_width(cascade, x);
+    struct Buffers {
+        RowBlock block;
+        Cascade::Scratch scratch;
+        std::vector<std::uint64_t> rejected;
+    };
+    std::vector<Buffers> buffers(workers.threads);
+    return for_row_blocks(
+        cascade, x.rows, workers, [&](std::size_t begin, std::size_t size, std::size_t thread) {
+            Buffers& own = buffers[thread];
+            own.rejected.resize(cascade.num_stages());
+            cascade.filter(own.block.load(x, begin, size), relax, own.scratch,
+                           {own.rejected.data(), own.rejected.size()}, dropped_at.data + begin);
+        });
+}
+
+}  // namespace shac

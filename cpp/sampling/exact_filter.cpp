@@ -1,0 +1,67 @@
+#include "sampling/exact_filter.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "model/count_failures.hpp"
+#include "model/decision.hpp"
+#include "prior/random.hpp"
+
+namespace shac {
+namespace {
+
+void draw_uniforms(std::uint64_t seed, std::uint64_t first, const std::vector<std::uint32_t>& offsets,
+                   std::size_t width, std::vector<std::uint64_t>& uniforms) {
+    uniforms.resize(width * offsets.size());
+    for (std::size_t begin = 0; begin < width; begin += kGroupColumns) {
+        const auto group = static_cast<std::uint32_t>(begin / kGroupColumns);
+        const std::size_t end = std::min(begin + kGroupColumns, width);
+        for (std::size_t i = 0; i < offsets.size(); ++i) {
+            const auto of_group = uniforms_of_group(seed, first + offsets[i], group);
+            for (std::size_t c = begin; c < end; ++c) {
+                uniforms[c * offsets.size() + i] = of_group[c - begin];
+            }
+        }
+    }
+}
+
+}  // namespace
+
+void ExactFilter::filter(std::uint64_t seed, std::uint64_t first, std::size_t relax,
+                         std::vector<std::uint32_t>& offsets, Scratch& scratch,
+                         ArrayView<std::uint64_t> rejected_by_stage) const {
+    const std::size_t count = offsets.size();
+    if (count == 0) {
+        return;
+    }
+    auto& [uniforms, values, margins, rows, failures] = scratch;
+    draw_uniforms(seed, first, offsets, width_, uniforms);
+    conditions_.apply(uniforms.data(), count, count);
+    values.resize(width_ * count);
+    margins.resize(count);
+    rows.resize(count);
+    std::iota(rows.begin(), rows.end(), 0U);
+    failures.assign(count, 0);
+    const float threshold = decision_threshold();
+    const auto decide = [&](std::size_t position, ArrayView<const std::uint32_t> left) {
+        const Stage& stage = *stages_[order_[position]];
+        for (std::size_t c = 0; c < width_; ++c) {
+            const Column& column = stage.bins.columns()[c];
+            for (const std::uint32_t row : left) {
+                scratch.values[c * count + row] = column.representative(scratch.uniforms[c * count + row]);
+            }
+        }
+        stage.forest->margins({scratch.values.data(), count, count}, left, scratch.margins.data());
+        return
+            [&scratch, threshold](std::size_t k) { return !accepts_margin(scratch.margins[k], threshold); };
+    };
+    const std::size_t left =
+        count_failures(order_.size(), relax, {rows.data(), rows.size()}, failures.data(), decide,
+                       [&](std::size_t position, std::uint32_t) { ++rejected_by_stage[order_[position]]; });
+    for (std::size_t k = 0; k < left; ++k) {
+        offsets[k] = offsets[rows[k]];
+    }
+    offsets.resize(left);
+}
+
+}  // namespace shac

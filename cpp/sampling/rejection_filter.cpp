@@ -1,0 +1,253 @@
+#include "sampling/rejection_filter.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "prior/random.hpp"
+#include "support/bits.hpp"
+#include "support/costs.hpp"
+
+namespace shac {
+namespace {
+
+constexpr std::uint64_t kPilotSeed = 0x9e3779b97f4a7c15U;
+
+}  // namespace
+
+RejectionFilter::RejectionFilter(const std::vector<std::shared_ptr<const Stage>>& stages, std::size_t width,
+                                 const Conditions& conditions, const Kernels& kernels)
+    : width_(width), conditions_(conditions), kernels_(kernels) {
+    for (const auto& stage : stages) {
+        stages_.push_back(stage.get());
+    }
+    const std::size_t fits = costs::kBlockBytes / (sizeof(std::uint16_t) * std::max<std::size_t>(width, 1));
+    block_size_ = std::clamp(fits / kChunk * kChunk, costs::kSmallestBlock, costs::kLargestBlock);
+    choose_order();
+    plan_steps();
+}
+
+void RejectionFilter::choose_order() {
+    // The bits of each stage's rejections among the same candidates, then greedily the stage that rejects
+    // most of what is left for its cost.
+    const std::size_t words = costs::kPilotCandidates / kLane;
+    std::vector<std::vector<std::uint64_t>> rejections(stages_.size(), std::vector<std::uint64_t>(words));
+    order_.resize(stages_.size());
+    std::iota(order_.begin(), order_.end(), std::size_t{0});
+    plan_steps();
+    Scratch scratch;
+    scratch.columns.assign(width_, std::vector<std::uint16_t>(kChunk));
+    scratch.offsets.resize(kChunk);
+    std::iota(scratch.offsets.begin(), scratch.offsets.end(), std::uint16_t{0});
+    for (std::size_t begin = 0; begin < costs::kPilotCandidates; begin += kChunk) {
+        std::vector<const std::uint16_t*> uniforms;
+        for (const auto& column : scratch.columns) {
+            uniforms.push_back(column.data());
+        }
+        for (const Step& step : steps_) {
+            draw(step, kPilotSeed, begin, 0, kChunk, scratch);
+        }
+        for (std::size_t s = 0; s < stages_.size(); ++s) {
+            stages_[s]->quantized.reject(kernels_, uniforms.data(), 0, kChunk, scratch.quantized,
+                                         rejections[s].data() + begin / kLane);
+        }
+    }
+    std::vector<std::uint64_t> alive(words, ~std::uint64_t{0});
+    const std::size_t groups = (width_ + kGroupColumns - 1) / kGroupColumns;
+    candidate_cost_ = costs::kDraw * static_cast<double>(groups);
+    for (std::size_t position = 0; position < order_.size(); ++position) {
+        std::size_t best = position;
+        double best_rate = -1.0;
+        for (std::size_t k = position; k < order_.size(); ++k) {
+            std::size_t rejects = 0;
+            for (std::size_t w = 0; w < words; ++w) {
+                rejects += count_bits(rejections[order_[k]][w] & alive[w]);
+            }
+            const double rate = static_cast<double>(rejects) / (stages_[order_[k]]->quantized.cost() + 1.0);
+            if (rate > best_rate) {
+                best_rate = rate;
+                best = k;
+            }
+        }
+        std::rotate(order_.begin() + static_cast<std::ptrdiff_t>(position),
+                    order_.begin() + static_cast<std::ptrdiff_t>(best),
+                    order_.begin() + static_cast<std::ptrdiff_t>(best) + 1);
+        std::size_t reached = 0;
+        for (std::size_t w = 0; w < words; ++w) {
+            reached += count_bits(alive[w]);
+            alive[w] &= ~rejections[order_[position]][w];
+        }
+        const double cost = stages_[order_[position]]->quantized.cost() / static_cast<double>(kLane) +
+                            costs::kMove * static_cast<double>(width_);
+        candidate_cost_ += static_cast<double>(reached) / static_cast<double>(costs::kPilotCandidates) * cost;
+    }
+    std::size_t left = 0;
+    for (const std::uint64_t word : alive) {
+        left += count_bits(word);
+    }
+    pass_rate_ =
+        static_cast<double>(std::max<std::size_t>(left, 1)) / static_cast<double>(costs::kPilotCandidates);
+}
+
+void RejectionFilter::plan_steps() {
+    constexpr std::size_t kNever = ~std::size_t{0};
+    std::vector<std::size_t> first_use(width_, kNever);
+    std::vector<std::size_t> last_use(width_, 0);
+    std::vector<std::size_t> group_draw((width_ + kGroupColumns - 1) / kGroupColumns, kNever);
+    for (std::size_t position = 0; position < order_.size(); ++position) {
+        for (const std::uint32_t column : needed_columns(stages_[order_[position]]->quantized)) {
+            first_use[column] = std::min(first_use[column], position);
+            last_use[column] = position;
+            auto& drawn = group_draw[column / kGroupColumns];
+            drawn = std::min(drawn, position);
+        }
+    }
+    steps_.clear();
+    for (std::size_t position = 0; position < order_.size(); ++position) {
+        Step step{&stages_[order_[position]]->quantized, order_[position], {}, {}, {}};
+        for (std::size_t i = 0; i < conditions_.all().size(); ++i) {
+            if (first_use[conditions_.all()[i].column] == position) {
+                step.conditions.push_back(i);
+            }
+        }
+        for (std::uint32_t group = 0; group < group_draw.size(); ++group) {
+            if (group_draw[group] != position) {
+                continue;
+            }
+            Draw columns{group, {}};
+            const std::size_t begin = group * kGroupColumns;
+            for (std::size_t c = begin; c < std::min(begin + kGroupColumns, width_); ++c) {
+                if (first_use[c] != kNever) {
+                    columns.columns.push_back(static_cast<std::uint32_t>(c));
+                }
+            }
+            step.draws.push_back(std::move(columns));
+        }
+        for (std::uint32_t c = 0; c < width_; ++c) {
+            if (first_use[c] != kNever && group_draw[c / kGroupColumns] <= position &&
+                last_use[c] > position) {
+                step.carried.push_back(c);
+            }
+        }
+        steps_.push_back(std::move(step));
+    }
+}
+
+/// Columns of the tables, and those that they depend on.
+std::vector<std::uint32_t> RejectionFilter::needed_columns(const QuantizedStage& quantized) const {
+    std::vector<bool> is_needed(width_, false);
+    for (const std::uint32_t column : quantized.columns()) {
+        is_needed[column] = true;
+    }
+    conditions_.add_parents(is_needed);
+    std::vector<std::uint32_t> needed;
+    for (std::uint32_t c = 0; c < width_; ++c) {
+        if (is_needed[c]) {
+            needed.push_back(c);
+        }
+    }
+    return needed;
+}
+
+void RejectionFilter::draw(const Step& step, std::uint64_t seed, std::uint64_t first, std::size_t begin,
+                           std::size_t rows, Scratch& scratch) const {
+    for (const Draw& group : step.draws) {
+        std::array<std::uint16_t*, kGroupColumns> columns{};
+        for (const std::uint32_t c : group.columns) {
+            columns[c % kGroupColumns] = scratch.columns[c].data() + begin;
+        }
+        kernels_.draw({seed, first, scratch.offsets.data() + begin, rows, group.group}, columns);
+    }
+    for (const std::size_t i : step.conditions) {
+        const Condition& condition = conditions_.all()[i];
+        conditions_.apply_coarsely(i, scratch.columns[condition.parent].data() + begin,
+                                   scratch.columns[condition.column].data() + begin, rows);
+    }
+}
+
+void RejectionFilter::filter(std::uint64_t seed, std::uint64_t first, std::size_t count, std::size_t relax,
+                             Scratch& scratch, ArrayView<std::uint64_t> rejected_by_stage) const {
+    const std::size_t capacity = whole_lanes(std::max(count, kChunk)) + kLane;
+    if (scratch.columns.size() != width_ || scratch.offsets.size() < capacity) {
+        scratch.offsets.resize(capacity);
+        scratch.columns.assign(width_, {});
+        for (const Step& step : steps_) {
+            for (const Draw& drawn : step.draws) {
+                for (const std::uint32_t c : drawn.columns) {
+                    scratch.columns[c].resize(capacity);
+                }
+            }
+        }
+        scratch.rejected.resize(kChunk / kLane);
+    }
+    std::iota(scratch.offsets.begin(), scratch.offsets.end(), std::uint16_t{0});
+    if (relax > 0) {
+        scratch.failures.assign(capacity, 0);
+    }
+    scratch.num_left = count;
+    for (const Step& step : steps_) {
+        if (scratch.num_left == 0) {
+            break;
+        }
+        const std::size_t before = scratch.num_left;
+        run(step, seed, first, relax, scratch);
+        rejected_by_stage[step.stage] += before - scratch.num_left;
+    }
+}
+
+void RejectionFilter::run(const Step& step, std::uint64_t seed, std::uint64_t first, std::size_t relax,
+                          Scratch& scratch) const {
+    std::vector<const std::uint16_t*>& uniforms = scratch.uniforms;
+    uniforms.clear();
+    for (const auto& column : scratch.columns) {
+        uniforms.push_back(column.data());
+    }
+    std::uint64_t* const keep = scratch.rejected.data();
+    std::size_t kept = 0;
+    for (std::size_t begin = 0; begin < scratch.num_left; begin += kChunk) {
+        const std::size_t rows = std::min(kChunk, scratch.num_left - begin);
+        const std::size_t padded = whole_lanes(rows);
+        draw(step, seed, first, begin, padded, scratch);
+        step.quantized->reject(kernels_, uniforms.data(), begin, rows, scratch.quantized, keep);
+        if (relax > 0) {
+            forgive_failures(relax, begin, rows, scratch);
+        }
+        std::size_t passing = 0;
+        for (std::size_t word = 0; word < padded / kLane; ++word) {
+            keep[word] = ~keep[word];
+            if (rows - word * kLane < kLane) {
+                keep[word] &= (std::uint64_t{1} << (rows - word * kLane)) - 1;
+            }
+            passing += count_bits(keep[word]);
+        }
+        const auto move = [&](std::vector<std::uint16_t>& column) {
+            kernels_.compact_words(keep, padded, column.data() + begin, column.data() + kept);
+        };
+        if (passing > 0 && (kept < begin || passing < rows)) {
+            move(scratch.offsets);
+            for (const std::uint32_t c : step.carried) {
+                move(scratch.columns[c]);
+            }
+            if (relax > 0) {
+                move(scratch.failures);
+            }
+        }
+        kept += passing;
+    }
+    scratch.num_left = kept;
+}
+
+/// Takes back the rejections of candidates that may fail once more.
+void RejectionFilter::forgive_failures(std::size_t relax, std::size_t begin, std::size_t rows,
+                                       Scratch& scratch) {
+    for (std::size_t word = 0; word * kLane < rows; ++word) {
+        std::uint64_t& rejected = scratch.rejected[word];
+        for (std::uint64_t bits = rejected; bits != 0; bits &= bits - 1) {
+            const std::size_t i = lowest_bit(bits);
+            if (++scratch.failures[begin + word * kLane + i] <= relax) {
+                rejected &= ~(std::uint64_t{1} << i);
+            }
+        }
+    }
+}
+
+}  // namespace shac

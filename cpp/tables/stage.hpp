@@ -1,0 +1,39 @@
+// A stage compiled for a space: the exact forest, the bins of its own thresholds, and its quantized form.
+//
+// The quantized form decides nearly all candidates, the forest those that it leaves undecided. Immutable, and
+// a function of its model and the space alone: cascades share their stages, and a longer cascade compiles
+// only the stages that are new. Any number of threads may read.
+//
+// Memory: the forest's 12 bytes a node, 12 bytes a threshold, and quantized.num_bytes().
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "model/forest.hpp"
+#include "prior/space.hpp"
+#include "tables/quantized_stage.hpp"
+#include "tables/table_compiler.hpp"
+
+namespace shac {
+
+struct Stage {
+    /// `bins` holds, for each column, the edges of the forest's thresholds.
+    Stage(std::shared_ptr<const Forest> model, Space own_bins, std::size_t max_table_bytes = kMaxTableBytes)
+        : forest(std::move(model)),
+          bins(std::move(own_bins)),
+          quantized(compile_tables(*forest, bins, max_table_bytes)) {}
+
+    /// Whether the forest accepts the candidate with these uniforms, one for each column; the last word where
+    /// tables leave it open. `values` is a buffer.
+    bool accepts(const std::uint64_t* uniforms, std::vector<float>& values) const;
+
+    std::shared_ptr<const Forest> forest;
+    Space bins;
+    QuantizedStage quantized;
+};
+
+}  // namespace shac

@@ -1,0 +1,98 @@
+"""Where a search stands that was stopped within a round: what the journal has of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from shac.errors import DamagedFileError
+from shac.store.journal import JournalBatch, JournalEntry, read_batches
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from shac.space import HyperParameterList
+
+__all__ = ["is_programming_error", "rows_of", "stopped_batch"]
+
+# What an error of the evaluation function itself is called, rather than of a configuration.
+_PROGRAMMING_ERRORS = {
+    "AttributeError",
+    "ImportError",
+    "IndentationError",
+    "ModuleNotFoundError",
+    "NameError",
+    "SyntaxError",
+    "TabError",
+    "TypeError",
+    "UnboundLocalError",
+}
+
+
+def is_programming_error(entries: Sequence[JournalEntry]) -> bool:
+    """Whether evaluations all failed for a reason that lies in the function and in no configuration."""
+    return all((entry.error or "").partition(":")[0] in _PROGRAMMING_ERRORS for entry in entries)
+
+
+def rows_of(batch: JournalBatch, space: HyperParameterList, path: Path) -> list[list[Any]]:
+    """Read the configurations of a journal's batch.
+
+    Raises
+    ------
+    DamagedFileError
+        If they are none of the search space.
+    """
+    try:
+        return [[c.from_text(text) for c, text in zip(space.columns, row, strict=True)] for row in batch.rows]
+    except (ValueError, TypeError, LookupError) as error:
+        raise DamagedFileError(f"{path}: expected configurations of the search space: {error}") from error
+
+
+def stopped_batch(path: Path, first: int) -> tuple[JournalBatch | None, bool, int]:
+    """Find the batch of a round in a journal.
+
+    Parameters
+    ----------
+    path : Path
+        The journal.
+    first : int
+        The number of the round's first evaluation.
+
+    Returns
+    -------
+    found : JournalBatch or None
+        The last one that began with `first`, with what had ended of the same configurations in those before it.
+    is_last : bool
+        Whether the journal goes on with it.
+    attempts : int
+        How many batches of the round were given up, since their function was wrong: the round is drawn anew.
+
+    Raises
+    ------
+    DamagedFileError
+        If the journal is damaged.
+    """
+    found: JournalBatch | None = None
+    is_last = False
+    attempts = 0
+    for batch in read_batches(path):
+        is_last = batch.first == first and bool(batch.rows)
+        if not is_last:
+            continue
+        if found is not None and _is_given_up(found):
+            found, attempts = None, attempts + 1
+        if found is not None:
+            known = {tuple(found.rows[index - first]): entry for index, entry in found.entries.items()}
+            for position, row in enumerate(batch.rows):
+                entry = known.get(tuple(row))
+                if entry is not None:
+                    batch.entries.setdefault(first + position, replace(entry, index=first + position))
+        found = batch
+    if found is not None and _is_given_up(found):
+        return None, False, attempts + 1
+    return found, is_last, attempts
+
+
+def _is_given_up(batch: JournalBatch) -> bool:
+    return batch.first == 0 and batch.failed_whole() and is_programming_error(list(batch.entries.values()))

@@ -1,0 +1,291 @@
+"""A search while it runs: its plan and its state, its folder, and the round that is open."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from shac.dataset import Dataset
+from shac.engine.evaluating import evaluate_round
+from shac.engine.loop import Batch, complete_round, round_logs
+from shac.engine.plan import SearchPlan
+from shac.engine.recovery import is_programming_error
+from shac.engine.saving import record_of, restored
+from shac.engine.state import SearchState
+from shac.engine.trials import Round
+from shac.errors import EvaluationError
+from shac.store.folder import SearchStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    import xgboost
+
+    from shac.callbacks import CallbackList
+    from shac.engine.plan import SearchArguments
+    from shac.engine.trials import Proposer
+    from shac.evaluation import EvaluatorPool
+    from shac.space import HyperParameterList
+    from shac.store.journal import Journal
+
+__all__ = ["Search"]
+
+_logger = logging.getLogger("shac")
+
+_SMALL_TABLE_BYTES = 1 << 14  # of a lookup table of the cascade, where memory is limited
+
+
+class Search:
+    """Holds the values of a search, and replaces them when a round ends; what stops a round on the way leaves them.
+
+    Parameters
+    ----------
+    given : SearchArguments
+    folder : Path
+        Absolute.
+    engine : str
+        Name of the engine's class.
+
+    Attributes
+    ----------
+    plan : SearchPlan
+    store : SearchStore
+    dataset : Dataset
+        The points of the state, for users.
+    num_predictions : int
+        Calls of `predict` that took the search's own stream.
+    limit_memory : bool
+        Whether the tables of the cascade are kept small, from when it is first compiled on.
+    """
+
+    def __init__(self, given: SearchArguments, folder: Path, engine: str) -> None:
+        self.given = given
+        self.plan = SearchPlan.resolve(given)
+        self.store = SearchStore(folder)
+        self.dataset = Dataset(self.plan.space, save_dir=folder)
+        self.num_predictions = 0
+        self.limit_memory = False
+        self._engine = engine
+        self._state: SearchState | None = None
+        self._asked: Round | None = None
+        self._evaluated: Round | None = None
+        self._is_restored = False
+
+    @property
+    def space(self) -> HyperParameterList:
+        """The search space.
+
+        Raises
+        ------
+        ValueError
+            Where there is none yet, or nothing in it.
+        """
+        if self.plan.space is None:
+            raise ValueError("hyperparameter_list: expected a search space, got None; call restore_data() first")
+        if not self.plan.space.num_columns:
+            raise ValueError("hyperparameter_list: expected at least one parameter, got a search space without any")
+        return self.plan.space
+
+    @property
+    def state(self) -> SearchState:
+        """The search so far, with what was put into `dataset` by hand.
+
+        Raises
+        ------
+        ValueError
+            If there is no search space yet.
+        """
+        if self._state is None:
+            self._state = SearchState.empty(self.space, **self._tables())
+        if len(self.dataset) != len(self._state):
+            empty = SearchState.empty(self._state.space).with_points(self.dataset.X, self.dataset.Y)
+            self._state = replace(self._state, rows=empty.rows, X=empty.X, scores=empty.scores)
+        return self._state
+
+    @property
+    def classifiers(self) -> list[xgboost.XGBClassifier]:
+        """The classifiers, in the order of their training."""
+        return [] if self._state is None else list(self._state.classifiers)
+
+    @classifiers.setter
+    def classifiers(self, models: Iterable[xgboost.XGBClassifier]) -> None:
+        self._state = self.state.with_classifiers(models)
+
+    @property
+    def num_ended(self) -> int:
+        """Evaluations that have ended, those of the round that is evaluated among them."""
+        trials = self._evaluated
+        return len(self.state) + (len(trials.told) if trials is not None and trials.first == len(self.state) else 0)
+
+    def move_to(self, folder: Path) -> None:
+        """Write to another folder from now on."""
+        self.store = SearchStore(folder)
+        self.dataset.save_dir = folder
+
+    def set_seed(self, seed: int | None) -> None:
+        """Set the seed; None for that of the parameters, or a fresh one."""
+        self.given = self.given.with_seed(seed)
+        if seed is None and self.plan.space is not None:
+            self.given = self.given.with_seed(self.plan.space.seed)
+        self.plan = replace(self.plan, seed=secrets.randbits(63) if self.given.seed is None else self.given.seed)
+        self.num_predictions = 0
+
+    def save(self) -> None:
+        """Write the search to its folder; see `SHAC.save_data` for the errors."""
+        self.store.commit(record_of(self.plan, self.state, self._engine))
+
+    def restore(self) -> None:
+        """Take up the search in the folder; see `SHAC.restore_data` for the errors."""
+        digest = self.store.digest()  # before the rest: what another process writes later is not known
+        folder = self.store.folder
+        plan, state = restored(self.store.load(), self.given, folder, **self._tables())
+        self.plan, self._state, self.dataset = plan, state, Dataset(plan.space, save_dir=folder)
+        self._show_points()
+        self.num_predictions = 0
+        self._asked, self._is_restored = None, True
+        self.store.know(digest)
+
+    def run_rounds(
+        self,
+        next_batch: Callable[[], Batch],
+        callbacks: CallbackList,
+        *,
+        skip_cv_checks: bool,
+        early_stop: bool,
+        threads: int,
+        max_failed_rounds: int,
+    ) -> None:
+        """Run the rounds that the budget still holds; whatever ends them, what is evaluated is saved.
+
+        Raises
+        ------
+        EvaluationError
+            After so many rounds in a row without a score.
+        """
+        callbacks.on_train_begin()
+        failed_rounds = 0
+        try:
+            while len(self.state) < self.plan.total_budget:
+                number = self.plan.round_of(len(self.state)) + 1
+                callbacks.on_epoch_begin(number)
+                batch = next_batch()
+                failed_training = self._take_in(batch, callbacks, skip_cv_checks=skip_cv_checks, threads=threads)
+                failed_rounds = failed_rounds + 1 if batch.failed_whole else 0
+                if failed_rounds == max_failed_rounds:
+                    raise EvaluationError(
+                        f"evaluation_function: all evaluations of {failed_rounds} rounds in a row failed, the last of "
+                        f"them in round {number}; all {len(self.state)} are saved in {self.store.folder}, and another "
+                        f"fit() goes on with new configurations. {batch.first_failure}"
+                    )
+                if early_stop and failed_training:
+                    _logger.info("early_stop: round %d gave no classifier; the search is saved", number)
+                    return
+        finally:
+            callbacks.on_train_end()
+
+    def evaluated_batch(
+        self, pool: EvaluatorPool, journal: Journal, propose: Proposer, callbacks: CallbackList
+    ) -> Batch:
+        """Draw and evaluate the batch of a round, or what is left of it.
+
+        Raises
+        ------
+        EvaluationError
+            If all of the first round fail, and not for their configurations.
+        """
+        started = time.perf_counter()
+        trials = self._evaluated = Round(self.plan, self.state, propose)
+        is_last = trials.recover(journal.path, find_in_stream=False)
+        if trials.told:
+            _logger.info("%d of %d evaluations of this round are in the journal already", len(trials.told), trials.size)
+        if not is_last:
+            trials.begin(journal)
+        drawn = time.perf_counter()
+        evaluate_round(
+            trials,
+            pool,
+            journal,
+            self.space,
+            on_begin=callbacks.on_evaluation_begin,
+            on_outcome=callbacks.on_outcome,
+        )
+        rows, scores, entries = trials.close()
+        failures = [asdict(entry) for entry in entries if entry.score is None]
+        callbacks.on_evaluation_ended(scores, {"failures": failures})
+        seconds = {"sampling": drawn - started, "evaluating": time.perf_counter() - drawn}
+        first_failure = f"The first failure:\n{failures[0]['traceback']}" if failures else ""
+        if trials.first == 0 and len(failures) == len(entries) and is_programming_error(entries):
+            raise EvaluationError(
+                f"evaluation_function: all {len(entries)} evaluations of the first round failed, and not for their "
+                f"configurations; another fit() begins with new ones. {first_failure}"
+            )
+        return Batch(rows, scores, seconds, first_failure)
+
+    def asked_round(self, propose: Proposer, callbacks: CallbackList, *, threads: int) -> Round:
+        """Return the round that is asked for and told; it begins where the search has grown since the last one."""
+        trials = self._asked
+        if trials is not None and trials.first == len(self.state) and trials.is_full:
+            # A process, or an exception, stopped it before it was taken in
+            self.close_asked_round(trials, callbacks, skip_cv_checks=False, threads=threads)
+        if trials is None or trials.first != len(self.state):
+            handed_out = () if trials is None else trials.handed_out
+            trials = self._asked = Round(self.plan, self.state, propose, handed_out, is_shared=self._is_restored)
+            if self.store.is_known:
+                trials.recover(self.store.journal_path, find_in_stream=True)
+                return self.asked_round(propose, callbacks, threads=threads) if trials.is_full else trials
+        return trials
+
+    def close_asked_round(self, trials: Round, callbacks: CallbackList, *, skip_cv_checks: bool, threads: int) -> None:
+        """Take in a round whose scores are all told."""
+        rows, scores, _ = trials.close()
+        self._is_restored = False
+        batch = Batch(rows, scores, {})
+        if batch.failed_whole:
+            _logger.warning("all %d evaluations of a round failed; their configurations count as bad", len(rows))
+        self._take_in(batch, callbacks, skip_cv_checks=skip_cv_checks, threads=threads)
+
+    def check_no_asked_round(self) -> None:
+        """Raise unless no score of a round that is asked for would be lost by another way to go on.
+
+        Raises
+        ------
+        ValueError
+            If scores of an unfinished round are told.
+        """
+        trials = self._asked
+        if trials is not None and trials.first == len(self.state) and trials.told and not trials.is_full:
+            raise ValueError(
+                f"tell: expected the round to be finished before fit goes on, got {len(trials.told)} of "
+                f"{trials.size} scores; ask and tell can finish it"
+            )
+
+    def _take_in(self, batch: Batch, callbacks: CallbackList, *, skip_cv_checks: bool, threads: int) -> bool:
+        """Let a round's batch join the search, and save; returns whether a classifier was due and none came."""
+        number = self.plan.round_of(len(self.state)) + 1
+        started = time.perf_counter()
+        self._state, failed_training = complete_round(
+            self.plan, self.state, batch, skip_cv_checks=skip_cv_checks, threads=threads
+        )
+        self._show_points()
+        seconds = time.perf_counter() - started
+        callbacks.on_dataset_changed(self.dataset)
+        self.save()
+        callbacks.on_epoch_end(number, round_logs(self.plan, self.state, batch, seconds))
+        return failed_training
+
+    def _show_points(self) -> None:
+        assert self._state is not None, "set by the caller"
+        known = len(self.dataset)
+        self.dataset.X += [list(row) for row in self._state.rows[known:]]
+        self.dataset.Y += self._state.scores[known:].tolist()
+
+    def _tables(self) -> dict[str, int]:
+        return {"max_table_bytes": _SMALL_TABLE_BYTES} if self.limit_memory else {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but open rounds, whose scores are in the journal."""
+        return {**self.__dict__, "_asked": None, "_evaluated": None}
