@@ -187,6 +187,8 @@ class SHAC(EngineSettings):
             Whether to stop, after saving, at the first batch that gives no classifier.
         relax_checks : bool
             Whether samples may fail one more classifier whenever 2**k candidates in a row (k classifiers) give none.
+            Where chains run from evaluated points inside the region (see `Strategy.candidates`), samples are always
+            found and nothing is relaxed.
         callbacks : iterable of Callback, optional
             Told of every step.
         progress : bool, optional
@@ -329,7 +331,7 @@ class SHAC(EngineSettings):
         num_workers_per_batch : int, optional
             Threads that draw; `num_parallel_generators` by default. Does not change the result.
         relax_checks : bool
-            As of `fit`.
+            See `fit`: for draws from the prior alone; chains within the region always find samples that pass.
         max_classfiers, max_classifiers : int, optional
             How many classifiers to use, the first ones; all by default. The first spelling is the ancestor's.
         num_samples : int, optional
@@ -387,7 +389,7 @@ class SHAC(EngineSettings):
         n : int
             Settings wanted.
         relax_checks : bool
-            As of `fit`.
+            See `fit`: for draws from the prior alone; chains within the region always find samples that pass.
 
         Returns
         -------
