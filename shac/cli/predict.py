@@ -58,7 +58,8 @@ def predict(folder: Path, samples: int, classifiers: int | None, relax: bool, se
         )
     seed = secrets.randbits(63) if seed is None else seed
     click.echo(f"{samples} settings that pass {num_stages} classifiers of {folder}, seed {seed}", err=True)
-    search = SHAC(None, None, view.total_budget, view.num_batches, view.objective, save_dir=folder)
+    budget = view.num_workers * view.num_batches  # the last round may be smaller, which does not matter here
+    search = SHAC(None, None, budget, view.num_batches, view.objective, save_dir=folder)
     search.restore_data()
     settings = search.predict(num_samples=samples, max_classifiers=num_stages, relax_checks=relax, seed=seed)
     rows = [view.space.to_row(setting) for setting in settings]

@@ -85,6 +85,10 @@ class SearchArguments:
             strategy=strategy,
         )
 
+    def with_budget(self, total_budget: int) -> Self:
+        """Return the arguments of a search that ends within its last round, after so many evaluations."""
+        return replace(self, total_budget=total_budget)
+
     def with_seed(self, seed: int | None) -> Self:
         """Return the arguments with another seed.
 
@@ -105,7 +109,7 @@ class SearchPlan:
     space : HyperParameterList or None
         The search space; None until it comes from disk.
     total_budget, num_batches : int
-        N evaluations in M rounds.
+        N evaluations in M rounds; the last one is smaller where M does not divide N.
     objective : {'max', 'min'}
     total_classifiers : int
         K = min(max(M - 1, 1), `max_classifiers`).
@@ -165,13 +169,13 @@ class SearchPlan:
 
     @property
     def batch_size(self) -> int:
-        """W = N / M, the evaluations of a round."""
-        return self.total_budget // self.num_batches
+        """W = N / M, the evaluations of a round; of all rounds but the last where M does not divide N."""
+        return -(-self.total_budget // self.num_batches)
 
     @property
     def points_per_classifier(self) -> int:
         """T_c = W * floor(N / (W * (K + 1))), the evaluations that a classifier waits for."""
-        return self.batch_size * (self.total_budget // (self.batch_size * (self.total_classifiers + 1)))
+        return self.batch_size * (self.num_batches // (self.total_classifiers + 1))
 
     def round_of(self, num_evaluations: int) -> int:
         """Return the number of the round, from 0, that follows so many evaluations."""

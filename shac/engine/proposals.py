@@ -40,7 +40,7 @@ def propose(
     threads : int
         Threads that draw; does not change the result.
     relax_checks : bool
-        See `SHAC.fit`.
+        See `SHAC.fit`; has no effect on slice sampling, whose samples pass all classifiers.
 
     Returns
     -------

@@ -123,7 +123,7 @@ class Round:
     @property
     def is_full(self) -> bool:
         """Whether the scores that close the round are told."""
-        return len(self.told) >= self.size
+        return len(self.told) >= self.size > 0
 
     def recover(self, path: Path, *, find_in_stream: bool) -> bool:
         """Take up the batch that a search was stopped within, and what has ended of it.

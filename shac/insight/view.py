@@ -69,7 +69,7 @@ class SearchView:
     @property
     def num_workers(self) -> int:
         """Evaluations of a round."""
-        return self.total_budget // self.num_batches
+        return -(-self.total_budget // self.num_batches)  # the last round may be smaller
 
     @cached_property
     def scores(self) -> NDArray[np.float64]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from shac.parameters import AbstractHyperParameter, DiscreteHyperParameter, ScipyHyperParameter
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     SettingsOf = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 __all__ = ["space_of"]
+
+_CHOICE = "param_distributions"
 
 
 class _SampledHyperParameter(AbstractHyperParameter):
@@ -33,21 +38,24 @@ class _SampledHyperParameter(AbstractHyperParameter):
 
 
 def space_of(
-    distributions: Mapping[str, Any],
+    distributions: Mapping[str, Any] | Sequence[Mapping[str, Any]] | HyperParameterList,
 ) -> tuple[HyperParameterList, SettingsOf]:
     """Build a search space from `RandomizedSearchCV`'s ``param_distributions``.
 
     Parameters
     ----------
-    distributions : mapping
-        For each name a non-empty sequence of values, an object with ``rvs``, or a parameter of this package.
+    distributions : mapping, sequence of mappings or HyperParameterList
+        For each name a non-empty sequence of values, an object with ``rvs``, or a parameter of this package. Of
+        several mappings, one is chosen by a parameter of the space, ``"param_distributions"``, and the others'
+        parameters do not exist. A name with different distributions in them is followed by the number of the mapping,
+        such as ``"C[0]"``.
 
     Returns
     -------
     space : HyperParameterList
     settings_of : callable
-        Turns a setting of the space into the values that were given; lists may hold objects that cannot be saved, such
-        as estimators, which the space has by their number.
+        Turns a configuration of the space into the values that were given, by the names that were given; lists may
+        hold objects that cannot be saved, such as estimators, which the space has by their number.
 
     Raises
     ------
@@ -60,30 +68,86 @@ def space_of(
     >>> space, settings_of = space_of({"C": uniform(0, 1), "kernel": ["linear", "rbf"]})
     >>> settings_of({"C": 0.5, "kernel": "rbf"})
     {'C': 0.5, 'kernel': 'rbf'}
+    >>> space, settings_of = space_of([{"C": uniform(0, 1)}, {"C": [1.0], "kernel": ["linear", "rbf"]}])
+    >>> space.get_parameter_names()
+    ['param_distributions', 'C[0]', 'C[1]', 'kernel']
+    >>> settings_of({"param_distributions": "1", "C[1]": 1.0, "kernel": "rbf"})
+    {'C': 1.0, 'kernel': 'rbf'}
     """
-    if not hasattr(distributions, "items") or not len(distributions):
+    if isinstance(distributions, HyperParameterList):
+        return distributions, dict
+    is_mixture = isinstance(distributions, Sequence) and not isinstance(distributions, (str, bytes))
+    mappings: Sequence[Any] = distributions if is_mixture else [distributions]  # type: ignore[assignment]
+    if not mappings or not all(hasattr(mapping, "items") and len(mapping) for mapping in mappings):
         raise ValueError(
-            f"param_distributions: expected a mapping from names to lists or distributions, got {distributions!r}"
+            "param_distributions: expected a mapping from names to lists or distributions, a list of such mappings or "
+            f"a HyperParameterList, got {distributions!r}"
         )
-    numbered: dict[str, list[Any]] = {}
-    parameters = [_parameter(name, given, numbered) for name, given in distributions.items()]
+    if len(mappings) == 1:
+        return _space_of_one(mappings[0])
+    return _space_of_several(mappings)
 
-    def settings_of(setting: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: numbered[name][value] if name in numbered else value for name, value in setting.items()}
+
+def _space_of_one(mapping: Mapping[str, Any]) -> tuple[HyperParameterList, SettingsOf]:
+    numbered: dict[str, list[Any]] = {}
+    parameters = [_parameter(name, name, given, numbered) for name, given in mapping.items()]
+
+    def settings_of(configuration: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: _given_value(name, value, numbered) for name, value in configuration.items()}
 
     return HyperParameterList(parameters), settings_of
 
 
-def _parameter(name: str, given: Any, numbered: dict[str, list[Any]]) -> AbstractHyperParameter:
+def _space_of_several(mappings: Sequence[Mapping[str, Any]]) -> tuple[HyperParameterList, SettingsOf]:
+    """Build a space with a parameter that chooses among mappings; what is the same object in several is one parameter.
+
+    A mapping's parameters are looked up by its number and their names in it.
+    """
+    users: dict[tuple[str, int], list[int]] = {}
+    for index, mapping in enumerate(mappings):
+        for name, given in mapping.items():
+            users.setdefault((name, id(given)), []).append(index)
+    uses = Counter(name for name, _ in users)
+    numbered: dict[str, list[Any]] = {}
+    names: dict[str, str] = {}
+    conditions: dict[str, dict[str, list[str]]] = {}
+    parameters: list[AbstractHyperParameter] = [
+        DiscreteHyperParameter(_CHOICE, [f"{index}" for index in range(len(mappings))])
+    ]
+    for (name, _), indices in users.items():
+        own = name if uses[name] == 1 else f"{name}[{indices[0]}]"
+        names[own] = name
+        parameters.append(_parameter(own, name, mappings[indices[0]][name], numbered))
+        if len(indices) < len(mappings):
+            conditions[own] = {_CHOICE: [f"{index}" for index in indices]}
+
+    def settings_of(configuration: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            names[own]: _given_value(own, value, numbered) for own, value in configuration.items() if own != _CHOICE
+        }
+
+    return HyperParameterList(parameters, conditions=conditions), settings_of
+
+
+def _given_value(name: str, value: Any, numbered: Mapping[str, Sequence[Any]]) -> Any:
+    return numbered[name][int(value)] if name in numbered else value
+
+
+def _parameter(own: str, name: str, given: Any, numbered: dict[str, list[Any]]) -> AbstractHyperParameter:
+    """Make a parameter; `own` is its name in the space and `name` that of the estimator's."""
     if isinstance(given, AbstractHyperParameter):
         if given.name != name:
             raise ValueError(f"param_distributions: {name!r}: expected a parameter of that name, got {given!r}")
-        return given
+        if own == name:
+            return given
+        renamed: AbstractHyperParameter = copy(given)
+        renamed.name = own
+        return renamed
     if hasattr(given, "rvs"):
         try:
-            return ScipyHyperParameter(name, given)
+            return ScipyHyperParameter(own, given)
         except ValueError:
-            return _SampledHyperParameter(name, given)
+            return _SampledHyperParameter(own, given)
     if isinstance(given, (str, bytes)) or not hasattr(given, "__len__") or not hasattr(given, "__getitem__"):
         raise ValueError(f"param_distributions: {name!r}: expected a list or a distribution, got {given!r}")
     values = _values(given)
@@ -91,11 +155,12 @@ def _parameter(name: str, given: Any, numbered: dict[str, list[Any]]) -> Abstrac
         raise ValueError(f"param_distributions: {name!r}: expected at least one value, got an empty list")
     if all(value is None or isinstance(value, (bool, int, float, str)) for value in values):
         try:
-            return DiscreteHyperParameter(name, values)
+            return DiscreteHyperParameter(own, values)
         except ValueError:  # a value twice: both count, as in RandomizedSearchCV
             pass
-    numbered[name] = values
-    return DiscreteHyperParameter(name, list(range(len(values))))
+    numbered[own] = values
+    # Texts, since numbers would have an order.
+    return DiscreteHyperParameter(own, [f"{index}" for index in range(len(values))])
 
 
 def _values(given: Any) -> list[Any]:

@@ -1,22 +1,28 @@
-"""An Optuna sampler that samples by successive halving and classification."""
+"""An Optuna sampler that searches as `SHAC` does: the same plan, the same proposals, the same classifiers."""
 
 from __future__ import annotations
 
 import math
-import numbers
 import secrets
 import threading
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler, RandomSampler
-from optuna.search_space import IntersectionSearchSpace
+from optuna.samplers import BaseSampler
+from optuna.search_space import intersection_search_space
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from shac.engine.arguments import checked_count, checked_seed
+from shac.engine.learning import learn
+from shac.engine.plan import SearchArguments, SearchPlan
+from shac.engine.proposals import propose
+from shac.engine.state import SearchState
+from shac.engine.strategy import Strategy, named_strategy
+from shac.errors import EmptyRegionError
 from shac.evaluation import derive_seed
-from shac.integrations.patience import most_candidates
-from shac.labels import label_scores
 from shac.parameters import (
     AbstractHyperParameter,
     DiscreteHyperParameter,
@@ -25,9 +31,7 @@ from shac.parameters import (
     LogUniformHyperParameter,
     UniformContinuousHyperParameter,
 )
-from shac.sampling import Cascade, draw_relaxing
 from shac.space import HyperParameterList
-from shac.training import train_classifier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,25 +44,34 @@ if TYPE_CHECKING:
 __all__ = ["SHACSampler"]
 
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+_MOST_SEARCHES = 8  # of other studies, or of the brackets of a pruner
 
 
 class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only where Optuna is installed
-    """Sample parameters that pass classifiers trained on the trials before (arXiv 1805.10255).
+    """Sample parameters by Successive Halving and Classification (arXiv 1805.10255), as `shac.SHAC` does.
 
-    Whenever `points_per_classifier` trials have finished since the last classifier, one more is trained to tell the
-    better half of them from the worse; later trials must pass all of them. What a trial gets depends on the seed, its
-    number and the trials that have finished, so that a study goes on from its storage as if it had never stopped.
+    A study has no budget, so the search is that of ``SHAC`` with rounds of `points_per_classifier` trials, a classifier
+    after each round, and `max_classifiers` + 1 rounds; it goes on after them, with those classifiers and all trials.
+    With the default strategy, the first half of the rounds narrows the search space and the second half improves the
+    best trials as well: to make the most of n trials, choose ``points_per_classifier * (max_classifiers + 1) <= n``.
+
+    Trials of a round are proposed together, by what is known of the rounds before: by default, a round's trials keep
+    their distance from each other, so that those of several threads or processes differ. What a trial gets depends on
+    the seed, its number and the trials that have finished, so that a study goes on from its storage as if it had never
+    stopped. Trials are taken in order of completion, `points_per_classifier` at a time.
 
     Parameters
     ----------
     points_per_classifier : int
-        Finished trials that a classifier is trained on; also the number of random trials at the start.
+        Finished trials that a classifier waits for: the trials of a round, at least 2.
     max_classifiers : int
         Most classifiers to train.
     skip_cv_checks : bool
-        Whether to train without the cross-validation gate.
+        Whether to train without the cross-validation gate, where the strategy has one.
     seed : int, optional
         In [0, 2**64); a fresh one by default.
+    strategy : str or Strategy
+        How the search learns and chooses, see `SHAC`.
 
     Raises
     ------
@@ -67,8 +80,9 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
 
     Notes
     -----
-    Parameters that not all trials have (of a space that is defined by run) are drawn at random. Pruned and failed
-    trials count as worse than the median. Studies with several objectives are refused.
+    Optuna learns of the search space from finished trials: until one has finished, and always for parameters that not
+    all trials have (of a space that is defined by run), values are drawn at random. Pruned and failed trials count as
+    worse than the median. Studies with several objectives are refused with a ValueError.
 
     Examples
     --------
@@ -80,27 +94,28 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
     True
     """
 
+    _searches: list[_Search]  # the one that was used last first
+
     def __init__(
         self,
         *,
-        points_per_classifier: int = 15,
+        points_per_classifier: int = 10,
         max_classifiers: int = 18,
         skip_cv_checks: bool = False,
         seed: int | None = None,
+        strategy: str | Strategy = "guided",
     ) -> None:
-        self.points_per_classifier = _at_least("points_per_classifier", points_per_classifier, 2)
-        self.max_classifiers = _at_least("max_classifiers", max_classifiers, 1)
+        self.points_per_classifier = checked_count("points_per_classifier", points_per_classifier, lowest=2)
+        self.max_classifiers = checked_count("max_classifiers", max_classifiers)
         self.skip_cv_checks = skip_cv_checks
-        self.seed = secrets.randbits(63) if seed is None else _at_least("seed", seed, 0)
-        self._independent = RandomSampler(seed=derive_seed(self.seed, 0, purpose="independent") % 2**32)
+        self.seed = secrets.randbits(63) if seed is None else checked_seed(seed)
+        self.strategy = strategy
+        if not isinstance(strategy, Strategy):
+            named_strategy(strategy)
         self._forget()
 
-    def reseed_rng(self) -> None:
-        self._independent.reseed_rng()
-
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
-        with self._lock:
-            known = self._intersection.calculate(study)
+        known = intersection_search_space(study.get_trials(deepcopy=False))
         return {name: distribution for name, distribution in known.items() if not distribution.single()}
 
     def sample_relative(
@@ -109,80 +124,74 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
         self._raise_error_if_multi_objective(study)
         if not search_space:
             return {}
+        objective = "max" if study.direction == StudyDirection.MAXIMIZE else "min"
+        trials = study.get_trials(deepcopy=False, states=_FINISHED)
         with self._lock:
-            if search_space != self._search_space:
-                self._begin(search_space)
-            self._learn(study)
-            cascade = self._cascade
-        assert cascade is not None
-        seed = derive_seed(self.seed, trial.number, purpose="trial")
-        rows = cascade.draw(1, seed=seed, max_candidates=most_candidates(cascade)).rows
-        (row,) = rows or draw_relaxing(cascade, 1, seed=seed)
-        return {name: axis.to_trial(value) for (name, axis), value in zip(self._axes.items(), row, strict=True)}
+            search = self._search_of(search_space, objective, trials)
+            row = search.row_of(trial.number)
+        # The values and the parameters that they are of come from one value, whatever other threads do meanwhile.
+        return {axis.parameter.name: axis.to_trial(value) for axis, value in zip(search.axes, row, strict=True)}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         self._raise_error_if_multi_objective(study)
-        return self._independent.sample_independent(study, trial, param_name, param_distribution)
+        seed = derive_seed(self.seed, trial.number, purpose=f"independent {param_name.encode().hex()}")
+        axis = _Axis(param_name, param_distribution)
+        (value,) = axis.parameter.sample_array(1, np.random.default_rng(seed))
+        return axis.to_trial(value)
 
     @property
     def classifiers(self) -> list[xgboost.XGBClassifier]:
-        """Classifiers that trials have to pass, in the order of their training."""
-        return list(self._classifiers)
+        """Classifiers that the newest trial had to pass, in the order of their training."""
+        with self._lock:
+            return list(self._searches[0].state.classifiers) if self._searches else []
+
+    def _search_of(
+        self, search_space: dict[str, BaseDistribution], objective: str, trials: Sequence[FrozenTrial]
+    ) -> _Search:
+        """Return the search that all whole rounds of trials make, from the one known that has most of them."""
+        usable = [trial for trial in trials if all(name in trial.params for name in search_space)]
+        rounds = _rounds_of(usable, self.points_per_classifier)
+        keys = tuple(_key_of(trial) for trials_of_round in rounds for trial in trials_of_round)
+        known = [
+            search
+            for search in self._searches
+            if (search.search_space, search.plan.objective) == (search_space, objective)
+            and search.keys == keys[: len(search.keys)]
+        ]
+        if known:
+            search = max(known, key=lambda search: len(search.keys))
+        else:
+            search = _Search.begin(search_space, self._plan(search_space, objective))
+        newest = search
+        for trials_of_round in rounds[len(search.keys) // self.points_per_classifier :]:
+            newest = newest.after(trials_of_round, skip_cv_checks=self.skip_cv_checks)
+        others = [other for other in self._searches if other is not search]
+        self._searches = [newest, *others][:_MOST_SEARCHES]
+        return newest
+
+    def _plan(self, search_space: dict[str, BaseDistribution], objective: str) -> SearchPlan:
+        num_rounds = self.max_classifiers + 1
+        return SearchPlan.resolve(
+            SearchArguments.checked(
+                HyperParameterList([_Axis(*item).parameter for item in search_space.items()]),
+                self.points_per_classifier * num_rounds,
+                num_rounds,
+                objective,
+                self.max_classifiers,
+                self.seed,
+                self.strategy,
+            )
+        )
 
     def _forget(self) -> None:
         self._lock = threading.Lock()
-        self._intersection = IntersectionSearchSpace()
-        self._search_space: dict[str, BaseDistribution] = {}
-        self._axes: dict[str, _Axis] = {}
-        self._classifiers: list[xgboost.XGBClassifier] = []
-        self._cascade: Cascade | None = None
-        self._seen: set[int] = set()
-        self._rows: list[list[Any]] = []
-        self._scores: list[float] = []
-        self._last_attempt = 0
-
-    def _begin(self, search_space: dict[str, BaseDistribution]) -> None:
-        self._search_space = dict(search_space)
-        self._axes = {name: _Axis(name, distribution) for name, distribution in search_space.items()}
-        self._classifiers, self._seen, self._rows, self._scores, self._last_attempt = [], set(), [], [], 0
-        self._cascade = Cascade([], HyperParameterList([axis.parameter for axis in self._axes.values()]))
-
-    def _learn(self, study: Study) -> None:
-        """Take in the trials that have finished since the last call, in the order in which they finished."""
-        trials = [
-            trial
-            for trial in study.get_trials(deepcopy=False, states=_FINISHED)
-            if trial.number not in self._seen and all(name in trial.params for name in self._axes)
-        ]
-        for trial in sorted(trials, key=lambda trial: (str(trial.datetime_complete), trial.number)):
-            self._seen.add(trial.number)
-            self._rows.append([axis.from_trial(trial.params[name]) for name, axis in self._axes.items()])
-            self._scores.append(_score(trial))
-            self._train_when_due(study)
-
-    def _train_when_due(self, study: Study) -> None:
-        assert self._cascade is not None
-        due = len(self._rows) - self._last_attempt >= self.points_per_classifier
-        if len(self._classifiers) >= self.max_classifiers or not due:
-            return
-        objective = "max" if study.direction == StudyDirection.MAXIMIZE else "min"
-        X = self._cascade.space.encode_rows(self._rows)
-        seed = derive_seed(self.seed, len(self._seen), purpose="classifier")
-        trained = train_classifier(
-            X, label_scores(self._scores, objective), seed=seed, skip_cv_checks=self.skip_cv_checks
-        )
-        self._last_attempt = len(self._rows)
-        if trained.model is None:
-            return  # these trials are pooled with the next ones
-        self._classifiers.append(trained.model)
-        self._cascade = self._cascade.extended(trained.model)
-        self._rows, self._scores, self._last_attempt = [], [], 0
+        self._searches = []
 
     def __getstate__(self) -> dict[str, Any]:
         """Only the settings: locks cannot be sent, and the rest comes back from the study's trials."""
-        kept = ("points_per_classifier", "max_classifiers", "skip_cv_checks", "seed", "_independent")
+        kept = ("points_per_classifier", "max_classifiers", "skip_cv_checks", "seed", "strategy")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -190,17 +199,77 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
         self._forget()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Search:
+    """The search that whole rounds of a study's trials make, as a value.
+
+    Parameters
+    ----------
+    search_space : dict
+        Optuna's distributions by their names.
+    axes : tuple of _Axis
+        The same, as parameters.
+    plan : SearchPlan
+    state : SearchState
+    keys : tuple
+        What tells the trials of the state from all others.
+    parts : dict
+        Of the stream of proposals, a batch each, drawn when they are first wanted.
+    """
+
+    search_space: dict[str, BaseDistribution]
+    axes: tuple[_Axis, ...]
+    plan: SearchPlan
+    state: SearchState
+    keys: tuple[Any, ...] = ()
+    parts: dict[int, list[list[Any]]] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, search_space: dict[str, BaseDistribution], plan: SearchPlan) -> _Search:
+        assert plan.space is not None, "given by the caller"
+        axes = tuple(_Axis(*item) for item in search_space.items())
+        return cls(dict(search_space), axes, plan, SearchState.empty(plan.space))
+
+    def after(self, trials: Sequence[FrozenTrial], *, skip_cv_checks: bool) -> _Search:
+        """Return the search after another round."""
+        rows = [[axis.from_trial(trial.params[axis.parameter.name]) for axis in self.axes] for trial in trials]
+        state = self.state.with_points(rows, [_score(trial) for trial in trials])
+        state, _ = learn(self.plan, state, skip_cv_checks=skip_cv_checks, threads=1)
+        return replace(self, state=state, keys=(*self.keys, *map(_key_of, trials)), parts={})
+
+    def row_of(self, number: int) -> list[Any]:
+        """Return what a trial gets: a position of its own in the stream of proposals of the round, see `Round`.
+
+        Trials of earlier rounds that still run leave their positions empty.
+        """
+        part, index = divmod(number - len(self.state), self.plan.batch_size)
+        if part not in self.parts:
+            purpose = f"batch {part}" if part else "batch"
+            self.parts[part] = self._propose(derive_seed(self.plan.seed, len(self.state), purpose=purpose))
+        return self.parts[part][index]
+
+    def _propose(self, seed: int) -> list[list[Any]]:
+        count = self.plan.batch_size
+        try:
+            return propose(self.plan, self.state, count, seed=seed, threads=1)
+        except EmptyRegionError:  # proven, and a study goes on until its user ends it
+            return propose(self.plan, self.state, count, seed=seed, threads=1, relax_checks=True)
+
+
 class _Axis:
     """One of Optuna's distributions as a parameter, and the way between their values."""
 
     def __init__(self, name: str, distribution: BaseDistribution) -> None:
         self._choices: Sequence[Any] | None = None
-        self._low, self._step = 0.0, None
+        self._low, self._high, self._step = 0.0, 0.0, None
         self.parameter: AbstractHyperParameter
         match distribution:
             case CategoricalDistribution(choices=choices):
-                self._choices = choices
-                self.parameter = DiscreteHyperParameter(name, list(range(len(choices))))
+                try:
+                    self.parameter = DiscreteHyperParameter(name, choices)
+                except ValueError:  # objects that Optuna warns of, or takes twice
+                    self._choices = choices
+                    self.parameter = DiscreteHyperParameter(name, [f"choice {i}" for i in range(len(choices))])
             case IntDistribution(low=low, high=high, log=True):
                 self.parameter = LogIntegerHyperParameter(name, low, high)
             case FloatDistribution(low=low, high=high, log=True):
@@ -208,29 +277,36 @@ class _Axis:
             case FloatDistribution(low=low, high=high, step=None):
                 self.parameter = UniformContinuousHyperParameter(name, low, high)
             case FloatDistribution(low=low, high=high, step=step) | IntDistribution(low=low, high=high, step=step):
-                self._low, self._step = low, step
+                self._low, self._high, self._step = low, high, step
                 self.parameter = IntegerHyperParameter(name, 0, round((high - low) / step))
             case _:
                 raise ValueError(f"search_space: expected a distribution of Optuna, got {distribution!r} for {name!r}")
 
     def to_trial(self, value: Any) -> Any:
         if self._choices is not None:
-            return self._choices[value]
-        return value if self._step is None else self._low + value * self._step
+            return self._choices[int(self.parameter.encode(value))]
+        # The largest step may be beyond the end by a rounding error, and Optuna would draw another value
+        return value if self._step is None else min(self._low + value * self._step, self._high)
 
     def from_trial(self, value: Any) -> Any:
         if self._choices is not None:
-            # By identity as well, since nan is one of Optuna's choices and equals nothing
-            return next(i for i, c in enumerate(self._choices) if c is value or (type(c) is type(value) and c == value))
+            index = next(i for i, choice in enumerate(self._choices) if choice is value or choice == value)
+            return self.parameter.decode(index)
         return value if self._step is None else round((value - self._low) / self._step)
+
+
+def _rounds_of(trials: Sequence[FrozenTrial], size: int) -> list[list[FrozenTrial]]:
+    """Divide trials into whole rounds in order of completion; within a round they are in the order of their numbers."""
+    ordered = sorted(trials, key=lambda trial: (trial.datetime_complete, trial.number))
+    return [
+        sorted(ordered[end - size : end], key=lambda trial: trial.number) for end in range(size, len(ordered) + 1, size)
+    ]
+
+
+def _key_of(trial: FrozenTrial) -> tuple[Any, ...]:
+    return trial.number, trial.datetime_start, trial.datetime_complete
 
 
 def _score(trial: FrozenTrial) -> float:
     value = trial.value if trial.state == TrialState.COMPLETE else None
     return value if value is not None and math.isfinite(value) else math.nan
-
-
-def _at_least(name: str, value: Any, lowest: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < lowest:
-        raise ValueError(f"{name}: expected an integer of at least {lowest}, got {value!r}")
-    return int(value)

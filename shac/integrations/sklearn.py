@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 import tempfile
 import warnings
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection._search import BaseSearchCV
 
 from shac.engine import SHAC
-from shac.errors import EvaluationError
+from shac.engine.arguments import checked_count
+from shac.engine.settings import end_within_round
+from shac.errors import EmptyRegionError
 from shac.integrations.distributions import space_of
-from shac.integrations.patience import is_within_reach
+from shac.integrations.folds import Evaluation, FoldResults
+from shac.store.manifest import holds_search
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from shac.engine.strategy import Strategy
+    from shac.engine.trials import Configuration
+    from shac.space import HyperParameterList
 
 __all__ = ["SHACSearchCV"]
 
@@ -25,38 +33,51 @@ __all__ = ["SHACSearchCV"]
 class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no types
     """Search for hyper-parameters by successive halving and classification, with cross-validation.
 
-    Like `sklearn.model_selection.RandomizedSearchCV`, with settings that pass the classifiers trained on the rounds
-    before (arXiv 1805.10255) instead of random ones. The settings of a round are fitted in parallel.
+    Like `sklearn.model_selection.RandomizedSearchCV`, with the configurations that `SHAC` proposes from the rounds
+    before (arXiv 1805.10255) instead of random ones. The configurations of a round are fitted in parallel. A round in
+    which every fit fails counts, as worse than the median; it is an error where none before succeeded and none is left,
+    or three such rounds came in a row.
+
+    Where samples of the region cannot be found by slice sampling (a distribution of which only ``rvs`` is known, or a
+    parameter without `cdf`), `SHAC`'s ``relax_checks`` is on.
 
     Parameters
     ----------
     estimator : estimator object
         What is fitted; implements ``fit``, and ``score`` unless `scoring` is given.
-    param_distributions : dict
+    param_distributions : dict, list of dict or HyperParameterList
         For each name of a parameter a list of values, a distribution with ``rvs`` (frozen ``scipy.stats``
-        distributions keep their compiled path), or a parameter of this package.
+        distributions keep their compiled path), or a parameter of this package. Of a list, a configuration has the
+        parameters of one dictionary; which one is a parameter of the search.
     n_iter : int
-        Settings that are evaluated, a multiple of `num_batches`.
+        Configurations that are evaluated.
     num_batches : int
-        Rounds; after each of them a classifier is trained.
+        Rounds of ``ceil(n_iter / num_batches)`` configurations; the last one is smaller where they do not come out
+        even. After each of them a classifier is trained.
     max_classifiers : int
         Most classifiers to train.
     skip_cv_checks : bool
         As of `SHAC.fit`.
     scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
-        As of ``RandomizedSearchCV``. With several metrics `refit` names the one that the search looks at.
+        As of ``RandomizedSearchCV``.
     random_state : int, RandomState instance or None
         Seed of the search.
     save_dir : path-like, optional
-        Folder of the search's files, for `shac report`; must not hold a search. By default nothing is kept.
+        Folder of the search's files, for `shac report`. If it holds a search that was stopped, over the same data and
+        space, the search goes on there, and ``cv_results_`` has all of it; a finished one only evaluates its last
+        configuration again. By default nothing is kept.
+    search_metric : str, optional
+        With several metrics, the one that the search looks at; by default the one that `refit` names, else the first.
+    strategy : str or Strategy
+        How the search learns and chooses, see `SHAC`.
 
     Attributes
     ----------
     cv_results_, best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, refit_time_
-        As of ``RandomizedSearchCV``. ``cv_results_["round"]`` is the round of each setting, from 1.
+        As of ``RandomizedSearchCV``. ``cv_results_["round"]`` is the round of each configuration, from 1.
     search_ : SHAC
         The engine: its classifiers and dataset, for `predict` and pictures. Names of parameters are those of
-        `param_distributions`.
+        `param_distributions`; of a list of dictionaries see `shac.integrations.distributions.space_of`.
 
     Examples
     --------
@@ -74,7 +95,7 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
     def __init__(
         self,
         estimator: Any,
-        param_distributions: Mapping[str, Any],
+        param_distributions: Mapping[str, Any] | Sequence[Mapping[str, Any]] | HyperParameterList,
         *,
         n_iter: int = 60,
         num_batches: int = 6,
@@ -90,6 +111,8 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
         error_score: Any = np.nan,
         return_train_score: bool = False,
         save_dir: Any = None,
+        search_metric: str | None = None,
+        strategy: str | Strategy = "guided",
     ) -> None:
         self.param_distributions = param_distributions
         self.n_iter = n_iter
@@ -98,6 +121,8 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
         self.skip_cv_checks = skip_cv_checks
         self.random_state = random_state
         self.save_dir = save_dir
+        self.search_metric = search_metric
+        self.strategy = strategy
         super().__init__(
             estimator=estimator,
             scoring=scoring,
@@ -110,6 +135,17 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
             return_train_score=return_train_score,
         )
 
+    def fit(self, X: Any, y: Any = None, **params: Any) -> SHACSearchCV:
+        import joblib
+
+        self._data = "" if self.save_dir is None else str(joblib.hash([X, y]))
+        try:
+            super().fit(X, y, **params)
+        finally:
+            for name in ("_data", "_folds", "_evaluated"):
+                self.__dict__.pop(name, None)
+        return self
+
     def _run_search(self, evaluate_candidates: Callable[..., dict[str, Any]]) -> None:
         """Evaluate round after round; scikit-learn calls this within `fit` and gives the function."""
         if self.save_dir is not None:
@@ -118,40 +154,127 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
         with tempfile.TemporaryDirectory() as folder:
             self.search_ = self._search(evaluate_candidates, folder)
 
+    def _format_results(
+        self,
+        candidate_params: Any,
+        n_splits: int,
+        out: Any,
+        more_results: Mapping[str, Any] | None = None,  # noqa: ARG002
+    ) -> Any:
+        """Take in the results of the candidates that were evaluated last, and return those of the whole search."""
+        evaluated = self._evaluated
+        for index, evaluation in enumerate(evaluated, start=len(candidate_params) - len(evaluated)):
+            self._folds.add(replace(evaluation, folds=out[index * n_splits : (index + 1) * n_splits]))
+        known = self._folds.evaluations()
+        rounds = {"round": [evaluation.round_number for evaluation in known]}
+        candidates = [evaluation.candidate for evaluation in known]
+        return super()._format_results(candidates, n_splits, self._folds.out(self.error_score), rounds)
+
     def _search(self, evaluate_candidates: Callable[..., dict[str, Any]], folder: Any) -> SHAC:
         space, settings_of = space_of(self.param_distributions)
+        engine = self._engine(space, folder)
+        self._folds = folds = FoldResults(self.n_splits_, self._data)
+
+        def evaluation_of(number: int, row: Sequence[Any]) -> Evaluation:
+            texts = tuple(c.to_text(value) for c, value in zip(space.columns, row, strict=True))
+            candidate = settings_of(space.to_parameters(row))
+            return Evaluation(number, texts, candidate, number // engine.num_workers + 1)
+
+        if self.save_dir is not None and holds_search(engine.save_dir):
+            engine.restore_data()
+            folds.read(engine.save_dir)
+
+        def recover(end: int) -> None:
+            """Take in the results of evaluations whose scores were told before; those of an open round stand alone."""
+            for number in folds.missing(end):
+                rows = engine.dataset.X
+                row = rows[number] if number < len(rows) else folds.row_read(number, space)
+                folds.recover(evaluation_of(number, row))
+
+        self._evaluated: list[Evaluation] = []
+        failed_rounds = 0
+        while asked := _ask_round(engine):
+            recover(asked[0].number)
+            wanted = [evaluation_of(setting.number, space.flat_row(setting)) for setting in asked]
+            missing = [evaluation for evaluation in wanted if not folds.knows(evaluation)]
+            error = self._evaluate(missing, evaluate_candidates) if missing else None
+            if self.save_dir is not None:
+                folds.write(engine.save_dir)  # before the scores: a search that goes on has results of all of them
+            for setting in asked:
+                scores = folds.scores(setting.number, self._metric(folds.metrics()), self.error_score)
+                engine.tell(setting, float(np.average(scores)), skip_cv_checks=self.skip_cv_checks)
+            failed_rounds = 0 if error is None else failed_rounds + 1
+            is_over = failed_rounds == engine.max_failed_rounds or len(engine.dataset) == engine.total_budget
+            if error is not None and is_over and not folds.has_success():
+                raise error
+        recover(len(engine.dataset))
+        # scikit-learn makes its results when it has evaluated something: of all that was known then.
+        error = None if self._evaluated else self._evaluate([folds.last_success()], evaluate_candidates)
+        if error is not None:
+            raise error
+        return engine
+
+    def _engine(self, space: HyperParameterList, folder: Any) -> SHAC:
+        n_iter = checked_count("n_iter", self.n_iter)
+        batch_size = -(-n_iter // checked_count("num_batches", self.num_batches))
+        num_batches = -(-n_iter // batch_size)
         engine = SHAC(
             None,
             space,
-            self.n_iter,
-            self.num_batches,
+            batch_size * num_batches,
+            num_batches,
             max_classifiers=self.max_classifiers,
             save_dir=folder,
             seed=_seed(self.random_state),
+            strategy=self.strategy,
         )
-        round_number = 0
-        while asked := engine.ask(engine.num_workers, relax_checks=not is_within_reach(engine.cascade, engine.seed)):
-            round_number += 1
-            candidates: list[dict[str, Any]] = [settings_of(setting) for setting in asked]
-            results = evaluate_candidates(candidates, more_results={"round": [round_number] * len(asked)})
-            try:
-                for setting, score in zip(asked, self._scores(results)[-len(asked) :], strict=True):
-                    engine.tell(setting, score, skip_cv_checks=self.skip_cv_checks)
-            except EvaluationError:
-                # scikit-learn's searches go on to refit the best of what they have, whose error then says more
-                warnings.warn(f"round {round_number}: no setting has a score; the search ends", stacklevel=2)
-                break
+        end_within_round(engine, n_iter)
         return engine
 
-    def _scores(self, results: Mapping[str, Any]) -> list[float]:
-        name = self.refit if f"mean_test_{self.refit}" in results else "score"
-        if f"mean_test_{name}" not in results:
-            raise ValueError(
-                f"refit: expected the name of the metric to search by, one of "
-                f"{[key.removeprefix('mean_test_') for key in results if key.startswith('mean_test_')]}, "
-                f"got {self.refit!r}"
-            )
-        return [float(score) if math.isfinite(score) else math.nan for score in results[f"mean_test_{name}"]]
+    def _evaluate(
+        self, evaluations: list[Evaluation], evaluate_candidates: Callable[..., dict[str, Any]]
+    ) -> ValueError | None:
+        """Let scikit-learn evaluate; returns its error where all fits failed, which counts as those of `SHAC` do."""
+        self._evaluated = evaluations
+        try:
+            evaluate_candidates([evaluation.candidate for evaluation in evaluations])
+        except ValueError as error:
+            if not str(error).startswith("\nAll the "):
+                raise
+            warnings.warn(str(error), FitFailedWarning, stacklevel=2)
+            self._evaluated = []
+            for evaluation in evaluations:
+                self._folds.add_failed(evaluation, str(error), train_scores=self.return_train_score)
+            return error
+        return None
+
+    def _metric(self, metrics: Sequence[str]) -> str:
+        """Return the name of the metric that the search looks at."""
+        if self.search_metric is None:
+            return self.refit if isinstance(self.refit, str) and self.refit in metrics else metrics[0]
+        if self.search_metric not in metrics and self._folds.has_success():  # else they have no names yet
+            raise ValueError(f"search_metric: expected one of {[*metrics]}, or None, got {self.search_metric!r}")
+        return str(self.search_metric)
+
+
+def _ask_round(engine: SHAC) -> list[Configuration]:
+    """Ask for what is left of a round, whose configurations are told in the order of their numbers."""
+    first = _ask(engine, 1)
+    if not first:
+        return []
+    number = first[0].number
+    end = min((number // engine.num_workers + 1) * engine.num_workers, engine.total_budget)
+    return first + (_ask(engine, end - number - 1) if end > number + 1 else [])
+
+
+def _ask(engine: SHAC, n: int) -> list[Configuration]:
+    """Ask, and let classifiers be failed where samples might be waited for without end, or are proven not to exist."""
+    space = engine.search_space()
+    try:
+        asked = engine.ask(n, relax_checks=not (space.has_quantile and space.has_cdf))
+    except EmptyRegionError:
+        asked = engine.ask(n, relax_checks=True)
+    return cast("list[Configuration]", asked)
 
 
 def _seed(random_state: Any) -> int | None:
