@@ -183,6 +183,10 @@ def test_a_folder_of_other_data_or_of_another_kind_of_search_is_refused() -> Non
     Path("kept/cross_validation.json").unlink()
     with pytest.raises(shac.SaveFolderError, match="save_dir: expected the folder of a SHACSearchCV"):
         small(save_dir="kept").fit(X, y)
+    Path("mine").mkdir()
+    Path("mine/cross_validation.json").write_text("{}")
+    with pytest.raises(shac.SaveFolderError, match=r"save_dir: expected a folder with no cross_validation\.json"):
+        small(save_dir="mine").fit(X, y)
 
 
 @pytest.mark.parametrize("n_iter", [1, 5, 7, 10, 12, 20])
@@ -216,7 +220,7 @@ def test_a_list_of_dictionaries_is_a_mixture_of_spaces() -> None:
     shared = loguniform(1e-3, 1e3)
     space = [{"C": shared, "kernel": ["linear"]}, {"C": shared, "kernel": ["rbf"], "gamma": loguniform(1e-4, 1e1)}]
     search = SHACSearchCV(SVC(), space, n_iter=30, num_batches=3, cv=3, random_state=0).fit(X, y)
-    assert search.search_.search_space().get_parameter_names() == [
+    assert search.search_.state.space.get_parameter_names() == [
         *("param_distributions", "C", "kernel[0]", "kernel[1]", "gamma")
     ]
     params = search.cv_results_["params"]
