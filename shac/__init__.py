@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 _NAMES_BY_MODULE = {
     "callbacks": ("CSVLogger", "Callback", "CallbackList", "History"),
+    "codec": ("flatten_parameters",),
     "constraints": ("Constraint", "set_custom_constraint"),
     "dataset": ("Dataset",),
     "engine": ("SHAC", "Strategy", "TorchSHAC", "TreeSettings"),
@@ -55,7 +56,7 @@ _NAMES_BY_MODULE = {
     "progress": ("SearchProgress",),
     "report": ("write_report",),
     "sampling": ("Cascade", "SampleReport"),
-    "space": ("HyperParameterList", "flatten_parameters"),
+    "space": ("HyperParameterList",),
 }
 _MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 

@@ -10,6 +10,9 @@ from shac.callbacks import (
 from shac.callbacks import (
     History as History,
 )
+from shac.codec import (
+    flatten_parameters as flatten_parameters,
+)
 from shac.constraints import (
     Constraint as Constraint,
 )
@@ -159,9 +162,6 @@ from shac.sampling import (
 )
 from shac.space import (
     HyperParameterList as HyperParameterList,
-)
-from shac.space import (
-    flatten_parameters as flatten_parameters,
 )
 
 __version__: str

@@ -1,11 +1,14 @@
 """Rounds of which every evaluation fails: they are information, and no search is stuck in one."""
 
+import dataclasses
+import importlib
 import logging
 import math
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import searches
 
@@ -136,3 +139,32 @@ def test_a_failed_round_that_was_not_taken_in_before_a_crash_counts_after_it(tmp
     whole = engine(Broken(OSError("no GPU"), 2), save_dir="whole")
     whole.fit()
     assert Path("stopped/dataset.csv").read_bytes() == Path("whole/dataset.csv").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 7])  # no score in the first rounds of the second problem's seed 7
+@pytest.mark.parametrize("number", [0, 1], ids=["an edge", "a small box"])
+def test_the_default_search_learns_where_evaluations_fail(
+    number: int, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "benchmarks"))
+    boundary: Any = importlib.import_module("bench_boundary")
+    problem = boundary.PROBLEMS[number]
+    scores = boundary.search(problem, seed)
+    assert len(scores) == 200
+    assert np.nanmax(scores) > 0.99 * problem.best
+
+
+def test_before_the_first_score_proposals_keep_away_from_what_failed() -> None:
+    space = [shac.UniformHP("x", 0, 1), shac.UniformHP("y", 0, 1)]
+    distances = {}
+    for candidates in (1, 64):
+        strategy = dataclasses.replace(shac.Strategy(), candidates_per_sample=candidates)
+        search = searches.engine(None, space, strategy=strategy, save_dir=f"{candidates}")
+        for _ in range(3):
+            for configuration in search.ask(10):
+                search.tell(configuration, math.nan)
+        points = np.array(search.dataset.X)
+        between = np.linalg.norm(points[:, None] - points[None], axis=2) + np.eye(30) * 9
+        distances[candidates] = np.median(between.min(axis=1)[10:])
+    assert distances[64] > 1.5 * distances[1]

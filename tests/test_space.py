@@ -9,6 +9,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shac.codec import flatten_parameters
 from shac.files import dump_json, parse_json
 from shac.parameters import (
     AbstractHyperParameter,
@@ -23,7 +24,7 @@ from shac.parameters import (
     registry,
     set_custom_parameter_class,
 )
-from shac.space import HyperParameterList, flatten_parameters
+from shac.space import HyperParameterList
 
 SETTING = {"optimiser": None, "layers": [32, "32"], "rate": 0.01, "depth": 3, "dropout": [0.125, 0.25, 0.5]}
 ROW = [None, 32, "32", 0.01, 3, 0.125, 0.25, 0.5]

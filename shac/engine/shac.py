@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import logging
-import warnings
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shac.callbacks import CallbackList
-from shac.engine.arguments import checked_count, checked_score, checked_seed, chosen_stages
+from shac.engine.arguments import checked_count
+from shac.engine.engine import SearchEngine
 from shac.engine.fitting import evaluating
 from shac.engine.loop import round_of_table
 from shac.engine.plan import SearchArguments
-from shac.engine.proposals import draw_region, propose
 from shac.engine.search import Search
-from shac.engine.settings import EngineSettings
-from shac.engine.trials import Configuration
-from shac.evaluation import derive_seed
-from shac.progress import SearchProgress, progress_is_wanted, sampling_progress
 from shac.store.folder import checked_save_dir
 from shac.store.table import read_table
 
 if TYPE_CHECKING:
     import os
     from collections import OrderedDict
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable
 
     from shac.callbacks import Callback, History
-    from shac.engine.state import SearchState
     from shac.engine.strategy import Strategy
-    from shac.engine.trials import Round, Trial
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
@@ -41,10 +31,8 @@ __all__ = ["SHAC"]
 
 _logger = logging.getLogger("shac")
 
-_FIRST_DOUBLED_ROUND = 10
 
-
-class SHAC(EngineSettings):
+class SHAC(SearchEngine):
     """Search by Successive Halving and Classification (arXiv 1805.10255).
 
     A search of N = `total_budget` evaluations runs in M = `num_batches` rounds of W = N / M evaluations at once. After
@@ -87,6 +75,10 @@ class SHAC(EngineSettings):
     max_failed_rounds : int
         So many rounds in a row without a single score end `fit`. Fewer are information: their configurations count as
         worse than the median, and the search draws elsewhere.
+    evaluations_per_worker : int, optional
+        Evaluations after which a worker process is replaced by a fresh one, for evaluations that leak. By default it is
+        kept as long as its evaluations succeed. Where memory was not enough, the evaluation gets one more try in a
+        fresh process.
 
     Attributes
     ----------
@@ -149,6 +141,7 @@ class SHAC(EngineSettings):
         max_retries: int = 0,
         strategy: str | Strategy | None = None,
         max_failed_rounds: int = 3,
+        evaluations_per_worker: int | None = None,
     ) -> None:
         if evaluation_function is not None and not callable(evaluation_function):
             raise ValueError(f"evaluation_function: expected a callable or None, got {evaluation_function!r}")
@@ -161,9 +154,10 @@ class SHAC(EngineSettings):
             max_retries=max_retries,
         )
         self.max_failed_rounds = checked_count("max_failed_rounds", max_failed_rounds)
+        self.evaluations_per_worker = (
+            None if evaluations_per_worker is None else checked_count("evaluations_per_worker", evaluations_per_worker)
+        )
         self.evaluation_function = evaluation_function
-        self._relax_checks = False
-        self._shown: SearchProgress | None = None
 
     def fit(
         self,
@@ -241,6 +235,7 @@ class SHAC(EngineSettings):
                 threads_per_evaluator=self.threads_per_evaluator,
                 evaluation_timeout=self.evaluation_timeout,
                 max_retries=self.max_retries,
+                evaluations_per_worker=self.evaluations_per_worker,
                 **self.evaluator_settings(),
             ) as (pool, journal),
         ):
@@ -310,246 +305,6 @@ class SHAC(EngineSettings):
             )
         return callback_list.history
 
-    def predict(
-        self,
-        num_batches: int = 1,
-        num_workers_per_batch: int | None = None,
-        relax_checks: bool = False,
-        max_classfiers: int | None = None,
-        *,
-        max_classifiers: int | None = None,
-        num_samples: int | None = None,
-        seed: int | None = None,
-        progress: bool | None = None,
-    ) -> list[OrderedDict[str, Any]]:
-        """Draw settings that pass the classifiers, without choosing among them; from the prior when none is trained.
-
-        Parameters
-        ----------
-        num_batches : int
-            Batches of ``self.num_batches`` settings each.
-        num_workers_per_batch : int, optional
-            Threads that draw; `num_parallel_generators` by default. Does not change the result.
-        relax_checks : bool
-            See `fit`: for draws from the prior alone; chains within the region always find samples that pass.
-        max_classfiers, max_classifiers : int, optional
-            How many classifiers to use, the first ones; all by default. The first spelling is the ancestor's.
-        num_samples : int, optional
-            Exactly so many settings, instead of batches.
-        seed : int, optional
-            In [0, 2**64). By default each call goes on in the engine's own stream.
-        progress : bool, optional
-            As of `fit`; shown only when it takes long.
-
-        Returns
-        -------
-        list of OrderedDict
-
-        Raises
-        ------
-        ValueError
-            If an argument is out of its range, more classifiers are asked for than are trained, or the two spellings
-            differ.
-        """
-        stages = chosen_stages(len(self.classifiers), max_classfiers, max_classifiers)
-        count = (
-            checked_count("num_batches", num_batches, lowest=0) * self.num_batches
-            if num_samples is None
-            else checked_count("num_samples", num_samples, lowest=0)
-        )
-        threads = (
-            self.num_parallel_generators
-            if num_workers_per_batch is None
-            else checked_count("num_workers_per_batch", num_workers_per_batch)
-        )
-        if seed is None:
-            seed = derive_seed(self.seed, self._search.num_predictions, purpose="predict")
-            self._search.num_predictions += 1
-        state = self.state.with_stages(stages)
-        with sampling_progress(state.cascade, count, progress) as cascade:
-            rows = draw_region(
-                self.plan,
-                replace(state, cascade=cascade),
-                count,
-                seed=checked_seed(seed),
-                threads=threads,
-                relax_checks=relax_checks,
-            )
-        return [self._search.space.to_parameters(row) for row in rows]
-
-    def ask(self, n: int = 1, *, relax_checks: bool = False) -> list[OrderedDict[str, Any]]:
-        """Give settings to evaluate outside of the engine; their scores come back through `tell`.
-
-        The settings are those that `fit` would evaluate: when all of a round are told, in whatever order, the search
-        stands where `fit` would stand. Asked for more than are left of a round, it goes on in the round's stream, so
-        that nobody waits for the slowest evaluation.
-
-        Parameters
-        ----------
-        n : int
-            Settings wanted.
-        relax_checks : bool
-            See `fit`: for draws from the prior alone; chains within the region always find samples that pass.
-
-        Returns
-        -------
-        list of OrderedDict
-            Fewer than `n` where the budget ends; empty when all of it is told or handed out.
-
-        Raises
-        ------
-        SaveFolderError
-            If `save_dir` holds another search, or another process runs one there.
-        ValueError
-            If `n` is below 1, or the engine has no search space.
-
-        Examples
-        --------
-        >>> import shac, tempfile
-        >>> space = [shac.UniformHP("x", 0.0, 1.0)]
-        >>> engine = shac.SHAC(None, space, total_budget=40, num_batches=4, save_dir=tempfile.mkdtemp(), seed=1)
-        >>> while settings := engine.ask(5):
-        ...     for setting in settings:
-        ...         engine.tell(setting, score=setting["x"])
-        >>> len(engine.dataset), len(engine.classifiers) > 0
-        (40, True)
-        """
-        self._check_ready()
-        count = checked_count("n", n)
-        with self._search.store.opened():
-            self._relax_checks = relax_checks
-            trials = self._asked_round()
-            left = self.total_budget - len(self.state) - len(trials.told) - len(trials.handed_out)
-            return [self._configuration(trials.hand_out()) for _ in range(min(count, left))]
-
-    def tell(
-        self, parameters: Mapping[str, Any] | Sequence[Any], score: float, *, skip_cv_checks: bool = False
-    ) -> None:
-        """Take the score of a setting that `ask` gave; the last one of a round trains the classifier and saves.
-
-        Parameters
-        ----------
-        parameters : mapping or sequence
-            The setting, in any order of tellings. After a restart, settings of the round that was under way are
-            known as well.
-        score : float
-            Its score; NaN for a failed evaluation. It is in the journal when this returns.
-        skip_cv_checks : bool
-            As of `fit`.
-
-        Raises
-        ------
-        SaveFolderError
-            As `ask`.
-        ValueError
-            If the setting is none that `ask` gave, or `score` is no number.
-        """
-        space = self._check_ready()
-        store = self._search.store
-        with store.opened():
-            trials = self._asked_round()
-            trial = trials.find(parameters)
-            entry = trials.entry(trial, checked_score(score))
-            if not store.is_known:
-                self.save_data()  # what another process finds the round in
-            with store.journal(space.fingerprint()) as journal:
-                trials.tell(trial, entry, journal)
-            if trials.is_full:
-                self._search.close_asked_round(
-                    trials, self._callbacks(), skip_cv_checks=skip_cv_checks, threads=self.num_parallel_generators
-                )
-
-    def save_data(self) -> None:
-        """Write the search to `save_dir`; every file is whole, before and after.
-
-        Raises
-        ------
-        SaveFolderError
-            If the folder holds a search that this engine neither restored nor wrote, another process runs one there,
-            or it is a Python package.
-        ValueError
-            If the search space is missing or cannot be saved.
-        OSError
-            If the folder cannot be written.
-        """
-        self._check_ready()
-        self._search.save()
-
-    def restore_data(self) -> None:
-        """Take up the search in `save_dir`; warns and changes nothing when there is none.
-
-        The engine's own settings stay, and its seed and strategy if they were given; else those of the search come
-        back, so that going on gives the same as never having stopped.
-
-        Raises
-        ------
-        DamagedFileError
-            If a file is damaged; the engine is as before.
-        ValueError
-            If the search has another space or objective than the engine; the engine is as before.
-        """
-        if not self._search.store.holds_search():
-            warnings.warn(f"save_dir: {self.save_dir} holds no search; nothing is restored", stacklevel=2)
-            return
-        self._search.restore()
-
     def evaluator_settings(self) -> dict[str, Any]:
         """Arguments of the pool that a kind of engine adds."""
         return {}
-
-    def _propose(self, state: SearchState, n: int, *, seed: int) -> list[list[Any]]:
-        """Draw the flat rows to evaluate next, and show it where the search's progress is shown."""
-        if self._shown is not None:
-            state = replace(state, cascade=self._shown.watch_sampling(state.cascade, n))
-        return propose(
-            self.plan, state, n, seed=seed, threads=self._threads(len(state)), relax_checks=self._relax_checks
-        )
-
-    def _threads(self, num_evaluations: int) -> int:
-        """Later rounds reject far more candidates, and get twice the threads where there are cores for them."""
-        import joblib
-
-        threads = self.num_parallel_generators
-        if self.plan.round_of(num_evaluations) + 1 < _FIRST_DOUBLED_ROUND or self.limit_memory:
-            return threads
-        return max(threads, min(2 * threads, int(joblib.cpu_count())))
-
-    def _asked_round(self) -> Round:
-        return self._search.asked_round(self._propose, self._callbacks(), threads=self.num_parallel_generators)
-
-    def _configuration(self, trial: Trial) -> Configuration:
-        configuration = Configuration(self._search.space.to_parameters(trial.row))
-        configuration.number = trial.number
-        return configuration
-
-    def _check_ready(self) -> HyperParameterList:
-        self._search.store.check()
-        return self._search.space
-
-    def _callbacks(self, callbacks: Iterable[Callback] | None = None) -> CallbackList:
-        callback_list = CallbackList(callbacks)
-        callback_list.set_engine(self)
-        return callback_list
-
-    @contextmanager
-    def _showing(self, callbacks: CallbackList, progress: bool | None) -> Iterator[None]:
-        """Show the search's progress meanwhile, where it is wanted and no callback does it."""
-        shown = next((callback for callback in callbacks if isinstance(callback, SearchProgress)), None)
-        if shown is None and progress_is_wanted(progress):
-            shown = SearchProgress()
-            callbacks.append(shown)
-        self._shown = shown
-        try:
-            yield
-        finally:
-            self._shown = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """All but what shows progress."""
-        return {**self.__dict__, "_shown": None}
-
-    def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}({len(self.dataset)} of {self.total_budget} evaluations, "
-            f"{len(self.classifiers)} of {self.total_classifiers} classifiers, save_dir={str(self.save_dir)!r})"
-        )

@@ -181,7 +181,8 @@ class _MeritFunction:
     """Predicted loss weighed against distance, both on the scale of one group's candidates; smaller is better."""
 
     def __init__(self, group: int, predictions: Floats, distances: Floats) -> None:
-        self.weight = _WEIGHTS_OF_PREDICTION[group % len(_WEIGHTS_OF_PREDICTION)]
+        is_flat = predictions.min() == predictions.max()  # only distance tells candidates apart
+        self.weight = 0.0 if is_flat else _WEIGHTS_OF_PREDICTION[group % len(_WEIGHTS_OF_PREDICTION)]
         self._lowest, self._prediction_range = _scale(predictions)
         self._nearest, self._distance_range = _scale(distances)
         self.of_candidates = self(predictions, distances)
@@ -242,6 +243,8 @@ def _solve(points: Floats, losses: Floats) -> Floats:
 
     tail = _with_one(points)
     num_points, num_tails = tail.shape
+    if losses.min() == losses.max():  # a constant, without the last bits of a solution that candidates would go by
+        return np.concatenate([np.zeros(num_points), losses[:1], np.zeros(num_tails - 1)])
     matrix = np.zeros((num_points + num_tails,) * 2)
     matrix[:num_points, :num_points] = cdist(points, points) ** 3 + _SMOOTHING * np.eye(num_points)
     matrix[:num_points, num_points:] = tail

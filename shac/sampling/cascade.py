@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import operator
-import secrets
-import time
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Literal, Self
 
-import numpy as np
-
+from shac.sampling.arguments import LARGEST_COUNT, checked_integer, checked_rows, thread_count
 from shac.sampling.compiled import CompiledCascade, Method, compile_forest
-from shac.sampling.draws import Draw, Pieces, SampleReport
+from shac.sampling.drawing import DrawRequest, draw_samples, method_of
+from shac.sampling.draws import Draw, SampleReport
 from shac.sampling.extension import core
-from shac.sampling.python_path import draw_in_python
-from shac.sampling.refining import RefiningSampler
+from shac.sampling.grown_region import GrownRegion
 from shac.sampling.region import Marginal, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
     from shac.export import ForestArrays, Model
@@ -27,10 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Cascade", "Draw", "SampleReport"]
 
 _KNOWN_BOXES = 4096  # divisions for what is asked about a region
-_GROWN_BOXES = 512  # divisions for each stage of an index that grows
-
-_LARGEST_SEED = 2**64 - 1
-_LARGEST_COUNT = 2**63 - 1
 
 
 class Cascade:
@@ -80,11 +73,10 @@ class Cascade:
         *,
         max_table_bytes: int = core.MAX_TABLE_BYTES,
     ) -> None:
-        max_table_bytes = _integer("max_table_bytes", max_table_bytes, 0, core.MAX_TABLE_BYTES)
+        max_table_bytes = checked_integer("max_table_bytes", max_table_bytes, 0, core.MAX_TABLE_BYTES)
         forests = tuple(compile_forest(model, stage) for stage, model in enumerate(models))
         self._compiled = CompiledCascade(forests, space, max_table_bytes)
-        self._grown: core.Region | None = None
-        self._shorter: Cascade | None = None
+        self._grown = GrownRegion(self._compiled)
 
     @property
     def space(self) -> HyperParameterList:
@@ -104,17 +96,13 @@ class Cascade:
         model : xgboost.XGBClassifier, xgboost.Booster or ForestArrays
             The new last stage; the last is one that is exported already.
 
-        Returns
-        -------
-        Cascade
-
         Raises
         ------
         TypeError, UnsupportedModelError, InvalidModelError, ValueError
             As the constructor.
         """
         longer = self._with_stages((*self._compiled.forests, compile_forest(model, self.num_stages)))
-        longer._shorter = self
+        longer._grown = GrownRegion(longer._compiled, self._grown)
         return longer
 
     def prefix(self, num_stages: int) -> Self:
@@ -125,7 +113,7 @@ class Cascade:
         ValueError
             If the cascade has fewer stages, or `num_stages` is negative.
         """
-        num_stages = _integer("num_stages", num_stages, 0, self.num_stages)
+        num_stages = checked_integer("num_stages", num_stages, 0, self.num_stages)
         return self if num_stages == self.num_stages else self._with_stages(self._compiled.forests[:num_stages])
 
     def newest_first(self) -> Self:
@@ -136,7 +124,7 @@ class Cascade:
         return self._with_stages(self._compiled.forests[::-1])
 
     def accepts(self, X: ArrayLike, relax: int = 0, *, threads: int | None = None) -> NDArray[np.bool_]:
-        """Tell which rows fail at most `relax` stages.
+        """Return which rows fail at most `relax` stages.
 
         Parameters
         ----------
@@ -161,24 +149,20 @@ class Cascade:
         return passed
 
     def dropped_at(self, X: ArrayLike, relax: int = 0, *, threads: int | None = None) -> NDArray[np.int32]:
-        """Tell at which stage each row fails for the (`relax` + 1)-th time; -1 for rows that pass.
+        """Return at which stage each row fails for the (`relax` + 1)-th time; -1 for rows that pass.
 
         Parameters
         ----------
         X, relax, threads
-            As in `accepts`.
+            As in `accepts`, which raises the same.
 
         Returns
         -------
         ndarray of int32, shape (num_rows,)
-
-        Raises
-        ------
-        ValueError
-            As `accepts`.
         """
-        relax = _integer("relax", relax, 0, _LARGEST_COUNT)
-        return self._compiled.decisions.dropped_at(self._rows(X), relax, _thread_count(threads))
+        relax = checked_integer("relax", relax, 0, LARGEST_COUNT)
+        rows = checked_rows(X, self.space.num_columns)
+        return self._compiled.decisions.dropped_at(rows, relax, thread_count(threads))
 
     def margins(self, X: ArrayLike, *, threads: int | None = None) -> NDArray[np.float32]:
         """Compute every stage's margin, as ``predict(output_margin=True)`` does.
@@ -186,18 +170,13 @@ class Cascade:
         Parameters
         ----------
         X, threads
-            As in `accepts`.
+            As in `accepts`, which raises the same.
 
         Returns
         -------
         ndarray of float32, shape (num_rows, num_stages)
-
-        Raises
-        ------
-        ValueError
-            As `accepts`.
         """
-        return self._compiled.decisions.margins(self._rows(X), _thread_count(threads))
+        return self._compiled.decisions.margins(checked_rows(X, self.space.num_columns), thread_count(threads))
 
     def sample(
         self,
@@ -209,7 +188,7 @@ class Cascade:
         max_candidates: int | None = None,
         method: Method = "auto",
     ) -> tuple[NDArray[np.float32], SampleReport]:
-        """Draw `n` samples: settings from the prior that the cascade accepts.
+        """Draw `n` samples: configurations from the prior that the cascade accepts.
 
         Candidate j is a function of the seed and j alone, so the result does not depend on the number of threads.
 
@@ -246,13 +225,7 @@ class Cascade:
             On Ctrl-C, within 0.2 s.
         """
         draw = self.draw(
-            n,
-            seed=seed,
-            threads=threads,
-            relax=relax,
-            max_candidates=max_candidates,
-            method=method,
-            values=False,
+            n, seed=seed, threads=threads, relax=relax, max_candidates=max_candidates, method=method, values=False
         )
         return draw.X, draw.report
 
@@ -270,7 +243,7 @@ class Cascade:
         values: bool = True,
         block_size: int = 0,
     ) -> Draw:
-        """Draw samples as `sample` does, with their values, from any place of the stream.
+        """Draw samples as `sample` does, with their values, from anywhere in the stream.
 
         Parameters
         ----------
@@ -285,63 +258,31 @@ class Cascade:
         block_size : int
             Candidates that a thread takes at once; 0 leaves it to the core. Does not change the result.
 
-        Returns
-        -------
-        Draw
-
         Raises
         ------
         ValueError, EmptyRegionError
             As `sample`.
         """
-        if method not in get_args(Method):
-            raise ValueError(f"method: expected one of {get_args(Method)}, got {method!r}")
-        request = {
-            "count": _integer("n", n, 0, _LARGEST_COUNT),
-            "seed": secrets.randbits(64) if seed is None else _integer("seed", seed, 0, _LARGEST_SEED),
-            "relax": _integer("relax", relax, 0, _LARGEST_COUNT),
-            "first_candidate": _integer("first_candidate", first_candidate, 0, _LARGEST_COUNT),
-            "block_size": _integer("block_size", block_size, 0, 1 << 20),
-        }
-        limits = {
-            "max_candidates": _LARGEST_COUNT
-            if max_candidates is None
-            else _integer("max_candidates", max_candidates, 0, _LARGEST_COUNT),
-            "max_gap": _LARGEST_COUNT if max_gap is None else _integer("max_gap", max_gap, 0, _LARGEST_COUNT),
-        }
-        started = time.perf_counter()
-        pieces = Pieces(self.num_stages)
-        wanted = request["count"]
-        limited = max_candidates is not None or max_gap is not None or first_candidate > 0
-        sampler = self._compiled.choose_sampler(method, request, limited=limited)
-        while True:
-            if sampler is None:
-                piece = draw_in_python(self._compiled.decisions, self.space, request, limits, _thread_count(threads))
-            else:
-                piece = self._compiled.draw(sampler, request, limits, _thread_count(threads), values=values)
-            pieces.add(piece)
-            if piece.end != "count" or pieces.num_samples == wanted:
-                break
-            # A constraint, or the exact forest, refused some: the next candidates take their places.
-            request |= {"count": wanted - pieces.num_samples}
-            request |= {"first_candidate": piece.next_candidate}
-            limits["max_candidates"] -= piece.num_drawn
-        region = sampler.region if isinstance(sampler, RefiningSampler) else None
-        return pieces.finish(started, self.space.num_columns, region)
+        request = DrawRequest.checked(
+            n,
+            seed=seed,
+            threads=threads,
+            relax=relax,
+            max_candidates=max_candidates,
+            method=method,
+            first_candidate=first_candidate,
+            max_gap=max_gap,
+            block_size=block_size,
+        )
+        return draw_samples(self._compiled, request, values=values)
 
     def method_for(self, n: int, relax: int = 0) -> Literal["plain", "region"]:
-        """Tell which method 'auto' takes for `n` samples.
+        """Return which method 'auto' takes for `n` samples.
 
         Parameters
         ----------
-        n : int
-            Samples wanted.
-        relax : int
-            Stages that a sample may fail.
-
-        Returns
-        -------
-        {'plain', 'region'}
+        n, relax
+            As in `sample`.
 
         Raises
         ------
@@ -350,12 +291,7 @@ class Cascade:
         EmptyRegionError
             If it is proven that the cascade accepts nothing.
         """
-        request = {
-            "count": _integer("n", n, 0, _LARGEST_COUNT),
-            "relax": _integer("relax", relax, 0, _LARGEST_COUNT),
-        }
-        sampler = self._compiled.choose_sampler("auto", request, limited=False)
-        return "region" if isinstance(sampler, RefiningSampler) else "plain"
+        return method_of(self._compiled, n, relax)
 
     def volume(self, stage: int | None = None, relax: int = 0, *, max_boxes: int = _KNOWN_BOXES) -> Volume:
         """Bound the mass of the prior that survives.
@@ -365,7 +301,7 @@ class Cascade:
         stage : int, optional
             Number of stages, the first ones; all by default.
         relax : int
-            Stages that a setting may fail.
+            Stages that a configuration may fail.
         max_boxes : int
             Boxes to divide at most; more of them bring the bounds together.
 
@@ -390,9 +326,9 @@ class Cascade:
         >>> round(volume.lower, 2), round(volume.upper, 2)
         (0.24, 0.24)
         """
-        relax = _integer("relax", relax, 0, _LARGEST_COUNT)
-        max_boxes = _integer("max_boxes", max_boxes, 1, 1 << 24)
-        cascade = self if stage is None else self.prefix(_integer("stage", stage, 0, self.num_stages))
+        relax = checked_integer("relax", relax, 0, LARGEST_COUNT)
+        max_boxes = checked_integer("max_boxes", max_boxes, 1, 1 << 24)
+        cascade = self if stage is None else self.prefix(checked_integer("stage", stage, 0, self.num_stages))
         if cascade.num_stages <= relax:
             return Volume(1.0, 1.0)
         return Volume(*cascade._compiled.regions().region(relax, max_boxes).volume())
@@ -407,7 +343,7 @@ class Cascade:
         Returns
         -------
         Volume
-            As of `volume`, without relaxation.
+            See `volume`, without relaxation.
 
         Raises
         ------
@@ -422,27 +358,15 @@ class Cascade:
         >>> shac.Cascade([], space).grown_volume()
         Volume(lower=1.0, upper=1.0)
         """
-        if self.num_stages == 0:
-            return Volume(1.0, 1.0)
-        return Volume(*self._grown_region().volume())
-
-    def _grown_region(self) -> core.Region:
-        if self._grown is None:
-            if self.num_stages == 0:
-                self._grown = self._compiled.regions().region(0, 1)
-            else:
-                shorter = self._shorter or self.prefix(self.num_stages - 1)
-                region = shorter._grown_region().extended(self.compiled_stages[-1]).refined(_GROWN_BOXES)
-                self._grown, self._shorter = region, None
-        return self._grown
+        return self._grown.volume()
 
     def marginals(self, relax: int = 0) -> list[Marginal]:
-        """Tell what survives of each column.
+        """Return what survives of each column.
 
         Parameters
         ----------
         relax : int
-            Stages that a setting may fail.
+            Stages that a configuration may fail.
 
         Returns
         -------
@@ -454,23 +378,14 @@ class Cascade:
         ValueError
             If `relax` is out of its range, or the space has parameters without a quantile function.
         """
-        relax = _integer("relax", relax, 0, _LARGEST_COUNT)
+        relax = checked_integer("relax", relax, 0, LARGEST_COUNT)
         columns = self.space.columns
         return self._compiled.regions().marginals(columns, [c.name for c in columns], relax, _KNOWN_BOXES)
-
-    def _rows(self, X: ArrayLike) -> NDArray[np.float32]:
-        with np.errstate(over="ignore"):  # beyond float32 is an infinity, as for XGBoost
-            rows = np.ascontiguousarray(X, dtype=np.float32)
-        expected = self.space.num_columns
-        if rows.ndim != 2 or rows.shape[1] != expected:
-            raise ValueError(f"X: expected an array of shape (rows, {expected}), got shape {np.shape(X)}")
-        return rows
 
     def _with_stages(self, forests: tuple[core.Forest, ...]) -> Self:
         other = object.__new__(type(self))
         other._compiled = self._compiled.with_forests(forests)
-        other._grown = None
-        other._shorter = None
+        other._grown = GrownRegion(other._compiled)
         return other
 
     @property
@@ -478,27 +393,5 @@ class Cascade:
         """The stages compiled for the space; compiled when first asked for, and shared by longer cascades."""
         return self._compiled.stages
 
-    def __getstate__(self) -> dict[str, Any]:
-        """All but the index that grew, which is made again when it is asked for."""
-        return {**self.__dict__, "_grown": None, "_shorter": None}
-
     def __repr__(self) -> str:
         return f"Cascade({self.num_stages} stages, {self.space.num_columns} columns)"
-
-
-def _integer(name: str, value: Any, low: int, high: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise ValueError(f"{name}: expected an integer, got {value!r}") from None
-    if not low <= number <= high:
-        raise ValueError(f"{name}: expected an integer from {low} to {high}, got {value!r}")
-    return number
-
-
-def _thread_count(threads: int | None) -> int:
-    if threads is None:
-        import joblib
-
-        return int(joblib.cpu_count())
-    return _integer("threads", threads, 1, 4096)

@@ -11,6 +11,7 @@ import numpy as np
 from shac.errors import InvalidModelError
 from shac.export import ForestArrays, export_forest
 from shac.parameters.conditional import ConditionalColumn
+from shac.sampling.arguments import LARGEST_COUNT
 from shac.sampling.bins import Condition, ThresholdBins, conditions_of
 from shac.sampling.draws import Piece
 from shac.sampling.extension import core
@@ -29,8 +30,6 @@ __all__ = ["CompiledCascade", "Method", "compile_forest"]
 _logger = logging.getLogger("shac")
 
 Method = Literal["auto", "plain", "region"]
-
-_LARGEST_COUNT = 2**63 - 1
 
 
 class CompiledCascade:
@@ -193,7 +192,7 @@ class CompiledCascade:
         count = wanted
         if self.space.constraints:
             # So many are likely to leave as many as are wanted; the samples do not depend on it.
-            count = min(math.ceil(wanted / self.space.feasible_share), _LARGEST_COUNT)
+            count = min(math.ceil(wanted / self.space.feasible_share), LARGEST_COUNT)
         result = sampler.sample(threads=threads, **{**request, "count": count}, **limits)
         X, passed, num_refused = self._tested(result, request["relax"], threads)
         last = int(np.flatnonzero(passed)[wanted - 1]) if 0 < wanted <= passed.sum() else len(passed)

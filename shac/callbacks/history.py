@@ -1,0 +1,58 @@
+"""The callback that every search has: the logs of its rounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shac.callbacks.base import Callback
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shac.callbacks.base import Logs
+
+__all__ = ["History"]
+
+
+class History(Callback):
+    """Keeps the logs of every round of one `fit`; every search has one, and `fit` returns it.
+
+    Attributes
+    ----------
+    epochs : list of int
+        The rounds, in the order in which they ended.
+    history : dict
+        For each key of the logs its values, one for each round that had the key.
+    failures : list of dict
+        The evaluations that failed, in the order of their numbers: ``index``, ``parameters``, ``error`` (the reason),
+        ``traceback``, ``worker_id``, ``attempt`` (how often it was made), ``seed``, ``started`` and ``ended``.
+
+    Examples
+    --------
+    >>> history = History()
+    >>> history.on_train_begin()
+    >>> history.on_epoch_end(0, {"median": 0.5})
+    >>> history.on_epoch_end(1, {"median": 0.7})
+    >>> history.epochs, history.history
+    ([0, 1], {'median': [0.5, 0.7]})
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epochs: list[int] = []
+        self.history: dict[str, list[Any]] = {}
+        self.failures: list[dict[str, Any]] = []
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: ARG002
+        # New objects: whoever kept those of the last fit keeps their contents
+        self.epochs = []
+        self.history = {}
+        self.failures = []
+
+    def on_evaluation_ended(self, evaluations: Sequence[float], logs: Logs | None = None) -> None:  # noqa: ARG002
+        self.failures += (logs or {}).get("failures", [])
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        self.epochs.append(epoch)
+        for key, value in (logs or {}).items():
+            self.history.setdefault(key, []).append(value)

@@ -1,0 +1,79 @@
+"""The stored form of a search space: a mapping from names to classes and arguments, in types that JSON has."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from shac.constraints import Constraint, constraint_from_config
+from shac.files import dump_json
+from shac.parameters import AbstractHyperParameter, get_parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from shac.conditions import Conditions
+
+__all__ = ["config_of", "digest_of", "parts_of"]
+
+
+def config_of(
+    parameters: Iterable[AbstractHyperParameter], conditions: Conditions, constraints: Sequence[Constraint]
+) -> OrderedDict[str, Any]:
+    """Return the config of a space; see `HyperParameterList.get_config`."""
+    config: OrderedDict[str, Any] = OrderedDict((p.name, [type(p).__name__, p.get_config()]) for p in parameters)
+    for name, when in conditions.get_config().items():
+        config[name].append({"when": when})
+    if constraints:
+        config[""] = ["constraints", [constraint.get_config() for constraint in constraints]]
+    return config
+
+
+def parts_of(config: Any) -> tuple[list[AbstractHyperParameter], dict[str, Any], list[Constraint]]:
+    """Return the parameters, conditions and constraints that a config holds.
+
+    Raises
+    ------
+    ValueError
+        If it has another form than `config_of` writes, or names a class that is not known.
+    """
+    if not isinstance(config, Mapping):
+        raise ValueError(f"config: expected a mapping from names to [class, arguments], got {config!r}")
+    parameters = []
+    conditions: dict[str, Any] = {}
+    constraints: list[Constraint] = []
+    for name, entry in config.items():
+        match entry:
+            case ["constraints", list(configs)] if name == "":
+                constraints = [constraint_from_config(one) for one in configs]
+                continue
+            case [str(class_name), dict(arguments)] if arguments.get("name") == name:
+                pass
+            case [str(class_name), dict(arguments), {"when": when}] if arguments.get("name") == name:
+                conditions[name] = when
+            case _:
+                raise ValueError(
+                    f"config: expected [class name, arguments] with name {name!r} for {name!r}, got {entry!r}"
+                )
+        try:
+            parameters.append(get_parameter(class_name).load_from_config(dict(arguments)))
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"config: {name!r}: expected arguments of {class_name}: {error}") from error
+    return parameters, conditions, constraints
+
+
+def digest_of(config: Mapping[str, Any]) -> str:
+    """Return a SHA-256 hex digest of a config; seeds do not count.
+
+    Raises
+    ------
+    ValueError
+        If a parameter has values that cannot be saved.
+    """
+    counted = [
+        [name, kind, {k: v for k, v in given.items() if k != "seed"} if isinstance(given, dict) else given, *when]
+        for name, (kind, given, *when) in config.items()
+    ]
+    return hashlib.sha256(dump_json(counted, "space").encode()).hexdigest()
