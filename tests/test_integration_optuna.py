@@ -87,7 +87,7 @@ def test_a_study_of_whole_rounds_has_the_configurations_that_shac_evaluates(stra
     engine = shac.SHAC(None, SPACE, 80, 8, "min", save_dir="search", seed=5, strategy=strategy)
     while asked := engine.ask(1):
         engine.tell(asked[0], loss_of(asked[0]))
-    evaluated = [dict(engine.search_space().to_parameters(row)) for row in engine.dataset.X]
+    evaluated = [dict(engine.state.space.to_parameters(row)) for row in engine.dataset.X]
     sampler = SHACSampler(seed=5, points_per_classifier=10, max_classifiers=7, strategy=strategy)
     study = optuna.create_study(sampler=sampler)
     study.enqueue_trial(evaluated[0])  # until a trial has finished, Optuna does not know the search space

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from shac.engine.arguments import checked_count, checked_seconds, checked_seed
@@ -236,8 +237,9 @@ def end_within_round(engine: EngineSettings, total_budget: int) -> None:
     total_budget : int
         Evaluations of the search: more than those of all rounds but the last, at most those of all.
     """
-    engine._given = engine._given.with_budget(total_budget)
-    engine._plan = replace(engine._plan, total_budget=total_budget)
+    search = engine._search
+    search.given = search.given.with_budget(total_budget)
+    search.plan = replace(search.plan, total_budget=total_budget)
 
 
 def _num_cores() -> int:

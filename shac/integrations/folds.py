@@ -163,6 +163,23 @@ class FoldResults:
         document = {"data": self._data, "num_folds": self._num_folds, "evaluations": evaluations}
         write_atomic(path, dump_json(document, str(path), one_line=True) + "\n")
 
+    def check(self, folder: Path) -> None:
+        """Refuse a folder without a search in which the results' file is somebody else's: it is not written over.
+
+        Raises
+        ------
+        SaveFolderError
+            If it is.
+        """
+        path = folder / FILE
+        if path.exists():
+            try:
+                _parts_of(path)
+            except (DamagedFileError, OSError) as error:
+                raise SaveFolderError(
+                    f"save_dir: expected a folder with no {FILE} but that of a SHACSearchCV, got {folder}: {error}"
+                ) from error
+
     def read(self, folder: Path) -> None:
         """Read the results of a search that goes on.
 
@@ -176,11 +193,7 @@ class FoldResults:
         path = folder / FILE
         if not path.exists():
             raise SaveFolderError(f"save_dir: expected the folder of a SHACSearchCV, got {folder}, which has no {FILE}")
-        match parse_json(read_file(path, _MOST_BYTES), str(path)):
-            case {"data": str(data), "num_folds": int(num_folds), "evaluations": list(evaluations)}:
-                pass
-            case _:
-                raise DamagedFileError(f"{path}: expected the results of a SHACSearchCV")
+        data, num_folds, evaluations = _parts_of(path)
         if (data, num_folds) != (self._data, self._num_folds):
             raise SaveFolderError(
                 f"save_dir: expected a folder without a search, or with one over the same data and {self._num_folds} "
@@ -195,6 +208,13 @@ class FoldResults:
                     self._read[number] = row, folds
                 case _:
                     raise DamagedFileError(f"{path}: expected the folds of an evaluation, got {evaluation!r}")
+
+
+def _parts_of(path: Path) -> tuple[str, int, list[Any]]:
+    match parse_json(read_file(path, _MOST_BYTES), str(path)):
+        case {"data": str(data), "num_folds": int(num_folds), "evaluations": list(evaluations)}:
+            return data, num_folds, evaluations
+    raise DamagedFileError(f"{path}: expected the results of a SHACSearchCV")
 
 
 def _succeeded(evaluation: Evaluation) -> bool:

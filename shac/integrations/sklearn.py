@@ -183,6 +183,8 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
         if self.save_dir is not None and holds_search(engine.save_dir):
             engine.restore_data()
             folds.read(engine.save_dir)
+        elif self.save_dir is not None:
+            folds.check(engine.save_dir)
 
         def recover(end: int) -> None:
             """Take in the results of evaluations whose scores were told before; those of an open round stand alone."""
@@ -269,7 +271,7 @@ def _ask_round(engine: SHAC) -> list[Configuration]:
 
 def _ask(engine: SHAC, n: int) -> list[Configuration]:
     """Ask, and let classifiers be failed where samples might be waited for without end, or are proven not to exist."""
-    space = engine.search_space()
+    space = engine.state.space
     try:
         asked = engine.ask(n, relax_checks=not (space.has_quantile and space.has_cdf))
     except EmptyRegionError:
