@@ -126,6 +126,17 @@ class Search:
         self.store = SearchStore(folder)
         self.dataset.save_dir = folder
 
+    def end_within_round(self, total_budget: int) -> None:
+        """Let the search, which has not begun, end within its last round: the engines only know whole ones.
+
+        Parameters
+        ----------
+        total_budget : int
+            Evaluations of the search: more than those of all rounds but the last, at most those of all.
+        """
+        self.given = self.given.with_budget(total_budget)
+        self.plan = replace(self.plan, total_budget=total_budget)
+
     def set_seed(self, seed: int | None) -> None:
         """Set the seed; None for that of the parameters, or a fresh one."""
         self.given = self.given.with_seed(seed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from shac.engine.arguments import checked_count, checked_seconds, checked_seed
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from shac.sampling import Cascade
     from shac.space import HyperParameterList
 
-__all__ = ["EngineSettings", "end_within_round"]
+__all__ = ["EngineSettings"]
 
 
 class EngineSettings:
@@ -225,21 +224,6 @@ class EngineSettings:
         if self.num_workers > cores:
             warnings.warn(f"{name}: {self.num_workers} workers share {cores} cores", stacklevel=3)
         return min(self.num_workers, cores)
-
-
-def end_within_round(engine: EngineSettings, total_budget: int) -> None:
-    """Let an engine's search end within its last round; the constructors only know whole ones.
-
-    Parameters
-    ----------
-    engine : EngineSettings
-        Its search has not begun.
-    total_budget : int
-        Evaluations of the search: more than those of all rounds but the last, at most those of all.
-    """
-    search = engine._search
-    search.given = search.given.with_budget(total_budget)
-    search.plan = replace(search.plan, total_budget=total_budget)
 
 
 def _num_cores() -> int:

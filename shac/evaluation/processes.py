@@ -127,9 +127,9 @@ class ProcessSlot(Slot):
                     if self._timeout is not None:
                         self._deadline = time.monotonic() + self._timeout
                 else:
-                    reply = self._take(Reply(*message))
-                    if reply is not None:
-                        return reply
+                    answer = self._take(Reply(*message))
+                    if answer is not None:
+                        return answer
                     alive = True
         except (EOFError, OSError):
             return self._died()

@@ -14,7 +14,6 @@ from sklearn.model_selection._search import BaseSearchCV
 
 from shac.engine import SHAC
 from shac.engine.arguments import checked_count
-from shac.engine.settings import end_within_round
 from shac.errors import EmptyRegionError
 from shac.integrations.distributions import space_of
 from shac.integrations.folds import Evaluation, FoldResults
@@ -230,7 +229,7 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
             seed=_seed(self.random_state),
             strategy=self.strategy,
         )
-        end_within_round(engine, n_iter)
+        engine._search.end_within_round(n_iter)
         return engine
 
     def _evaluate(
