@@ -1,5 +1,7 @@
 """The smooth surface through the scores of a search, and what is chosen by it."""
 
+import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,3 +130,28 @@ def test_a_surface_of_many_points_goes_through_the_best_and_the_newest(monkeypat
     assert few.heights(X[kept]) == pytest.approx(expected[kept], abs=0.06)  # such noise is smoothed a little
     left_out = np.abs(few.heights(X[10:50]) - expected[10:50])
     assert np.median(left_out) > 0.1
+
+
+def test_many_categories_are_as_far_from_each_other_as_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = shac.HyperParameterList(
+        [shac.DiscreteHP("a", [f"v{i}" for i in range(120)]), shac.UniformHP("x", 0.0, 1.0)]
+    )
+    X, others = (shac.Cascade([], space).sample(60, seed=seed)[0] for seed in (0, 1))
+    scores = X[:, 0] % 7 + X[:, 1]
+    predictions = []
+    for most in (100, 1000):  # with coordinates of those that are known, and of all
+        monkeypatch.setattr(f"{MODULE}._MOST_CATEGORIES", most)
+        fitted = Fitted(space, X, scores)
+        predictions.append(np.concatenate([fitted.heights(X), fitted.heights(others)]))
+    assert predictions[0] == pytest.approx(predictions[1], abs=1e-6)
+
+
+def test_a_search_among_thousands_of_names_takes_little_memory(tmp_path: Path) -> None:
+    names = [f"m{i}" for i in range(12_000)]
+    search = shac.SHAC(None, [shac.DiscreteHP("name", names)], 40, 4, save_dir=tmp_path / "s", seed=0)
+    tracemalloc.start()
+    while configurations := search.ask(10):
+        for configuration in configurations:
+            search.tell(configuration, -abs(int(configuration["name"][1:]) - 8000))
+    assert tracemalloc.get_traced_memory()[1] < 200e6
+    tracemalloc.stop()

@@ -75,6 +75,10 @@ class SHAC(SearchEngine):
     max_failed_rounds : int
         So many rounds in a row without a single score end `fit`. Fewer are information: their configurations count as
         worse than the median, and the search draws elsewhere.
+    evaluations_per_worker : int, optional
+        Evaluations after which a worker process is replaced by a fresh one, for evaluations that leak. By default it is
+        kept as long as its evaluations succeed. Where memory was not enough, the evaluation gets one more try in a
+        fresh process.
 
     Attributes
     ----------
@@ -137,6 +141,7 @@ class SHAC(SearchEngine):
         max_retries: int = 0,
         strategy: str | Strategy | None = None,
         max_failed_rounds: int = 3,
+        evaluations_per_worker: int | None = None,
     ) -> None:
         if evaluation_function is not None and not callable(evaluation_function):
             raise ValueError(f"evaluation_function: expected a callable or None, got {evaluation_function!r}")
@@ -149,6 +154,9 @@ class SHAC(SearchEngine):
             max_retries=max_retries,
         )
         self.max_failed_rounds = checked_count("max_failed_rounds", max_failed_rounds)
+        self.evaluations_per_worker = (
+            None if evaluations_per_worker is None else checked_count("evaluations_per_worker", evaluations_per_worker)
+        )
         self.evaluation_function = evaluation_function
 
     def fit(
@@ -227,6 +235,7 @@ class SHAC(SearchEngine):
                 threads_per_evaluator=self.threads_per_evaluator,
                 evaluation_timeout=self.evaluation_timeout,
                 max_retries=self.max_retries,
+                evaluations_per_worker=self.evaluations_per_worker,
                 **self.evaluator_settings(),
             ) as (pool, journal),
         ):

@@ -39,6 +39,7 @@ _SAME_POINT = 1e-9
 _CATEGORY = 0.5  # the coordinate of a value's category
 _CANDIDATES_AT_ONCE = 4096
 _REMEMBERED_CHOICES = 1000
+_MOST_CATEGORIES = 100
 _LARGE = 2.0**1000
 _MOST_POINTS = 2000  # solving takes the cube of it: two seconds
 
@@ -68,6 +69,7 @@ class RBFSurrogate:
         low = np.where(exists, X, np.float32(np.inf)).min(axis=0)
         high = np.where(exists, X, np.float32(-np.inf)).max(axis=0)
         self._low, self._range = low, np.where(high > low, high - low, np.float32(1))
+        self._known = [_known_categories(column, X[exists[:, c], c]) for c, column in enumerate(space.columns)]
         self._points = self._coordinates(X)
         weights = _solve(self._points, losses)
         self._weights, self._tail = weights[: len(X)], weights[len(X) :]
@@ -161,10 +163,12 @@ class RBFSurrogate:
         for c, column in enumerate(self._space.columns):
             exists = ~np.isnan(X[:, c])
             values = X[exists, c]
-            categories = _num_categories(column)
-            if categories:
-                part = np.zeros((len(X), categories))
-                part[np.flatnonzero(exists), values.astype(np.intp)] = _CATEGORY
+            known = self._known[c]
+            if known is not None:
+                part = np.zeros((len(X), len(known) + 1))
+                index = np.searchsorted(known, values)
+                index[~np.isin(values, known)] = len(known)
+                part[np.flatnonzero(exists), index] = _CATEGORY
             else:
                 part = np.full((len(X), 1), 0.5)
                 if column.has_quantile and column.has_cdf:
@@ -215,6 +219,17 @@ def _num_categories(column: AbstractHyperParameter) -> int:
     values = column.values if isinstance(column, DiscreteHyperParameter) else ()
     is_ordered = all(type(value) in (int, float) for value in values) and list(values) == sorted(values)
     return 0 if is_ordered else len(values)
+
+
+def _known_categories(column: AbstractHyperParameter, values: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Return the encoded categories that have a coordinate of their own; None for a column with an order.
+
+    Of many categories those of the points: all others are as far from each point as from any, and share a coordinate.
+    """
+    count = _num_categories(column)
+    if not count:
+        return None
+    return np.arange(count, dtype=np.float32) if count <= _MOST_CATEGORIES else np.unique(values)
 
 
 def _losses(scores: Floats, objective: str) -> Floats:

@@ -30,7 +30,7 @@ class TorchSHAC(SHAC):
     ----------
     evaluation_function, hyperparameter_list, total_budget, num_batches, objective, max_classifiers
         As of `SHAC`.
-    save_dir, seed, evaluation_timeout, max_retries, strategy, max_failed_rounds
+    save_dir, seed, evaluation_timeout, max_retries, strategy, max_failed_rounds, evaluations_per_worker
         As of `SHAC`.
     max_gpu_evaluators : int
         Above 0: evaluations that run at once, on GPU slots; may exceed the number of GPUs, which then are shared.
@@ -77,6 +77,7 @@ class TorchSHAC(SHAC):
         pin_gpus: bool = False,
         strategy: str | Strategy | None = None,
         max_failed_rounds: int = 3,
+        evaluations_per_worker: int | None = None,
     ) -> None:
         super().__init__(
             evaluation_function,
@@ -91,6 +92,7 @@ class TorchSHAC(SHAC):
             max_retries=max_retries,
             strategy=strategy,
             max_failed_rounds=max_failed_rounds,
+            evaluations_per_worker=evaluations_per_worker,
         )
         num_gpu_evaluators = checked_count("max_gpu_evaluators", max_gpu_evaluators, lowest=0)
         num_cpu_evaluators = _checked_cpu_evaluators(max_cpu_evaluators)

@@ -44,6 +44,7 @@ class SlotPlan:
     pin_gpus: bool
     timeout: float | None
     cluster: Any
+    evaluations_per_worker: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def _process_slots(plan: SlotPlan, limits: dict[str, str]) -> Slots:
     slots: list[Slot] = []
     for worker_id in range(plan.num_evaluators):
         setup = WorkerSetup(payload, {**limits, **_pinned(worker_id, gpus)}, threads, plan.seed_torch)
-        slots.append(ProcessSlot(plan.backend, worker_id, setup, plan.timeout))
+        slots.append(ProcessSlot(plan.backend, worker_id, setup, plan.timeout, plan.evaluations_per_worker))
     return Slots(slots, threads)
 
 
@@ -184,7 +185,9 @@ def _node_slots(plan: SlotPlan, limits: dict[str, str]) -> Slots:
             import joblib
 
             message = pickler().dumps((worker_id, task))
-            job = NodeJob(search, payload, message, limits, threads, plan.seed_torch, plan.timeout)
+            job = NodeJob(
+                search, payload, message, limits, threads, plan.seed_torch, plan.timeout, plan.evaluations_per_worker
+            )
             return joblib.delayed(run_on_node)(job)
 
         def make_backend() -> Any:

@@ -51,6 +51,8 @@ class NodeJob:
         Whether PyTorch is seeded before the evaluation.
     timeout : float or None
         Seconds that the evaluation may last.
+    evaluations_per_worker : int or None
+        Evaluations after which the process is replaced.
     """
 
     search: str
@@ -60,6 +62,7 @@ class NodeJob:
     threads: int | None
     seed_torch: bool
     timeout: float | None
+    evaluations_per_worker: int | None = None
 
 
 _lock = threading.Lock()
@@ -88,7 +91,7 @@ def run_on_node(job: NodeJob) -> Reply:
     if slot is None:
         _kill_at_exit()
         setup = WorkerSetup(job.payload, job.environment, job.threads, job.seed_torch, idle_seconds=_IDLE_SECONDS)
-        slot = ProcessSlot("loky", -1, setup, job.timeout)
+        slot = ProcessSlot("loky", -1, setup, job.timeout, job.evaluations_per_worker)
     started = time.time()
     reply: Reply | None = None
     with _lock:

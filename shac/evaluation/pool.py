@@ -92,6 +92,9 @@ class EvaluatorPool:
         killed: it is left behind, gets an exception when it next runs Python code, and another one takes its id.
     max_retries : int, default 0
         How often an evaluation that failed is made again, with the same seed; whatever the reason.
+    evaluations_per_worker : int, optional
+        Evaluations after which a worker process is replaced by a fresh one; by default it is kept as long as its
+        evaluations succeed.
     undisturbed : callable, optional
         Gives a context manager; what is done with an evaluation that has ended is done within it. See
         `StopSignals.held`.
@@ -138,6 +141,7 @@ class EvaluatorPool:
         cluster: Any = None,
         evaluation_timeout: float | None = None,
         max_retries: SupportsIndex = 0,
+        evaluations_per_worker: SupportsIndex | None = None,
         undisturbed: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         if not callable(function):
@@ -156,6 +160,9 @@ class EvaluatorPool:
             pin_gpus=pin_gpus,
             timeout=None if evaluation_timeout is None else checked_timeout(evaluation_timeout),
             cluster=cluster,
+            evaluations_per_worker=None
+            if evaluations_per_worker is None
+            else at_least("evaluations_per_worker", evaluations_per_worker, 1),
         )
         made = make_slots(plan)
         self._slots, self.threads_per_evaluator = made.slots, made.threads

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from shac.evaluation.descendants import kill_with_descendants
 from shac.evaluation.slots import Slot, timed_out
 from shac.evaluation.tasks import Reply
-from shac.evaluation.worker import BEGUN, READY, STOP, WorkerSetup, failure, pickler, serve
+from shac.evaluation.worker import BEGUN, READY, STOP, WorkerSetup, failure, pickler, ran_out_of_memory, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,13 +61,26 @@ class ProcessSlot(Slot):
     timeout : float, optional
         Seconds that an evaluation may last. The clock starts when the worker has loaded the evaluation function; a
         start that takes a minute more than that is over as well.
+    evaluations_per_worker : int, optional
+        Evaluations after which the process is replaced by a fresh one. One that failed always is the last of its
+        process: what it left behind would be there for the next. Where memory was not enough and the process was not
+        fresh, the evaluation gets one more try in one that is.
     """
 
-    def __init__(self, backend: str, worker_id: int, setup: WorkerSetup, timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        backend: str,
+        worker_id: int,
+        setup: WorkerSetup,
+        timeout: float | None = None,
+        evaluations_per_worker: int | None = None,
+    ) -> None:
         self.worker_id = worker_id
         self._backend = backend
         self._setup = setup
         self._timeout = timeout
+        self._evaluations_per_worker = evaluations_per_worker
+        self._num_evaluated = 0  # by the process
         self._process: Any = None
         self._connection: Any = None
         self._starting = threading.Lock()
@@ -114,10 +127,26 @@ class ProcessSlot(Slot):
                     if self._timeout is not None:
                         self._deadline = time.monotonic() + self._timeout
                 else:
-                    return Reply(*message)
+                    reply = self._take(Reply(*message))
+                    if reply is not None:
+                        return reply
+                    alive = True
         except (EOFError, OSError):
             return self._died()
         return None if alive else self._died()
+
+    def _take(self, reply: Reply) -> Reply | None:
+        """Note what an answer says of its process; None where the evaluation is tried again in a fresh one."""
+        was_fresh = self._num_evaluated == 0
+        self._num_evaluated += 1
+        if reply.error is not None or self._num_evaluated == self._evaluations_per_worker:
+            self._end_process_group()  # at once: it may hold a GPU's memory
+            self._process.join(_REAP_SECONDS)
+            self._forget()
+        if reply.error is None or was_fresh or not ran_out_of_memory(reply.error):
+            return reply
+        self._send()
+        return None
 
     def waitables(self) -> Sequence[Any]:
         return [] if self._unsent is not None else [self._connection, self._process.sentinel]
@@ -183,6 +212,7 @@ class ProcessSlot(Slot):
             **options,
         )
         self._ready = False
+        self._num_evaluated = 0
         errors: list[BaseException] = []
 
         # A thread of its own, for two reasons. Ctrl-C reaches only the main thread, so it cannot come

@@ -40,6 +40,7 @@ __all__ = [
     "as_score",
     "failure",
     "pickler",
+    "ran_out_of_memory",
     "run_evaluation",
     "run_sent_evaluation",
     "sendable",
@@ -159,6 +160,20 @@ def failure(error: BaseException, started: float, *, frames_to_hide: int = 0) ->
     if len(text) > _LONGEST_TRACEBACK:
         text = "...\n" + text[-_LONGEST_TRACEBACK:]
     return Reply(math.nan, reason[:_LONGEST_REASON], text, started, time.time())
+
+
+def ran_out_of_memory(error: str) -> bool:
+    """Return whether an evaluation failed since memory was not enough, the machine's or a GPU's.
+
+    Examples
+    --------
+    >>> ran_out_of_memory("OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB")
+    True
+    >>> ran_out_of_memory("ValueError: bad depth")
+    False
+    """
+    kind, _, text = error.partition(":")
+    return kind in ("MemoryError", "_ArrayMemoryError", "OutOfMemoryError") or "out of memory" in text
 
 
 def run_evaluation(
