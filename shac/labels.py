@@ -13,7 +13,7 @@ __all__ = ["check_objective", "label_scores"]
 
 
 def label_scores(
-    scores: ArrayLike, objective: str = "max", *, better_share: float = 0.5, among: NDArray[np.bool_] | None = None
+    scores: ArrayLike, objective: str = "max", *, among: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
     """Label scores as better (1) or not better (0) than their median.
 
@@ -25,8 +25,6 @@ def label_scores(
     scores : array_like of float, shape (n,)
     objective : {'max', 'min'}
         Whether larger or smaller scores are better.
-    better_share : float
-        In (0, 1): the part of the scores that counts as better; 0.5 for the median.
     among : ndarray of bool, shape (n,), optional
         The scores whose median it is; all by default.
 
@@ -53,8 +51,7 @@ def label_scores(
     losses = -values if objective == "max" else values
     ordered = np.sort(losses[counted])
     # No score lies between the two middle ones, so either can stand for the median, without a sum that could round.
-    num_better = int(better_share * ordered.size)
-    better: NDArray[np.bool_] = losses < ordered[num_better]
+    better: NDArray[np.bool_] = losses < ordered[ordered.size // 2]
     return (better & finite).astype(np.float64)
 
 

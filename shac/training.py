@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     import xgboost
     from numpy.typing import NDArray
 
-__all__ = ["TrainedClassifier", "TreeSettings", "train_classifier"]
+__all__ = ["MAX_DEPTH", "TrainedClassifier", "TreeSettings", "train_classifier"]
 
+MAX_DEPTH = 6  # splits between the root and a leaf at most; XGBoost's default, which may change
 NUM_FOLDS = 5
 LOWEST_ACCURACY = 0.5
 _LARGEST_INT32 = 2**31 - 1  # of XGBoost's settings
@@ -27,12 +28,7 @@ class TreeSettings:
 
     Parameters
     ----------
-    kind : {'boosted', 'forest'}
-        Trees that correct each other, or a random forest: each tree on its own 70 % of the points, each split among
-        60 % of the columns.
     num_trees : int
-    max_depth : int
-        Splits between the root and a leaf at most.
     min_child_weight : float
         Least sum of hessians of a leaf; at 1, a leaf needs four points whose class is undecided. At 10 points this
         leaves few trees that split at all.
@@ -44,40 +40,25 @@ class TreeSettings:
 
     Examples
     --------
-    >>> TreeSettings(num_trees=50).max_depth
-    6
+    >>> TreeSettings(num_trees=50).min_child_weight
+    1.0
     """
 
-    kind: Literal["boosted", "forest"] = "boosted"
     num_trees: int = 200
-    max_depth: int = 6
     min_child_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.kind not in ("boosted", "forest"):
-            raise ValueError(f"kind: expected 'boosted' or 'forest', got {self.kind!r}")
-        for name in ("num_trees", "max_depth"):
-            value: Any = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _LARGEST_INT32:
-                raise ValueError(f"{name}: expected an integer from 1 to {_LARGEST_INT32}, got {value!r}")
+        number: Any = self.num_trees
+        if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= _LARGEST_INT32:
+            raise ValueError(f"num_trees: expected an integer from 1 to {_LARGEST_INT32}, got {number!r}")
         if not 0 <= as_real(self.min_child_weight) <= _LARGEST_FLOAT32:
             raise ValueError(f"min_child_weight: expected a float32 of at least 0, got {self.min_child_weight!r}")
 
     def arguments(self) -> dict[str, Any]:
-        """Give the arguments of XGBoost's classifier."""
-        if self.kind == "forest":
-            return {
-                "n_estimators": 1,
-                "num_parallel_tree": self.num_trees,
-                "learning_rate": 1.0,
-                "subsample": 0.7,
-                "colsample_bynode": 0.6,
-                "max_depth": self.max_depth,
-                "min_child_weight": self.min_child_weight,
-            }
+        """Return the arguments of XGBoost's classifier."""
         return {
             "n_estimators": self.num_trees,
-            "max_depth": self.max_depth,
+            "max_depth": MAX_DEPTH,
             "min_child_weight": self.min_child_weight,
         }
 
@@ -121,7 +102,7 @@ def train_classifier(
     Parameters
     ----------
     X : ndarray of float32, shape (n, num_columns)
-        Encoded settings.
+        Encoded configurations.
     y : ndarray of float64, shape (n,)
         1 for better than the median, else 0.
     seed : int

@@ -20,9 +20,19 @@ import shac
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from benchmarks.quality.ablations import (
+        Ablation,
+        Forest,
+        best_third,
+        by_margins,
+        points_of_the_region,
+        run_search,
+        sobol,
+    )
     from benchmarks.quality.axes import Axis, Choice, draw
     from benchmarks.quality.problems import Problem
 else:
+    from quality.ablations import Ablation, Forest, best_third, by_margins, points_of_the_region, run_search, sobol
     from quality.axes import Choice, draw
 
 __all__ = ["CONTENDERS", "Contender", "Task"]
@@ -86,6 +96,15 @@ def shac_search(task: Task, strategy: str | shac.Strategy, **options: Any) -> li
             for setting, value in zip(batch, values, strict=True):
                 engine.tell(setting, value)
         return _best_so_far(engine.dataset.Y, task.batch_size)
+
+
+def ablated_search(task: Task, strategy: str | shac.Strategy, ablation: Ablation, **options: Any) -> list[float]:
+    """The library's functions in a loop of ours, with a part of them exchanged for what only comparisons need."""
+    with tempfile.TemporaryDirectory() as folder:
+        engine = _engine(task, folder, strategy)
+        plan = dataclasses.replace(engine.plan, strategy=dataclasses.replace(engine.strategy, **options))
+        state = run_search(plan, engine.state, task.function, ablation)
+    return _best_so_far(state.scores.tolist(), task.batch_size)
 
 
 def optuna_search(task: Task, make_sampler: Callable[[Task], Any]) -> list[float]:
@@ -182,13 +201,18 @@ class Contender:
     package: str = "shac"
 
 
-def _variant(**options: Any) -> Contender:
-    """The paper's strategy with some options changed."""
-    return Contender(lambda task: shac_search(task, shac.Strategy(**options)), is_variant=True)
+def _variant(ablation: Ablation | None = None, **options: Any) -> Contender:
+    """The paper's strategy with some options changed, or a part that only ablations have."""
+    strategy = shac.Strategy(**options)
+    if ablation is not None:
+        return Contender(lambda task: ablated_search(task, strategy, ablation), is_variant=True)
+    return Contender(lambda task: shac_search(task, strategy), is_variant=True)
 
 
-def _guided_without(**options: Any) -> Contender:
-    """The default strategy with some options changed."""
+def _guided_without(ablation: Ablation | None = None, **options: Any) -> Contender:
+    """The default strategy with some options changed, or a part that only ablations have."""
+    if ablation is not None:
+        return Contender(lambda task: ablated_search(task, "guided", ablation, **options), is_variant=True)
     return Contender(lambda task: shac_search(task, "guided", **options), is_variant=True)
 
 
@@ -201,7 +225,7 @@ def _with_sorted_choices(strategy: str) -> Contender:
 
 
 _SMALL_LEAVES: dict[str, Any] = {"min_child_weight": 0.1}
-_FOREST = shac.TreeSettings(kind="forest", num_trees=100, **_SMALL_LEAVES)
+_FOREST = Forest(num_trees=100, **_SMALL_LEAVES)
 _ALL_POINTS: dict[str, Any] = {"training_points": "all", "cross_validation": False, "candidates": "walk"}
 
 CONTENDERS: dict[str, Contender] = {
@@ -219,22 +243,22 @@ CONTENDERS: dict[str, Contender] = {
     "no-gate": _variant(cross_validation=False),
     "small-leaves": _variant(trees=shac.TreeSettings(**_SMALL_LEAVES)),
     "forest": _variant(trees=_FOREST),
-    "region-points": _variant(training_points="region", cross_validation=False, candidates="walk"),
+    "region-points": _variant(Ablation(choose_points=points_of_the_region), **_ALL_POINTS),
     "all-points": _variant(**_ALL_POINTS),
     "all-points-forest": _variant(**_ALL_POINTS, trees=_FOREST),
-    "best-third": _variant(better_share=1 / 3),
+    "best-third": _variant(Ablation(choose_points=best_third)),
     "kept-share": _variant(kept_share=(0.75, 0.4), candidates="walk"),
-    "sobol": _variant(first_batch="sobol"),
-    "best-of-64-margins": _variant(candidates_per_sample=64, ranking="margins", candidates="walk"),
+    "sobol": _variant(Ablation(first_batch=sobol)),
+    "best-of-64-margins": _variant(Ablation(choose=by_margins), candidates_per_sample=64, candidates="walk"),
     "best-of-64-surface": _variant(candidates_per_sample=64, candidates="walk"),
     "guided-no-climb": _guided_without(climb=False),
-    "guided-sobol": _guided_without(first_batch="sobol"),
-    "guided-margins": _guided_without(ranking="margins"),
+    "guided-sobol": _guided_without(Ablation(first_batch=sobol)),
+    "guided-margins": _guided_without(Ablation(choose=by_margins)),
     "guided-no-ranking": _guided_without(candidates_per_sample=1),
     "guided-no-share": _guided_without(kept_share=None),
     "guided-same-shares": Contender(_guided_with_the_same_shares, is_variant=True),
     "guided-last-batch": _guided_without(training_points="batch"),
-    "guided-forest": _guided_without(trees=shac.TreeSettings(kind="forest", num_trees=50, **_SMALL_LEAVES)),
+    "guided-forest": _guided_without(trees=Forest(num_trees=50, **_SMALL_LEAVES)),
     "guided-sorted-choices": _with_sorted_choices("guided"),
     "pooled-sorted-choices": _with_sorted_choices("pooled"),
     "paper-sorted-choices": _with_sorted_choices("paper"),

@@ -14,6 +14,8 @@ from shac.sampling import calibrate_threshold
 from shac.training import train_classifier
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import xgboost
     from numpy.typing import NDArray
 
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from shac.engine.state import SearchState
     from shac.sampling import Cascade
 
-__all__ = ["learn", "training_points"]
+    PointChooser = Callable[[SearchPlan, SearchState], tuple[NDArray[np.float32], NDArray[np.float64]]]
+
+__all__ = ["learn", "points_of_median", "training_points"]
 
 _logger = logging.getLogger("shac")
 
@@ -30,7 +34,12 @@ _CALIBRATION_SAMPLES = 256
 
 
 def learn(
-    plan: SearchPlan, state: SearchState, *, skip_cv_checks: bool, threads: int
+    plan: SearchPlan,
+    state: SearchState,
+    *,
+    skip_cv_checks: bool,
+    threads: int,
+    choose_points: PointChooser | None = None,
 ) -> tuple[SearchState, str | None]:
     """Train a classifier if enough points have come since the last attempt.
 
@@ -42,6 +51,8 @@ def learn(
         Whether to train without the cross-validation gate.
     threads : int
         Threads that draw the samples of a threshold; does not change the result.
+    choose_points : callable, optional
+        Chooses and labels the points to train on, in place of `training_points`; benchmarks compare others.
 
     Returns
     -------
@@ -54,7 +65,7 @@ def learn(
     if len(state.classifiers) >= plan.total_classifiers or not due:
         return state, None
     strategy = plan.strategy
-    X, y = training_points(plan, state)
+    X, y = (choose_points or training_points)(plan, state)
     trained = train_classifier(
         X,
         y,
@@ -94,16 +105,30 @@ def training_points(plan: SearchPlan, state: SearchState) -> tuple[NDArray[np.fl
     y : ndarray of float64, shape (n,)
         1 for better than the median, else 0; see `shac.labels.label_scores`.
     """
-    strategy = plan.strategy
-    if strategy.training_points == "batch":
+    if plan.strategy.training_points == "batch":
         batch = slice(state.training_begin, None)
-        y = label_scores(state.scores[batch], plan.objective, better_share=strategy.better_share)
-        return state.X[batch], y
+        return state.X[batch], label_scores(state.scores[batch], plan.objective)
+    return state.X, label_scores(state.scores, plan.objective, among=points_of_median(plan, state))
+
+
+def points_of_median(plan: SearchPlan, state: SearchState) -> NDArray[np.bool_]:
+    """Mark the points whose median parts better from worse: those that the classifiers accept.
+
+    Where these have fewer than four scores, the best points of the search as many as a round's.
+
+    Parameters
+    ----------
+    plan : SearchPlan
+    state : SearchState
+
+    Returns
+    -------
+    ndarray of bool, shape (len(state),)
+    """
     inside = state.cascade.accepts(state.X, threads=1)
     if np.isfinite(state.scores[inside]).sum() < _FEWEST_INSIDE:
-        inside = _best_points(state.scores, plan.objective, plan.batch_size)
-    y = label_scores(state.scores, plan.objective, better_share=strategy.better_share, among=inside)
-    return (state.X, y) if strategy.training_points == "all" else (state.X[inside], y[inside])
+        return _best_points(state.scores, plan.objective, plan.batch_size)
+    return inside
 
 
 def _best_points(scores: NDArray[np.float64], objective: str, count: int) -> NDArray[np.bool_]:

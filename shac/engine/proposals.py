@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -16,15 +16,31 @@ if TYPE_CHECKING:
     from shac.engine.plan import SearchPlan
     from shac.engine.state import SearchState
 
-__all__ = ["draw_region", "propose"]
+__all__ = ["CandidateChooser", "best_by_surrogate", "draw_region", "propose"]
 
 _PILOT_SAMPLES = 32
 _STAGES_OF_FULL_GROUPS = 6  # where nothing can walk, each stage more halves the candidates to choose from
 _PILOT_CANDIDATES = 8192  # rarer samples are found sooner by walking
 
 
+class CandidateChooser(Protocol):
+    """Chooses among candidates; see `best_by_surrogate`."""
+
+    def __call__(
+        self, plan: SearchPlan, state: SearchState, rows: list[list[Any]], group_size: int, *, seed: int, threads: int
+    ) -> list[list[Any]]:
+        """Return a candidate of each group."""
+
+
 def propose(
-    plan: SearchPlan, state: SearchState, n: int, *, seed: int, threads: int, relax_checks: bool = False
+    plan: SearchPlan,
+    state: SearchState,
+    n: int,
+    *,
+    seed: int,
+    threads: int,
+    relax_checks: bool = False,
+    choose: CandidateChooser | None = None,
 ) -> list[list[Any]]:
     """Propose configurations by the plan's strategy; the first ones do not depend on how many are wanted.
 
@@ -41,6 +57,9 @@ def propose(
         Threads that draw; does not change the result.
     relax_checks : bool
         See `SHAC.fit`; has no effect on slice sampling, whose samples pass all classifiers.
+    choose : callable, optional
+        Takes the plan, the state, candidates, how many are a group, `seed` and `threads`, and returns a candidate of
+        each group, in place of `best_by_surrogate`; benchmarks compare others.
 
     Returns
     -------
@@ -54,9 +73,6 @@ def propose(
     """
     strategy, cascade = plan.strategy, state.cascade
     if not len(state):
-        is_free = state.space.has_quantile and not state.space.constraints
-        if strategy.first_batch == "sobol" and is_free and not cascade.num_stages:
-            return state.space.values_from_uniforms(_sobol(n, state.space.num_columns, seed))
         return draw_region(plan, state, n, seed=seed, threads=threads, relax_checks=relax_checks)
     group_size = strategy.candidates_per_sample
     if strategy.candidates == "walk" and not _can_walk(plan, state):
@@ -66,7 +82,7 @@ def propose(
     )
     if group_size == 1 or n == 0:
         return rows
-    return _best_of(plan, state, rows, group_size, seed=seed, threads=threads)
+    return (choose or best_by_surrogate)(plan, state, rows, group_size, seed=seed, threads=threads)
 
 
 def draw_region(
@@ -123,28 +139,28 @@ def _can_walk(plan: SearchPlan, state: SearchState) -> bool:
     return plan.strategy.candidates == "walk" and state.space.has_quantile and state.space.has_cdf
 
 
-def _best_of(
+def best_by_surrogate(
     plan: SearchPlan, state: SearchState, rows: list[list[Any]], group_size: int, *, seed: int, threads: int
 ) -> list[list[Any]]:
+    """Choose of each group of candidates the one that the surrogate ranks first, improved where the strategy climbs.
+
+    Parameters
+    ----------
+    plan, state, seed, threads
+        See `propose`.
+    rows : list of list
+        Flat rows of the candidates, group after group.
+    group_size : int
+
+    Returns
+    -------
+    list of list
+    """
     cascade = state.cascade
     X = state.space.encode_rows(rows)
-    if plan.strategy.ranking == "margins":
-        sums = cascade.margins(X, threads=1).sum(axis=1, dtype=np.float64).reshape(-1, group_size)
-        return [rows[group * group_size + int(index)] for group, index in enumerate(sums.argmax(axis=1))]
     surrogate = RBFSurrogate(state.space, state.X, state.scores, plan.objective)
     is_late = 2 * cascade.num_stages >= plan.total_classifiers
     can_step = _can_walk(plan, state) and not state.space.constraints and not np.isnan(X).any()
     searches = plan.strategy.climb and is_late and can_step
     local_search = LocalSearch(cascade, seed=seed, threads=threads) if searches else None
     return surrogate.best_of(rows, X, group_size, local_search)
-
-
-def _sobol(n: int, width: int, seed: int) -> NDArray[np.float64]:
-    """Return the first points of a scrambled Sobol sequence."""
-    from scipy.stats import qmc
-
-    exponent = max(n - 1, 0).bit_length()  # SciPy warns of other numbers than powers of two
-    points = qmc.Sobol(width, rng=np.random.default_rng(seed)).random_base2(exponent)[:n]
-    edge = 2.0**-40
-    result: NDArray[np.float64] = np.clip(points, edge, 1 - edge)
-    return result

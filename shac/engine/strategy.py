@@ -10,7 +10,7 @@ import numpy as np
 from shac.engine.arguments import checked_count
 from shac.parameters.conditional import ConditionalColumn
 from shac.reals import as_real
-from shac.training import TreeSettings
+from shac.training import MAX_DEPTH, TreeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,19 +20,16 @@ if TYPE_CHECKING:
 
 __all__ = ["STRATEGIES", "Strategy", "named_strategy", "with_fitting_shares"]
 
-TrainingPoints = Literal["batch", "region", "all"]
-FirstBatch = Literal["random", "sobol"]
+TrainingPoints = Literal["batch", "all"]
 Candidates = Literal["region", "walk"]
-Ranking = Literal["margins", "surface"]
 
 _MOST_CANDIDATES = 2**20
 
-_CHOICES = {
-    "training_points": get_args(TrainingPoints),
-    "first_batch": get_args(FirstBatch),
-    "candidates": get_args(Candidates),
-    "ranking": get_args(Ranking),
-}
+_CHOICES = {"training_points": get_args(TrainingPoints), "candidates": get_args(Candidates)}
+
+# Options of 0.1.0 that only ablations varied, with the values that every search now has; its folders are still read.
+_SETTLED = {"better_share": 0.5, "first_batch": "random", "ranking": "surface"}
+_SETTLED_TREES = {"kind": "boosted", "max_depth": MAX_DEPTH}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,34 +38,27 @@ class Strategy:
 
     Parameters
     ----------
-    training_points : {'batch', 'region', 'all'}
-        What a classifier is trained on: the points since the last classifier; all points that the classifiers so far
-        accept; or every point. The last two take the threshold between better and worse from the points that the
-        classifiers so far accept.
+    training_points : {'batch', 'all'}
+        What a classifier is trained on: the points since the last classifier, or every point. The latter takes the
+        median between better and worse from the points that the classifiers so far accept.
     cross_validation : bool
         Whether a classifier has to pass the cross-validation gate.
-    better_share : float
-        In (0, 1): the part of the points that counts as better; 0.5 for better than the median.
     kept_share : tuple of two floats, optional
         In (0, 1): the part of the region that the first and the last classifier let pass; those between follow in even
         steps. The threshold of each is set on samples of the region. By default a classifier lets pass what it
         predicts to be better.
     trees : TreeSettings
         Of the classifiers.
-    first_batch : {'random', 'sobol'}
-        The first batch is drawn from the prior, or is a scrambled Sobol sequence in it.
     candidates : {'region', 'walk'}
         'region' draws from what the classifiers accept; 'walk' does so as long as the prior gives it easily, then
         walks within it from the points evaluated there, whose cost does not grow as the region shrinks. Only for
         parameters with a quantile function; others use 'region'.
     candidates_per_sample : int
-        Candidates that each setting is the best of, at most 1,048,576.
-    ranking : {'margins', 'surface'}
-        What is best: the largest sum of the classifiers' margins, or the lowest value of a smooth surface through all
-        points (cubic radial basis functions) weighed against the distance from all points.
+        Candidates that each configuration is the best of, at most 1,048,576: the one of the lowest prediction of a
+        surrogate through all points (cubic radial basis functions), weighed against the distance from all points.
     climb : bool
-        Whether, from the middle of the search on, the best candidates of half a batch go on down the surface in short
-        steps within the region. Only with 'surface' and 'walk', and where all parameters exist always.
+        Whether, from the middle of the search on, the best candidates of half a batch go on down the surrogate in
+        short steps within the region. Only with 'walk', and where all parameters exist always.
 
     Raises
     ------
@@ -83,13 +73,10 @@ class Strategy:
 
     training_points: TrainingPoints = "batch"
     cross_validation: bool = True
-    better_share: float = 0.5
     kept_share: tuple[float, float] | None = None
     trees: TreeSettings = field(default_factory=TreeSettings)
-    first_batch: FirstBatch = "random"
     candidates: Candidates = "region"
     candidates_per_sample: int = 1
-    ranking: Ranking = "surface"
     climb: bool = False
 
     def __post_init__(self) -> None:
@@ -101,7 +88,6 @@ class Strategy:
                 raise ValueError(f"{name}: expected True or False, got {getattr(self, name)!r}")
         if not isinstance(self.trees, TreeSettings):
             raise ValueError(f"trees: expected a TreeSettings, got {self.trees!r}")
-        _check_share("better_share", self.better_share)
         if checked_count("candidates_per_sample", self.candidates_per_sample) > _MOST_CANDIDATES:
             raise ValueError(
                 f"candidates_per_sample: expected at most {_MOST_CANDIDATES}, got {self.candidates_per_sample}"
@@ -114,35 +100,47 @@ class Strategy:
                 _check_share("kept_share", share)
 
     def share_at(self, stage: int, num_stages: int) -> float | None:
-        """Give the part of the region that a stage keeps; None where its classifier decides."""
+        """Return the part of the region that a stage keeps; None where its classifier decides."""
         if self.kept_share is None:
             return None
         first, last = self.kept_share
         return first + (last - first) * stage / max(num_stages - 1, 1)
 
     def as_config(self) -> dict[str, Any]:
-        """Give the settings in types that JSON has."""
+        """Return the settings in types that JSON has."""
         return {**asdict(self), "kept_share": None if self.kept_share is None else list(self.kept_share)}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Make a strategy of what `as_config` gave.
+        """Make a strategy of what `as_config` returned, in this version or an earlier one.
 
         Raises
         ------
         ValueError
-            If the settings are none of a strategy.
+            If the settings are none of a strategy, or an option of an earlier version has another value than the one
+            that searches now have.
         """
-        unknown = set(config) - {entry.name for entry in fields(cls)}
-        if unknown or not isinstance(config.get("trees", {}), dict):
+        if not isinstance(config.get("trees", {}), dict):
+            raise ValueError(f"trees: expected a mapping of settings, got {config['trees']!r}")
+        arguments = _without_settled(config, _SETTLED, "")
+        trees = _without_settled(arguments.pop("trees", {}), _SETTLED_TREES, "trees.")
+        unknown = {*arguments} - {entry.name for entry in fields(cls)}
+        if unknown:
             raise ValueError(f"expected settings of a strategy, got {dict(config)!r}")
         try:
-            arguments = dict(config)
             if arguments.get("kept_share") is not None:
                 arguments["kept_share"] = tuple(arguments["kept_share"])
-            return cls(**{**arguments, "trees": TreeSettings(**config.get("trees", {}))})
+            return cls(**arguments, trees=TreeSettings(**trees))
         except TypeError as error:
             raise ValueError(f"expected settings of a strategy: {error}") from error
+
+
+def _without_settled(config: Mapping[str, Any], settled: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return settings without those that are no options any more, and whose values must be those that all have."""
+    for name, value in settled.items():
+        if config.get(name, value) != value:
+            raise ValueError(f"{prefix}{name}: expected {value!r}, which all searches have now, got {config[name]!r}")
+    return {name: value for name, value in config.items() if name not in settled}
 
 
 def _check_share(name: str, value: Any) -> None:
@@ -194,9 +192,9 @@ def named_strategy(name: str) -> Strategy:
 
 
 def with_fitting_shares(strategy: Strategy, space: HyperParameterList, points_per_classifier: int) -> Strategy:
-    """Give a strategy whose kept share fits a space of reals and the points that a classifier waits for.
+    """Return a strategy whose kept share fits a space of reals and the points that a classifier waits for.
 
-    Only spaces of real numbers are known to gain; with others the strategy is as it was.
+    Only spaces of real numbers are known to gain. Other spaces: returned unchanged.
     """
     if strategy.kept_share is None or not space.num_columns:
         return strategy
