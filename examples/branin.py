@@ -1,4 +1,4 @@
-"""Minimise Branin's function of two floats, and draw settings that pass all classifiers.
+"""Minimise Branin's function of two floats, and draw configurations that pass all classifiers.
 
 Run it with ``python examples/branin.py``.
 """
@@ -38,7 +38,7 @@ def main():
 
     samples = search.predict(num_samples=10)
     scores = sorted(branin(0, parameters) for parameters in samples)
-    print(f"10 settings that pass {len(search.classifiers)} classifiers: {scores[0]:.3f} to {scores[-1]:.3f}")
+    print(f"10 configurations that pass {len(search.classifiers)} classifiers: {scores[0]:.3f} to {scores[-1]:.3f}")
 
 
 if __name__ == "__main__":

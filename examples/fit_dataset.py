@@ -1,4 +1,4 @@
-"""Train the classifiers on a table of settings that were evaluated before, then draw better ones.
+"""Train the classifiers on a table of configurations that were evaluated before, then draw better ones.
 
 Run it with ``python examples/fit_dataset.py``.
 """
@@ -18,14 +18,14 @@ def score(parameters):
 
 
 def write_table(path, num_rows):
-    """Write a table as any other program would: a header, a row for each setting, its score."""
+    """Write a table as any other program would: a header, a row for each configuration, its score."""
     numbers = random.Random(0)
     with path.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["x", "kind", "scores"])
         for _ in range(num_rows):
-            setting = {"x": numbers.random(), "kind": numbers.choice(["slow", "fast"])}
-            table.writerow([*setting.values(), score(setting)])
+            configuration = {"x": numbers.random(), "kind": numbers.choice(["slow", "fast"])}
+            table.writerow([*configuration.values(), score(configuration)])
 
 
 def main():
@@ -50,7 +50,7 @@ def main():
     before = sum(search.dataset.Y) / len(search.dataset)
     after = sum(score(parameters) for parameters in samples) / len(samples)
     print(f"{len(search.classifiers)} classifiers trained on {len(search.dataset)} rows of {table.name}")
-    print(f"mean score of the table: {before:.4f}, of 100 settings that pass: {after:.4f}")
+    print(f"mean score of the table: {before:.4f}, of 100 configurations that pass: {after:.4f}")
 
 
 if __name__ == "__main__":

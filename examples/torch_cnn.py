@@ -1,4 +1,4 @@
-"""Search the settings of a small convolutional network on scikit-learn's digits, on GPUs or on the CPU.
+"""Search the hyper-parameters of a small convolutional network on scikit-learn's digits, on GPUs or on the CPU.
 
 Run it with ``python examples/torch_cnn.py --gpu-evaluators 2``, or without GPUs ``python examples/torch_cnn.py``.
 """

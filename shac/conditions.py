@@ -68,11 +68,11 @@ class Conditions:
         return bool(self._values)
 
     def parents(self, name: str) -> dict[str, NDArray[np.float32]]:
-        """Give the encoded values of each parent with which a parameter exists; ascending."""
+        """Return the encoded values of each parent with which a parameter exists; ascending."""
         return self._encoded.get(name, {})
 
     def get_config(self) -> dict[str, dict[str, list[Any]]]:
-        """Give the conditions as they are given, in types that JSON has."""
+        """Return the conditions as they are given, in types that JSON has."""
         return {name: {parent: list(values) for parent, values in when.items()} for name, when in self._values.items()}
 
     def describe(self, name: str) -> str:

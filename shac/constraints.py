@@ -1,4 +1,4 @@
-"""Constraints: what the settings of a search must satisfy together.
+"""Constraints: what the configurations of a search must satisfy together.
 
 A constraint is an expression, which is saved with the search (see `shac.expressions`), or a function, of which a file
 holds the name alone.
@@ -25,9 +25,9 @@ _custom_functions: dict[str, Constraint] = {}
 
 
 class Constraint:
-    """A condition on several parameters at once that every setting must satisfy.
+    """A condition on several parameters at once that every configuration must satisfy.
 
-    It applies where all the parameters that it names exist; a setting without one of them satisfies it.
+    It applies where all the parameters that it names exist; a configuration without one of them satisfies it.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Constraint:
         An expression such as ``"batch_size * width <= 65536"``, with numbers, strings, ``+ - * / // % **``,
         comparisons, ``in (...)``, ``and``, ``or``, ``not`` and the functions abs, ceil, exp, floor, log, log10, log2,
         max, min, sqrt and sum; ``x[0]`` is the first value of a multi-parameter. Numbers are float64. Or a function
-        that takes arrays, one value for each setting, and returns an array of bool.
+        that takes arrays, one value for each configuration, and returns an array of bool.
     names : sequence of str, optional
         Parameters that the function takes, in order; by default the names of its arguments.
 
@@ -70,7 +70,7 @@ class Constraint:
             raise ValueError(f"condition: expected one that names parameters, got {self}")
 
     def holds(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
-        """Tell which settings satisfy it.
+        """Return which configurations satisfy it.
 
         Parameters
         ----------
@@ -84,7 +84,7 @@ class Constraint:
         Raises
         ------
         ValueError
-            If what comes out is not a truth value for each setting.
+            If what comes out is not a truth value for each configuration.
         """
         values = [columns[name] for name in self.names]
         n = len(values[0])
@@ -105,7 +105,7 @@ class Constraint:
         return result
 
     def get_config(self) -> str | dict[str, Any]:
-        """Give what the constraint is saved as: an expression as it is, a function by its name."""
+        """Return what the constraint is saved as: an expression as it is, a function by its name."""
         if self._expression is not None:
             return self._expression
         return {"function": self._function_name(), "names": list(self.names)}
@@ -160,7 +160,7 @@ class Constraints:
         return sorted({c for place in self._places.values() for c in range(place.start, place.stop)})
 
     def satisfied(self, columns: Mapping[int, Any] | Sequence[Any], n: int) -> NDArray[np.bool_]:
-        """Tell which rows satisfy all; one without a parameter satisfies what names it.
+        """Return which rows satisfy all; one without a parameter satisfies what names it.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What a search has evaluated: settings, scores, and their file."""
+"""What a search has evaluated: configurations, scores, and their file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MOST_BYTES = 1 << 29
 
 
 class Dataset:
-    """Evaluated settings in order, with their scores.
+    """Evaluated configurations in order, with their scores.
 
     Parameters
     ----------
@@ -69,11 +69,11 @@ class Dataset:
     @parameters.setter
     def parameters(self, parameters: HyperParameterList | Iterable[AbstractHyperParameter]) -> None:
         space = _as_space(parameters)
-        space.encode_rows(self.X)  # settings of another space could not be saved
+        space.encode_rows(self.X)  # configurations of another space could not be saved
         self._parameters = space
 
     def add_sample(self, parameters: Sequence[Any] | Mapping[str, Any], value: float) -> None:
-        """Append an evaluated setting.
+        """Append an evaluated configuration.
 
         Parameters
         ----------
@@ -85,7 +85,7 @@ class Dataset:
         Raises
         ------
         ValueError
-            If the setting does not fit the space, or `value` is no number; the dataset is then as it was.
+            If the configuration does not fit the space, or `value` is no number; the dataset is then as it was.
         """
         row = self._space.to_row(parameters) if isinstance(parameters, Mapping) else parameters
         rows, scores = self._checked([row], [value])
@@ -93,14 +93,14 @@ class Dataset:
         self.Y += scores
 
     def clear(self) -> None:
-        """Forget all settings and scores."""
+        """Forget all configurations and scores."""
         self.X: list[list[Any]] = []
         self.Y: list[float] = []
 
     def encode_dataset(
         self, X: Sequence[Sequence[Any]] | None = None, Y: ArrayLike | None = None, objective: str = "max"
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Encode settings and label their scores, as a classifier is trained on them.
+        """Encode configurations and label their scores, as a classifier is trained on them.
 
         Parameters
         ----------
@@ -148,13 +148,13 @@ class Dataset:
         return _object_array(self._space.decode_rows(encoded), self._space.num_columns)
 
     def get_dataset(self) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """Return the settings, object array of shape (n, num_columns), and the scores, float64 of shape (n,)."""
+        """Return the configurations, object array of shape (n, num_columns), and the scores, float64 of shape (n,)."""
         return _object_array(self.X, self._space.num_columns), np.array(self.Y, dtype=np.float64)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a data frame: a column for each of the space, with values as they are, and ``scores``.
 
-        What does not exist in a setting is missing in the frame: NaN, or None where values are no numbers.
+        What does not exist in a configuration is missing in the frame: NaN, or None where values are no numbers.
 
         Raises
         ------
@@ -185,7 +185,7 @@ class Dataset:
         return frame.assign(scores=np.array(self.Y, dtype=np.float64))
 
     def set_dataset(self, X: Iterable[Sequence[Any]], Y: Iterable[float]) -> None:
-        """Replace all settings and scores.
+        """Replace all configurations and scores.
 
         Parameters
         ----------
@@ -202,7 +202,7 @@ class Dataset:
         self.X, self.Y = self._checked(X, Y)
 
     def get_best_parameters(self, objective: str = "max") -> OrderedDict[str, Any]:
-        """Return the setting with the best score; the first of equals.
+        """Return the configuration with the best score; the first of equals.
 
         Parameters
         ----------

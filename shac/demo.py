@@ -1,7 +1,7 @@
 """The demo: a real search over small PyTorch networks on scikit-learn's digits.
 
-Training lasts a fixed number of passes over few images, so that settings matter: bad ones do not converge, overfit, or
-diverge.
+Training lasts a fixed number of passes over few images, so that configurations matter: bad ones do not converge,
+overfit, or diverge.
 """
 
 from __future__ import annotations
@@ -152,11 +152,11 @@ class DemoResult:
     Parameters
     ----------
     predicted, random : ndarray of float64
-        Held-out accuracies of settings that pass all classifiers, and of settings drawn from the prior.
+        Held-out accuracies of configurations that pass all classifiers, and of configurations drawn from the prior.
     best : float
-        Held-out accuracy of the search's best setting.
+        Held-out accuracy of the search's best configuration.
     best_parameters : OrderedDict
-        That setting.
+        That configuration.
     num_classifiers : int
         Classifiers trained.
     seconds : dict
@@ -187,9 +187,9 @@ def run_demo(
     save_dir : path-like
         Folder of the search.
     total_budget, num_batches, seed
-        As of `shac.TorchSHAC`.
+        See `shac.TorchSHAC`.
     num_samples : int
-        Settings to predict, and random ones to compare them with.
+        Configurations to predict, and random ones to compare them with.
     write : callable
         Takes a line of progress.
 
@@ -222,7 +222,7 @@ def run_demo(
     seconds["predicting"] = time.perf_counter() - started
     random = search.predict(num_samples=num_samples, max_classifiers=0)
     best_parameters = search.dataset.get_best_parameters("max")
-    write(f"judging {num_samples} predicted, {num_samples} random and the best setting on held-out images")
+    write(f"judging {num_samples} predicted, {num_samples} random and the best configuration on held-out images")
     scores = _evaluate_held_out(search, [*predicted, *random, best_parameters])
     return DemoResult(
         predicted=scores[:num_samples],
@@ -235,11 +235,11 @@ def run_demo(
 
 
 def _evaluate_held_out(
-    search: TorchSHAC, settings: Sequence[OrderedDict[str, Any]]
+    search: TorchSHAC, configurations: Sequence[OrderedDict[str, Any]]
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     tasks = [
-        EvaluationTask(index, setting, derive_seed(search.seed, index, purpose="held-out"))
-        for index, setting in enumerate(settings)
+        EvaluationTask(index, configuration, derive_seed(search.seed, index, purpose="held-out"))
+        for index, configuration in enumerate(configurations)
     ]
     with EvaluatorPool(held_out_accuracy, num_evaluators=search.num_parallel_evaluators, seed_torch=True) as pool:
         return np.array([outcome.score for outcome in pool.evaluate(tasks)])

@@ -24,7 +24,7 @@ class InvalidModelError(ShacError, ValueError):
 
 
 class EmptyRegionError(ShacError, RuntimeError):
-    """No setting of the search space can pass the cascade."""
+    """No configuration of the search space can pass the cascade."""
 
 
 class EvaluationError(ShacError, RuntimeError):

@@ -165,7 +165,7 @@ def read_document(document: Any, num_iterations: int | None = None) -> ForestArr
     Raises
     ------
     UnsupportedModelError, InvalidModelError
-        As `export_forest`.
+        See `export_forest`.
     """
     try:
         learner = document["learner"]

@@ -152,7 +152,7 @@ def _compared(op: ast.cmpop, right: ast.expr) -> list[ast.expr]:
 
 
 def names_in(tree: ast.expr) -> tuple[str, ...]:
-    """Give the names of an expression, in the order of their first use."""
+    """Return the names of an expression, in the order of their first use."""
     functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in functions]
     return tuple(dict.fromkeys(names))

@@ -28,7 +28,7 @@ def as_real(value: Any) -> float:
 
 
 def median(values: NDArray[Any]) -> float:
-    """Give the median of finite numbers, at least one, whose sum may be beyond float64.
+    """Return the median of finite numbers, at least one, whose sum may be beyond float64.
 
     Examples
     --------

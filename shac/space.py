@@ -200,7 +200,7 @@ class HyperParameterList:
         return self._parameters.seed
 
     def set_seed(self, seed: int | None) -> None:
-        """Give each parameter a seed of its own, made of this one and its name; None leaves theirs alone.
+        """Set for each parameter a seed of its own, made of this one and its name; None leaves theirs alone.
 
         Parameters
         ----------

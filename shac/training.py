@@ -36,7 +36,7 @@ class TreeSettings:
     Raises
     ------
     ValueError
-        If a setting is out of its range.
+        If an option is out of its range.
 
     Examples
     --------

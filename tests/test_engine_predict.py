@@ -118,6 +118,6 @@ def test_a_search_whose_classifiers_leave_nothing_ends_with_a_clear_message() ->
     assert not search.cascade.accepts(X[worst]).any()
     corner = xgboost.XGBClassifier(n_estimators=50).fit(X, worst)
     search.classifiers = [*search.classifiers, corner]
-    with pytest.raises(shac.EmptyRegionError, match="no setting of the search space passes 6 classifiers"):
+    with pytest.raises(shac.EmptyRegionError, match="no configuration passes 6 classifiers"):
         search.predict(num_samples=1)
     assert len(search.predict(num_samples=3, relax_checks=True)) == 3

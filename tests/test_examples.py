@@ -30,7 +30,7 @@ def test_every_example_has_a_test() -> None:
 def test_branin_finds_a_good_point() -> None:
     output = run("branin", 100, 10)
     assert 0.397 < number(r"best of 100 evaluations: (\S+)", output) < 5
-    assert "10 settings that pass 9 classifiers" in output
+    assert "10 configurations that pass 9 classifiers" in output
 
 
 def test_hartmann6_finds_a_good_point() -> None:

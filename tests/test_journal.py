@@ -226,7 +226,7 @@ def test_the_rest_of_a_batch_has_its_settings_and_seeds_whatever_the_engine_woul
     [*_, batch] = read_batches(JOURNAL)
     again = searches.engine(total_budget=20, num_batches=2, seed=99)
     again.restore_data()
-    again.classifiers.clear()  # it would draw other settings
+    again.classifiers.clear()  # it would draw other configurations
     again.fit(skip_cv_checks=True)
     assert [[repr(value) for value in row] for row in again.dataset.X[10:]] == batch.rows
     assert [e.seed for e in read_journal(JOURNAL)[10:]] == [derive_seed(0, i) for i in range(10, 20)]

@@ -115,7 +115,7 @@ def test_a_long_draw_is_shown_and_a_short_one_is_not(cascade: shac.Cascade, monk
     monkeypatch.setattr("shac.progress.sampling._SECONDS_UNSEEN", 0.0)
     with sampling_progress(cascade, 300, progress=True, console=console) as watched:
         draw_all(watched, 300, seed=0)
-    assert "300 of 300 settings" in shown(console)
+    assert "300 of 300 configurations" in shown(console)
     assert "accepted" in shown(console)
 
 
@@ -170,7 +170,7 @@ def test_sampling_between_the_rounds_is_shown() -> None:
     text = io.StringIO()
     Console(file=text, width=140).print(progress.render())
     assert "sampling" in text.getvalue()
-    assert "20 of 50 settings" in text.getvalue()
+    assert "20 of 50 configurations" in text.getvalue()
 
 
 def test_an_argument_beats_the_variable_which_beats_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -210,7 +210,7 @@ def contradiction() -> shac.Cascade:
 
 def test_an_empty_region_is_proven_at_once(contradiction: shac.Cascade) -> None:
     assert contradiction.volume() == (0, 0)
-    with pytest.raises(shac.EmptyRegionError, match=r"no setting of the search space passes 2 classifiers"):
+    with pytest.raises(shac.EmptyRegionError, match=r"no configuration passes 2 classifiers"):
         contradiction.sample(1, seed=0)
     with pytest.raises(shac.EmptyRegionError, match=r"proven by dividing the space into \d+ boxes"):
         contradiction.sample(1, seed=0, method="region")

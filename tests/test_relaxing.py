@@ -24,7 +24,7 @@ def falling(worker_id: int, parameters: "OrderedDict[str, Any]") -> float:
 
 
 def failed_stages(engine: shac.SHAC, settings: "list[OrderedDict[str, Any]]", stages: int) -> NDArray[np.int64]:
-    """Count the classifiers, of the first ones, that refuse each setting."""
+    """Count the classifiers, of the first ones, that refuse each configuration."""
     space = engine._search.space
     X = space.encode_rows([space.to_row(setting) for setting in settings])
     result: NDArray[np.int64] = sum(

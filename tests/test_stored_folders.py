@@ -121,7 +121,7 @@ def test_a_search_killed_within_a_round_goes_on_to_the_table_of_an_undisturbed_o
 def test_a_round_asked_and_told_in_part_goes_on_to_the_table_of_an_undisturbed_one() -> None:
     engine = restored(asked_and_told)
     assert len(engine.dataset) == 8
-    # Whoever has the settings that were handed out tells the scores of two to this process, which never gave them.
+    # Whoever has what was handed out tells the scores of two to this process, which never gave them.
     handed_out = json.loads((STORED / "asked_and_told.handed_out.json").read_text())
     pinned.tell_all(engine, pinned.mixed_score, handed_out[:2])
     left = engine.ask(engine.total_budget)

@@ -20,7 +20,7 @@ __all__ = ["demo"]
 @click.command()
 @click.option("--total-budget", type=click.IntRange(min=1), default=200, show_default=True, help="Evaluations.")
 @click.option("--num-batches", type=click.IntRange(min=1), default=20, show_default=True, help="Rounds.")
-@click.option("--samples", type=click.IntRange(min=1), default=20, show_default=True, help="Settings to predict.")
+@click.option("--samples", type=click.IntRange(min=1), default=20, show_default=True, help="Configurations to predict.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything.")
 @click.option(
     "--save-dir",
@@ -30,7 +30,7 @@ __all__ = ["demo"]
     help="Folder of the search; must not hold one.",
 )
 def demo(total_budget: int, num_batches: int, samples: int, seed: int, save_dir: str) -> None:
-    """Search the settings of a small PyTorch network on scikit-learn's digits.
+    """Search the hyper-parameters of a small PyTorch network on scikit-learn's digits.
 
     Progress goes to standard error, the result to standard output.
     """
@@ -53,7 +53,7 @@ def demo(total_budget: int, num_batches: int, samples: int, seed: int, save_dir:
     except OSError as error:
         raise click.UsageError(f"--save-dir: {error}") from error
     click.echo(_table(result))
-    click.echo(f"\nThe search is in {save_dir} (shac show, shac report); its best setting:")
+    click.echo(f"\nThe search is in {save_dir} (shac show, shac report); its best configuration:")
     for name, value in result.best_parameters.items():
         click.echo(f"  {name:14} {value:.6g}" if isinstance(value, float) else f"  {name:14} {value}")
 
@@ -66,10 +66,10 @@ def _table(result: DemoResult) -> str:
         (f"predicted, pass all {result.num_classifiers} classifiers", result.predicted),
         ("random, from the prior", result.random),
     ]
-    lines = [row(f"held-out accuracy of {len(result.random)} settings", "median", "best", "worst")]
+    lines = [row(f"held-out accuracy of {len(result.random)} configurations", "median", "best", "worst")]
     for name, scores in accuracies:
         lines.append(row(f"  {name}", *(f"{f(scores):.3f}" for f in (_median, max, min))))
-    lines += [row("  the best setting of the search", f"{result.best:.3f}"), "", row("seconds spent")]
+    lines += [row("  the best configuration of the search", f"{result.best:.3f}"), "", row("seconds spent")]
     lines += [row(f"  {kind}", f"{seconds:.1f}") for kind, seconds in result.seconds.items()]
     return "\n".join(lines)
 

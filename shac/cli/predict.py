@@ -25,12 +25,16 @@ __all__ = ["predict"]
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("-n", "--samples", type=click.IntRange(min=0), default=10, show_default=True, help="Settings to draw.")
+@click.option(
+    "-n", "--samples", type=click.IntRange(min=0), default=10, show_default=True, help="Configurations to draw."
+)
 @click.option(
     "--classifiers", type=click.IntRange(min=0), help="Use the first so many classifiers.  [default: all of them]"
 )
 @click.option("--relax", is_flag=True, help="Let samples fail a classifier where 2^k candidates in a row find none.")
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Same seed, same settings.  [default: a fresh one]")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**64 - 1), help="Same seed, same configurations.  [default: a fresh one]"
+)
 @click.option(
     "--format",
     "format_",
@@ -41,9 +45,9 @@ __all__ = ["predict"]
 )
 @explains_errors
 def predict(folder: Path, samples: int, classifiers: int | None, relax: bool, seed: int | None, format_: str) -> None:
-    """Draw settings that pass the classifiers of the search in DIR.
+    """Draw configurations that pass the classifiers of the search in DIR.
 
-    Settings go to standard output and nothing else does, so that they can be piped.
+    Configurations go to standard output and nothing else does, so that they can be piped.
     """
     from shac import SHAC
     from shac.insight import view_of
@@ -57,12 +61,12 @@ def predict(folder: Path, samples: int, classifiers: int | None, relax: bool, se
             param_hint="--classifiers",
         )
     seed = secrets.randbits(63) if seed is None else seed
-    click.echo(f"{samples} settings that pass {num_stages} classifiers of {folder}, seed {seed}", err=True)
+    click.echo(f"{samples} configurations that pass {num_stages} classifiers of {folder}, seed {seed}", err=True)
     budget = view.num_workers * view.num_batches  # the last round may be smaller, which does not matter here
     search = SHAC(None, None, budget, view.num_batches, view.objective, save_dir=folder)
     search.restore_data()
-    settings = search.predict(num_samples=samples, max_classifiers=num_stages, relax_checks=relax, seed=seed)
-    rows = [view.space.to_row(setting) for setting in settings]
+    configurations = search.predict(num_samples=samples, max_classifiers=num_stages, relax_checks=relax, seed=seed)
+    rows = [view.space.to_row(configuration) for configuration in configurations]
     click.echo(_written(rows, view.space, format_), nl=False)
 
 

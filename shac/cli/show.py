@@ -23,7 +23,7 @@ _WIDTH_OF_PIPES = 120
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--best", type=click.IntRange(min=1), default=5, show_default=True, help="Best settings to list.")
+@click.option("--best", type=click.IntRange(min=1), default=5, show_default=True, help="Best configurations to list.")
 @explains_errors
 def show(folder: Path, best: int) -> None:
     """Show the search in DIR: settings, progress, best parameters, stages, failures."""
@@ -51,7 +51,7 @@ def _new_table(title: str, *columns: str) -> Table:
 
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, header_style="dim")
     for name in columns:
-        table.add_column(name, justify="left" if name in ("parameter", "setting") else "right")
+        table.add_column(name, justify="left" if name in ("parameter", "configuration") else "right")
     return table
 
 
@@ -82,7 +82,7 @@ def _best(view: SearchView, count: int) -> Table:
 
     chosen = view.best_indices(count)
     heads = [f"{view.scores[i]:.5g}" for i in chosen]
-    table = _new_table("\nBest settings, by score", "parameter", *heads)
+    table = _new_table("\nBest configurations, by score", "parameter", *heads)
     for c, name in enumerate(view.space.get_parameter_names()):
         table.add_row(name, *(value_text(view.dataset.X[i][c]) for i in chosen))
     return table
@@ -108,9 +108,9 @@ def _stages(view: SearchView) -> Table:
 def _print_failures(console: Console, view: SearchView) -> None:
     if not view.failures:
         return
-    table = _new_table("\nFailed evaluations", "evaluation", "setting")
+    table = _new_table("\nFailed evaluations", "evaluation", "configuration")
     table.add_column("reason")
     for failure in view.failures:
-        setting = ", ".join(f"{name}={value!r}" for name, value in failure.parameters.items())
-        table.add_row(str(failure.index), setting, failure.reason)
+        configuration = ", ".join(f"{name}={value!r}" for name, value in failure.parameters.items())
+        table.add_row(str(failure.index), configuration, failure.reason)
     console.print(table)

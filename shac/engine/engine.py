@@ -50,12 +50,12 @@ class SearchEngine(EngineSettings):
         seed: int | None = None,
         progress: bool | None = None,
     ) -> list[OrderedDict[str, Any]]:
-        """Draw settings that pass the classifiers, without choosing among them; from the prior when none is trained.
+        """Draw configurations that pass the classifiers, all alike; from the prior when none is trained.
 
         Parameters
         ----------
         num_batches : int
-            Batches of ``self.num_batches`` settings each.
+            Batches of ``self.num_batches`` configurations each.
         num_workers_per_batch : int, optional
             Threads that draw; `num_parallel_generators` by default. Does not change the result.
         relax_checks : bool
@@ -63,11 +63,11 @@ class SearchEngine(EngineSettings):
         max_classfiers, max_classifiers : int, optional
             How many classifiers to use, the first ones; all by default. The first spelling is the ancestor's.
         num_samples : int, optional
-            Exactly so many settings, instead of batches.
+            Exactly so many configurations, instead of batches.
         seed : int, optional
             In [0, 2**64). By default each call goes on in the engine's own stream.
         progress : bool, optional
-            As of `fit`; shown only when it takes long.
+            See `fit`; shown only when it takes long.
 
         Returns
         -------
@@ -106,16 +106,16 @@ class SearchEngine(EngineSettings):
         return [self._search.space.to_parameters(row) for row in rows]
 
     def ask(self, n: int = 1, *, relax_checks: bool = False) -> list[OrderedDict[str, Any]]:
-        """Give settings to evaluate outside of the engine; their scores come back through `tell`.
+        """Return configurations to evaluate outside of the engine; their scores come back through `tell`.
 
-        The settings are those that `fit` would evaluate: when all of a round are told, in whatever order, the search
-        stands where `fit` would stand. Asked for more than are left of a round, it goes on in the round's stream, so
-        that nobody waits for the slowest evaluation.
+        The configurations are those that `fit` would evaluate: when all of a round are told, in whatever order, the
+        search stands where `fit` would stand. Asked for more than are left of a round, it goes on in the round's
+        stream, so that nobody waits for the slowest evaluation.
 
         Parameters
         ----------
         n : int
-            Settings wanted.
+            Configurations wanted.
         relax_checks : bool
             See `fit`: for draws from the prior alone; chains within the region always find samples that pass.
 
@@ -136,9 +136,9 @@ class SearchEngine(EngineSettings):
         >>> import shac, tempfile
         >>> space = [shac.UniformHP("x", 0.0, 1.0)]
         >>> engine = shac.SHAC(None, space, total_budget=40, num_batches=4, save_dir=tempfile.mkdtemp(), seed=1)
-        >>> while settings := engine.ask(5):
-        ...     for setting in settings:
-        ...         engine.tell(setting, score=setting["x"])
+        >>> while configurations := engine.ask(5):
+        ...     for configuration in configurations:
+        ...         engine.tell(configuration, score=configuration["x"])
         >>> len(engine.dataset), len(engine.classifiers) > 0
         (40, True)
         """
@@ -153,24 +153,24 @@ class SearchEngine(EngineSettings):
     def tell(
         self, parameters: Mapping[str, Any] | Sequence[Any], score: float, *, skip_cv_checks: bool = False
     ) -> None:
-        """Take the score of a setting that `ask` gave; the last one of a round trains the classifier and saves.
+        """Take the score of a configuration that `ask` gave; the last one of a round trains the classifier and saves.
 
         Parameters
         ----------
         parameters : mapping or sequence
-            The setting, in any order of tellings. After a restart, settings of the round that was under way are
-            known as well.
+            The configuration, in any order of tellings. After a restart, configurations of the round that was under way
+            are known as well.
         score : float
             Its score; NaN for a failed evaluation. It is in the journal when this returns.
         skip_cv_checks : bool
-            As of `fit`.
+            See `fit`.
 
         Raises
         ------
         SaveFolderError
-            As `ask`.
+            See `ask`.
         ValueError
-            If the setting is none that `ask` gave, or `score` is no number.
+            If the configuration is none that `ask` gave, or `score` is no number.
         """
         space = self._check_ready()
         store = self._search.store

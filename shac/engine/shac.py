@@ -36,17 +36,17 @@ class SHAC(SearchEngine):
     """Search by Successive Halving and Classification (arXiv 1805.10255).
 
     A search of N = `total_budget` evaluations runs in M = `num_batches` rounds of W = N / M evaluations at once. After
-    a round a classifier learns which settings were better than the median, and later settings must pass all
-    classifiers. `strategy` says on which evaluations, and which of the settings that pass are tried. K = min(max(M - 1,
-    1), `max_classifiers`) classifiers are trained, one whenever T_c = W * floor(N / (W * (K + 1))) evaluations have
-    come (section 3 of the paper).
+    a round a classifier learns which configurations were better than the median, and later configurations must pass all
+    classifiers. `strategy` says on which evaluations, and which of the configurations that pass are tried. K =
+    min(max(M - 1, 1), `max_classifiers`) classifiers are trained, one whenever T_c = W * floor(N / (W * (K + 1)))
+    evaluations have come (section 3 of the paper).
 
     Parameters
     ----------
     evaluation_function : callable
         ``evaluation_function(worker_id: int, parameters: OrderedDict) -> float``. Runs in worker processes. An
         exception or a result that is not finite is a failed evaluation: it counts as worse than the median. None
-        where settings are asked for and their scores told.
+        where configurations are asked for and their scores told.
     hyperparameter_list : list of parameters, HyperParameterList or None
         The search space; None if it comes from disk with `restore_data`.
     total_budget : int
@@ -69,9 +69,9 @@ class SHAC(SearchEngine):
         How often an evaluation that failed, for whatever reason, is made again with the same seed.
     strategy : str or Strategy, optional
         How the search learns and chooses: 'guided' (the default) trains on all evaluations and tries the best of 64
-        settings that pass, by a smooth surface through the scores, and keeps less of the region of more than 5 real
-        parameters where the batches are large enough; 'pooled' only trains on all evaluations; 'paper' trains on the
-        last round alone, and tries whatever passes. Or a `Strategy` of your own, used as it is.
+        configurations that pass, by a smooth surface through the scores, and keeps less of the region of more than 5
+        real parameters where the batches are large enough; 'pooled' only trains on all evaluations; 'paper' trains on
+        the last round alone, and tries whatever passes. Or a `Strategy` of your own, used as it is.
     max_failed_rounds : int
         So many rounds in a row without a single score end `fit`. Fewer are information: their configurations count as
         worse than the median, and the search draws elsewhere.
@@ -171,7 +171,7 @@ class SHAC(SearchEngine):
         """Run the search, or what is left of it; a finished one returns at once.
 
         Every evaluation is in ``journal.jsonl`` as soon as it ends. A search that was stopped, or killed, goes on
-        within its batch: what has ended is not run again, and the rest has the same settings and seeds.
+        within its batch: what has ended is not run again, and the rest has the same configurations and seeds.
 
         Parameters
         ----------
@@ -267,7 +267,7 @@ class SHAC(SearchEngine):
             A CSV file with the space's columns and ``scores``, or a folder with such a ``dataset.csv``. It needs at
             least `total_budget` rows.
         skip_cv_checks, early_stop, callbacks, progress
-            As of `fit`.
+            See `fit`.
         presort : bool
             Whether to order the rows from the worst to the best, so that each batch is better than the one before.
 

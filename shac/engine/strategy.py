@@ -63,7 +63,7 @@ class Strategy:
     Raises
     ------
     ValueError
-        If a setting is out of its range.
+        If an option is out of its range.
 
     Examples
     --------
@@ -107,7 +107,7 @@ class Strategy:
         return first + (last - first) * stage / max(num_stages - 1, 1)
 
     def as_config(self) -> dict[str, Any]:
-        """Return the settings in types that JSON has."""
+        """Return the options in types that JSON has."""
         return {**asdict(self), "kept_share": None if self.kept_share is None else list(self.kept_share)}
 
     @classmethod
@@ -117,7 +117,7 @@ class Strategy:
         Raises
         ------
         ValueError
-            If the settings are none of a strategy, or an option of an earlier version has another value than the one
+            If they are none of a strategy, or an option of an earlier version has another value than the one
             that searches now have.
         """
         if not isinstance(config.get("trees", {}), dict):

@@ -29,9 +29,9 @@ class TorchSHAC(SHAC):
     Parameters
     ----------
     evaluation_function, hyperparameter_list, total_budget, num_batches, objective, max_classifiers
-        As of `SHAC`.
+        See `SHAC`.
     save_dir, seed, evaluation_timeout, max_retries, strategy, max_failed_rounds, evaluations_per_worker
-        As of `SHAC`.
+        See `SHAC`.
     max_gpu_evaluators : int
         Above 0: evaluations that run at once, on GPU slots; may exceed the number of GPUs, which then are shared.
         0: evaluations run on the CPU, `max_cpu_evaluators` at once.
@@ -43,7 +43,7 @@ class TorchSHAC(SHAC):
     Raises
     ------
     ValueError
-        As `SHAC`; if `max_gpu_evaluators` is negative, `max_cpu_evaluators` neither above 0 nor -1, or `pin_gpus` is
+        See `SHAC`; if `max_gpu_evaluators` is negative, `max_cpu_evaluators` neither above 0 nor -1, or `pin_gpus` is
         set without GPU evaluators.
 
     Examples

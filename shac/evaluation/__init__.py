@@ -1,4 +1,4 @@
-"""Evaluations: many settings at once, on processes, threads or any joblib back end."""
+"""Evaluations: many configurations at once, on processes, threads or any joblib back end."""
 
 from shac.evaluation.devices import torch_device
 from shac.evaluation.pool import EvaluatorPool

@@ -81,7 +81,7 @@ def make_slots(plan: SlotPlan) -> Slots:
     Raises
     ------
     TypeError, ValueError, ImportError
-        As `EvaluatorPool`.
+        See `EvaluatorPool`.
     """
     factory = _registered_backend(plan.backend)
     is_local = plan.backend in PROCESS_BACKENDS

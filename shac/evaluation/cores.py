@@ -25,7 +25,7 @@ THREAD_VARIABLES = (
 
 
 def share_of_cores(num_evaluators: int) -> int:
-    """Give the threads of one evaluator when the cores are divided evenly.
+    """Return the threads of one evaluator when the cores are divided evenly.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def share_of_cores(num_evaluators: int) -> int:
 
 
 def thread_environment(threads: int, *, explicit: bool, environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Give the environment variables that limit the usual thread pools.
+    """Return the environment variables that limit the usual thread pools.
 
     Parameters
     ----------

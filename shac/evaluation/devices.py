@@ -15,7 +15,7 @@ __all__ = ["gpu_of_worker", "torch_device", "visible_gpus"]
 
 
 def torch_device(worker_id: int) -> torch.device:
-    """Give the PyTorch device of an evaluator.
+    """Return the PyTorch device of an evaluator.
 
     Worker ids of evaluations that run at the same time differ, so with as many evaluators as GPUs each
     evaluation has a GPU to itself.
@@ -94,7 +94,7 @@ def visible_gpus(environment: Mapping[str, str] | None = None) -> list[str]:
 
 
 def gpu_of_worker(worker_id: int, gpus: Sequence[str]) -> str | None:
-    """Give the one GPU that a pinned evaluator sees.
+    """Return the one GPU that a pinned evaluator sees.
 
     Parameters
     ----------

@@ -127,7 +127,7 @@ def forget_search(search: str) -> None:
     Parameters
     ----------
     search : str
-        As of `NodeJob`.
+        See `NodeJob`.
     """
     with _lock:
         _forgotten.add(search)
@@ -138,7 +138,7 @@ def forget_search(search: str) -> None:
 
 
 def _is_cancelled() -> bool:
-    """Tell whether Dask has dropped the task that runs in this thread: its client is gone, killed perhaps."""
+    """Return whether Dask has dropped the task that runs in this thread: its client is gone, killed perhaps."""
     distributed = sys.modules.get("distributed")
     if distributed is None:
         return False

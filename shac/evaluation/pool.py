@@ -49,7 +49,7 @@ class _Lease:
 
 
 class EvaluatorPool:
-    """Runs an evaluation function for many settings at once.
+    """Runs an evaluation function for many configurations at once.
 
     The pool has `num_evaluators` slots, one for each worker id. The lowest free slot takes the next
     evaluation, however long the others last, so that no two evaluations that run at the same time have

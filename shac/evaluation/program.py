@@ -52,7 +52,7 @@ class Program:
         )
 
     def restore_start_method(self) -> None:
-        """Give `multiprocessing` the program's start method."""
+        """Set `multiprocessing` to the program's start method."""
         if multiprocessing.get_start_method(allow_none=True) == "loky":
             multiprocessing.set_start_method(self.start_method, force=True)
 

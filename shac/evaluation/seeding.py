@@ -14,7 +14,7 @@ RUNNING_SEED: ContextVar[int] = ContextVar("shac_running_seed")
 
 
 def derive_seed(engine_seed: SupportsIndex, evaluation_index: SupportsIndex, *, purpose: str = "evaluation") -> int:
-    """Give the seed of one evaluation of a search, or of another step of it.
+    """Return the seed of one evaluation of a search, or of another step of it.
 
     A hash rather than a generator: the answer is the same on every platform and with every version of
     NumPy, and an evaluation's seed does not depend on those before it.
@@ -53,7 +53,7 @@ def derive_seed(engine_seed: SupportsIndex, evaluation_index: SupportsIndex, *, 
 
 
 def evaluation_seed() -> int:
-    """Give the seed of the evaluation that is running in this thread.
+    """Return the seed of the evaluation that is running in this thread.
 
     Evaluations on threads share the global generators of the process, so that what one of them draws
     depends on the others. An evaluation that has to be repeatable there makes a generator of its own:

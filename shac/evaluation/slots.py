@@ -40,16 +40,16 @@ class Slot(Protocol):
         """Start an evaluation; the slot must be free."""
 
     def poll(self) -> Reply | None:
-        """Give the evaluation's answer, once, or None while it runs."""
+        """Return the evaluation's answer, once, or None while it runs."""
 
     def waitables(self) -> Sequence[Any]:
         """List what `multiprocessing.connection.wait` can watch for an answer."""
 
     def deadline(self) -> float | None:
-        """Give the moment, in seconds of `time.monotonic`, at which the evaluation has lasted too long, if any."""
+        """Return the moment, in seconds of `time.monotonic`, at which the evaluation has lasted too long, if any."""
 
     def abandon(self) -> Reply:
-        """Give up the evaluation that has lasted too long, and be free."""
+        """Abandon the evaluation that has lasted too long, and be free."""
 
     def stop(self) -> None:
         """Ask for the end, after the evaluation that may be running."""

@@ -13,7 +13,7 @@ __all__ = ["EvaluationOutcome", "EvaluationTask", "Reply"]
 
 @dataclass(frozen=True, slots=True)
 class EvaluationTask:
-    """One setting to evaluate.
+    """One configuration to evaluate.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ _LONGEST_END_SECONDS = 2
 
 @lru_cache(maxsize=1)  # a failed import is looked for again each time
 def pickler() -> Any:
-    """Give the cloudpickle that joblib works with: a package of its own since joblib 1.6."""
+    """Return the cloudpickle that joblib works with: a package of its own since joblib 1.6."""
     try:
         from joblib.externals import cloudpickle
     except ImportError:

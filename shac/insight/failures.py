@@ -31,7 +31,7 @@ class Failure:
     index : int
         Its number in the search.
     parameters : dict
-        The setting.
+        The configuration.
     reason : str
         One line.
     traceback : str

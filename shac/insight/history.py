@@ -50,7 +50,7 @@ def list_rounds(view: SearchView) -> list[Round]:
 
 
 def best_so_far(scores: ArrayLike, objective: str) -> NDArray[np.float64]:
-    """Give, after each evaluation, the best finite score up to then.
+    """Return, after each evaluation, the best finite score up to then.
 
     Parameters
     ----------

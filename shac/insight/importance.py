@@ -15,7 +15,7 @@ __all__ = ["gain_shares"]
 
 
 def gain_shares(view: SearchView) -> NDArray[np.float64]:
-    """Give the share of each column in the total gain of each classifier's splits.
+    """Return the share of each column in the total gain of each classifier's splits.
 
     Parameters
     ----------

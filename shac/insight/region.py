@@ -51,7 +51,7 @@ class Marginals:
         return self.masses / np.diff(self.scale.edges)
 
     def interval(self, stage: int, mass: float = 0.9) -> tuple[float, float]:
-        """Give the positions between which the middle `mass` lies after so many stages."""
+        """Return the positions between which the middle `mass` lies after so many stages."""
         cumulated = np.concatenate([[0.0], np.cumsum(self.masses[stage])])
         if not np.isfinite(cumulated).all():
             return 0.0, 1.0
@@ -62,11 +62,11 @@ class Marginals:
     def survivors(self) -> str:
         """Write what survives the stages that are known: the likeliest values, or the range of the middle 90 %.
 
-        A share behind it is that of the settings that have the parameter at all.
+        A share behind it is that of the configurations that have the parameter at all.
         """
         known = self.presence[np.isfinite(self.presence)]
         if known[-1] == 0:
-            return "in no setting"
+            return "in no configuration"
         return self._values() + (f" (in {known[-1]:.0%})" if known[-1] < _ALWAYS else "")
 
     def _values(self) -> str:
@@ -80,7 +80,7 @@ class Marginals:
 
 
 def stage_marginals(view: SearchView) -> list[Marginals]:
-    """Give the marginals of every column after 0, 1, ... stages.
+    """Return the marginals of every column after 0, 1, ... stages.
 
     Parameters
     ----------

@@ -83,7 +83,7 @@ class ColumnScale:
         return len(self.edges) - 1
 
     def positions(self, encoded: ArrayLike) -> NDArray[np.float64]:
-        """Give the positions of encoded values.
+        """Return the positions of encoded values.
 
         Parameters
         ----------
@@ -101,12 +101,12 @@ class ColumnScale:
         return places
 
     def bins(self, encoded: ArrayLike) -> NDArray[np.int64]:
-        """Give the bin of each encoded value; none may be missing."""
+        """Return the bin of each encoded value; none may be missing."""
         places = np.searchsorted(self.edges, self.positions(encoded), side="right") - 1
         return np.clip(places, 0, self.num_bins - 1)
 
     def value_at(self, position: float) -> Any:
-        """Give the value at a position."""
+        """Return the value at a position."""
         place = min(int(position * len(self._grid)), len(self._grid) - 1)
         return self._column.decode(float(self._grid[place]))
 

@@ -35,7 +35,7 @@ class SearchView:
     Parameters
     ----------
     dataset : Dataset
-        Settings and scores.
+        Configurations and scores.
     classifiers : sequence of xgboost.XGBClassifier
         In the order of their training.
     accuracies : sequence of float
@@ -44,7 +44,7 @@ class SearchView:
         Name of the engine's class.
     objective : {'max', 'min'}
     total_budget, num_batches, total_classifiers, seed : int
-        As of the engine.
+        See `SHAC`.
     folder : Path
         Where its files are.
     """
@@ -78,7 +78,7 @@ class SearchView:
 
     @cached_property
     def encoded(self) -> NDArray[np.float32]:
-        """Settings of all evaluations, as the classifiers see them."""
+        """Configurations of all evaluations, as the classifiers see them."""
         return self.space.encode_rows(self.dataset.X)
 
     @cached_property
@@ -103,7 +103,7 @@ class SearchView:
         return list_failures(self.dataset, self.folder)
 
     def best_indices(self, count: int) -> list[int]:
-        """Give the numbers of the evaluations with the best scores, the best one first."""
+        """Return the numbers of the evaluations with the best scores, the best one first."""
         signed = self.scores if self.objective == "max" else -self.scores
         order = np.argsort(-signed, kind="stable")
         return [int(i) for i in order if np.isfinite(self.scores[i])][:count]

@@ -48,7 +48,7 @@ class StageDraws:
         return [self._bounds(stage) for stage in range(self.cascade.num_stages + 1)]
 
     def marginals(self, stage: int) -> list[Marginal] | None:
-        """Give what survives of each column after so many stages; None where the region is not known."""
+        """Return what survives of each column after so many stages; None where the region is not known."""
         if stage not in self._marginals:
             lower, upper = self.bounds[stage]
             is_known = self.cascade.space.has_quantile and upper <= _EXACT * lower

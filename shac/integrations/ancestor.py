@@ -57,7 +57,7 @@ def import_ancestor(
         Rounds of the old search; its files do not say. By default the number up to 20 that leaves out the fewest rows.
         Rows that do not fill a round at the end are left out, with a warning.
     max_classifiers, skip_cv_checks, seed
-        As of `SHAC` and `fit`.
+        See `SHAC` and `fit`.
 
     Returns
     -------
@@ -171,7 +171,7 @@ def _value(column: AbstractHyperParameter, text: str, at: str) -> Any:
 
 
 def _attempts(text: str) -> tuple[str, ...]:
-    """Give what a field that cannot be read as it is may stand for; nothing where it is no number."""
+    """Return what a field that cannot be read as it is may stand for; nothing where it is no number."""
     if not text:
         return "None", "nan"
     try:

@@ -56,9 +56,9 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
     max_classifiers : int
         Most classifiers to train.
     skip_cv_checks : bool
-        As of `SHAC.fit`.
+        See `SHAC.fit`.
     scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
-        As of ``RandomizedSearchCV``.
+        See ``RandomizedSearchCV``.
     random_state : int, RandomState instance or None
         Seed of the search.
     save_dir : path-like, optional
@@ -73,7 +73,7 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
     Attributes
     ----------
     cv_results_, best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, refit_time_
-        As of ``RandomizedSearchCV``. ``cv_results_["round"]`` is the round of each configuration, from 1.
+        See ``RandomizedSearchCV``. ``cv_results_["round"]`` is the round of each configuration, from 1.
     search_ : SHAC
         The engine: its classifiers and dataset, for `predict` and pictures. Names of parameters are those of
         `param_distributions`; of a list of dictionaries see `shac.integrations.distributions.space_of`.
@@ -196,14 +196,14 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
         failed_rounds = 0
         while asked := _ask_round(engine):
             recover(asked[0].number)
-            wanted = [evaluation_of(setting.number, space.flat_row(setting)) for setting in asked]
+            wanted = [evaluation_of(configuration.number, space.flat_row(configuration)) for configuration in asked]
             missing = [evaluation for evaluation in wanted if not folds.knows(evaluation)]
             error = self._evaluate(missing, evaluate_candidates) if missing else None
             if self.save_dir is not None:
                 folds.write(engine.save_dir)  # before the scores: a search that goes on has results of all of them
-            for setting in asked:
-                scores = folds.scores(setting.number, self._metric(folds.metrics()), self.error_score)
-                engine.tell(setting, float(np.average(scores)), skip_cv_checks=self.skip_cv_checks)
+            for configuration in asked:
+                scores = folds.scores(configuration.number, self._metric(folds.metrics()), self.error_score)
+                engine.tell(configuration, float(np.average(scores)), skip_cv_checks=self.skip_cv_checks)
             failed_rounds = 0 if error is None else failed_rounds + 1
             is_over = failed_rounds == engine.max_failed_rounds or len(engine.dataset) == engine.total_budget
             if error is not None and is_over and not folds.has_success():

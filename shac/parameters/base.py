@@ -139,7 +139,7 @@ class AbstractHyperParameter:
         raise NotImplementedError(f"{type(self).__name__} defines no quantile")
 
     def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
-        """Give the prior probability that an encoded value is below each threshold.
+        """Return the prior probability that an encoded value is below each threshold.
 
         Parameters
         ----------
@@ -264,7 +264,7 @@ class AbstractHyperParameter:
         return float(text)
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that build the parameter again, in types that JSON has."""
+        """Return the arguments that build the parameter again, in types that JSON has."""
         return {"name": self.name, "seed": self.seed}
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Columns of parameters that do not exist in every setting."""
+"""Columns of parameters that do not exist in every configuration."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MISSING: Final = _Missing()
 
 
 def is_missing(values: Sequence[Any] | NDArray[Any]) -> NDArray[np.bool_]:
-    """Tell which values of a column are `MISSING`.
+    """Return which values of a column are `MISSING`.
 
     Examples
     --------

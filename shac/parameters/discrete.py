@@ -134,7 +134,7 @@ def _is_iterable(values: Any) -> bool:
 
 
 def _identity(value: Any) -> Any:
-    """Give a key under which values of different types differ, 0.0 differs from -0.0, and NaN equals itself."""
+    """Return a key under which values of different types differ, 0.0 differs from -0.0, and NaN equals itself."""
     if isinstance(value, float):
         return (float, "nan" if math.isnan(value) else value.hex())
     if isinstance(value, tuple):

@@ -144,7 +144,7 @@ class LogIntegerHyperParameter(IntegerHyperParameter):
         return np.clip((np.log(last + 0.5) - self._log_min) / width, 0.0, 1.0)
 
     def _last_below(self, thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give the largest integer of the range that is encoded below each threshold, or the one before the range."""
+        """Return the largest integer of the range that is encoded below each threshold, or the one before the range."""
         with np.errstate(over="ignore"):
             guess = np.floor(np.exp(rounding_boundary(thresholds)))
         last = np.clip(guess, self.min_value - 1, self.max_value)

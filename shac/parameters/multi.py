@@ -91,14 +91,14 @@ class MultiDiscreteHyperParameter(AbstractMultiHyperParameter):
     Parameters
     ----------
     name, values, seed
-        As of `DiscreteHyperParameter`.
+        See `DiscreteHyperParameter`.
     sample_count : int
         Length of the list.
 
     Raises
     ------
     ValueError
-        As `DiscreteHyperParameter`, and if `sample_count` is below 1.
+        See `DiscreteHyperParameter`, and if `sample_count` is below 1.
 
     Examples
     --------
@@ -116,14 +116,14 @@ class MultiUniformContinuousHyperParameter(AbstractMultiHyperParameter):
     Parameters
     ----------
     name, min_value, max_value, log_encode, seed
-        As of `UniformContinuousHyperParameter`.
+        See `UniformContinuousHyperParameter`.
     sample_count : int
         Length of the list.
 
     Raises
     ------
     ValueError
-        As `UniformContinuousHyperParameter`, and if `sample_count` is below 1.
+        See `UniformContinuousHyperParameter`, and if `sample_count` is below 1.
 
     Examples
     --------
@@ -149,14 +149,14 @@ class MultiNormalContinuousHyperParameter(AbstractMultiHyperParameter):
     Parameters
     ----------
     name, mean, std, seed
-        As of `NormalContinuousHyperParameter`.
+        See `NormalContinuousHyperParameter`.
     sample_count : int
         Length of the list.
 
     Raises
     ------
     ValueError
-        As `NormalContinuousHyperParameter`, and if `sample_count` is below 1.
+        See `NormalContinuousHyperParameter`, and if `sample_count` is below 1.
 
     Examples
     --------

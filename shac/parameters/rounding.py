@@ -17,7 +17,7 @@ __all__ = ["last_integer_below", "rounding_boundary"]
 
 
 def rounding_boundary(thresholds: ArrayLike) -> NDArray[np.float64]:
-    """Give, for each threshold, the number up to which float64 values round to a float32 below it.
+    """Return, for each threshold, the number up to which float64 values round to a float32 below it.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def rounding_boundary(thresholds: ArrayLike) -> NDArray[np.float64]:
 
 
 def last_integer_below(thresholds: ArrayLike) -> NDArray[np.float64]:
-    """Give the largest integer whose float32 is below each threshold; -inf or inf where all or none are.
+    """Return the largest integer whose float32 is below each threshold; -inf or inf where all or none are.
 
     Parameters
     ----------

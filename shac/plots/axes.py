@@ -42,7 +42,7 @@ def new_axes(ax: Axes | None, width: float = 8.0, height: float = 4.5) -> Axes:
 
 
 def style_axes(ax: Axes, *, title: str, x: str = "", y: str = "", grid: Literal["x", "y", "both"] | None = "y") -> None:
-    """Give axes their title and labels, and take away what only frames them.
+    """Set the title of axes and labels, and take away what only frames them.
 
     Parameters
     ----------

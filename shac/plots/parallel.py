@@ -1,4 +1,4 @@
-"""Settings as lines across all parameters."""
+"""Configurations as lines across all parameters."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["plot_parallel"]
 
 
 def plot_parallel(search: Any, *, max_lines: int = 500, ax: Axes | None = None) -> Axes:
-    """Plot every setting as a line across the parameters, the better the darker.
+    """Plot every configuration as a line across the parameters, the better the darker.
 
-    Each parameter's axis is its prior probability, so that the prior fills all of them evenly; a setting that lacks a
-    conditional parameter passes below its axis.
+    Each parameter's axis is its prior probability, so that the prior fills all of them evenly; a configuration that
+    lacks a conditional parameter passes below its axis.
 
     Parameters
     ----------
     search : SHAC or path-like
         An engine, or the save folder of a search.
     max_lines : int
-        How many settings to show, the best ones.
+        How many configurations to show, the best ones.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -89,6 +89,8 @@ def plot_parallel(search: Any, *, max_lines: int = 500, ax: Axes | None = None) 
     ax.set_xticks(places, names)
     ax.set_yticks([])
     scores = view.scores[chosen]
-    style_axes(ax, title=f"{len(chosen)} settings, from {scores[-1]:.4g} (light) to {scores[0]:.4g} (dark)", grid=None)
+    style_axes(
+        ax, title=f"{len(chosen)} configurations, from {scores[-1]:.4g} (light) to {scores[0]:.4g} (dark)", grid=None
+    )
     ax.tick_params(axis="x", labelcolor=INK)
     return ax

@@ -47,7 +47,7 @@ def progress_is_wanted(progress: bool | None = None) -> bool:
 
 
 def in_notebook() -> bool:
-    """Tell whether a notebook's kernel runs this code."""
+    """Return whether a notebook's kernel runs this code."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return type(shell).__name__ == "ZMQInteractiveShell"

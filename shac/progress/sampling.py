@@ -85,7 +85,7 @@ class SamplingState:
 
 
 def watch(cascade: Cascade, on_piece: Callable[[int, int], object]) -> Cascade:
-    """Give a cascade whose draws tell how far they are; what they draw is the same.
+    """Return a cascade whose draws tell how far they are; what they draw is the same.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def sampling_progress(
     n : int
         Samples that will be drawn.
     progress : bool, optional
-        As of `progress_is_wanted`.
+        See `progress_is_wanted`.
     console : rich.console.Console, optional
         Where to; standard error by default.
 
@@ -201,7 +201,7 @@ def sampling_progress(
     def render() -> Any:
         grid = new_grid()
         bar = progress_bar(state.samples, state.wanted)
-        grid.add_row("sampling", bar, f"{state.samples:,} of {state.wanted:,} settings", state.text())
+        grid.add_row("sampling", bar, f"{state.samples:,} of {state.wanted:,} configurations", state.text())
         return grid
 
     displays: list[Display] = []

@@ -97,7 +97,7 @@ class SearchProgress(Callback):
         self._update()
 
     def watch_sampling(self, cascade: Cascade, n: int) -> Cascade:
-        """Give a cascade whose draws are shown.
+        """Return a cascade whose draws are shown.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class SearchProgress(Callback):
             grid.add_row("  evaluating", progress_bar(len(self._batch), self._batch_size), *self._evaluating())
         elif sampling is not None and sampling.samples < sampling.wanted:
             bar = progress_bar(sampling.samples, sampling.wanted)
-            grid.add_row("  sampling", bar, f"{sampling.samples} of {sampling.wanted} settings", sampling.text())
+            grid.add_row("  sampling", bar, f"{sampling.samples} of {sampling.wanted} configurations", sampling.text())
         return grid
 
     def _summary(self, done: int) -> list[str]:

@@ -297,7 +297,7 @@ def _parallel(view: SearchView) -> Figure:
 
 
 def _mixed(strength: float) -> str:
-    """Give the colour at a place between the scale's second colour (0) and its last (1)."""
+    """Return the colour at a place between the scale's second colour (0) and its last (1)."""
     stops = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in SCALE[1:]])
     place = strength * (len(stops) - 1)
     red, green, blue = (round(float(np.interp(place, range(len(stops)), stops[:, k]))) for k in range(3))

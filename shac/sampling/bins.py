@@ -43,7 +43,7 @@ class ThresholdBins:
         self._known = np.empty(0, dtype=np.float32), np.empty(0, dtype=np.int64)
 
     def column(self, thresholds: NDArray[np.float32]) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
-        """Give the core's form of the column: edges inside the range of uniforms, and a value for each bin."""
+        """Return the core's form of the column: edges inside the range of uniforms, and a value for each bin."""
         thresholds = np.unique(thresholds)
         if thresholds.size == 0:
             return np.empty(0, dtype=np.uint64), np.zeros(1, dtype=np.float32)
@@ -59,7 +59,7 @@ class ThresholdBins:
         )
 
     def changes(self, encoded: NDArray[np.float32]) -> tuple[bool, NDArray[np.uint64]]:
-        """Tell where, among the uniforms, the encoded value begins or ceases to be one of those given.
+        """Return where, among the uniforms, the encoded value begins or ceases to be one of those given.
 
         Returns
         -------

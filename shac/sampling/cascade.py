@@ -154,7 +154,7 @@ class Cascade:
         Parameters
         ----------
         X, relax, threads
-            As in `accepts`, which raises the same.
+            See `accepts`, which raises the same.
 
         Returns
         -------
@@ -170,7 +170,7 @@ class Cascade:
         Parameters
         ----------
         X, threads
-            As in `accepts`, which raises the same.
+            See `accepts`, which raises the same.
 
         Returns
         -------
@@ -248,7 +248,7 @@ class Cascade:
         Parameters
         ----------
         n, seed, threads, relax, max_candidates, method
-            As in `sample`.
+            See `sample`.
         first_candidate : int
             Number of the first candidate to draw.
         max_gap : int, optional
@@ -261,7 +261,7 @@ class Cascade:
         Raises
         ------
         ValueError, EmptyRegionError
-            As `sample`.
+            See `sample`.
         """
         request = DrawRequest.checked(
             n,
@@ -282,7 +282,7 @@ class Cascade:
         Parameters
         ----------
         n, relax
-            As in `sample`.
+            See `sample`.
 
         Raises
         ------

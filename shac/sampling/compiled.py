@@ -72,7 +72,7 @@ class CompiledCascade:
         return type(self), (self.forests, self.space, self._max_table_bytes)
 
     def with_forests(self, forests: tuple[core.Forest, ...]) -> CompiledCascade:
-        """Give another cascade over the same space; compiled stages at its beginning are shared."""
+        """Return another cascade over the same space; compiled stages at its beginning are shared."""
         other = CompiledCascade(forests, self.space, self._max_table_bytes)
         other._bins = self._bins
         shared = zip(forests, self.forests, self._stages, strict=False)
@@ -95,11 +95,11 @@ class CompiledCascade:
         return known
 
     def conditions(self) -> list[Condition]:
-        """Tell when the space's conditional columns exist, by the uniforms of those that they depend on."""
+        """Return when the space's conditional columns exist, by the uniforms of those that they depend on."""
         return conditions_of(self.space, self._bins_of)
 
     def plain_sampler(self) -> core.PlainSampler:
-        """Give what draws by rejection."""
+        """Return what draws by rejection."""
         if self._sampler is None:
             width = self.space.num_columns
             conditions = core.Conditions([core.Condition(*c) for c in self.conditions()], width)
@@ -107,7 +107,7 @@ class CompiledCascade:
         return self._sampler
 
     def regions(self) -> Regions:
-        """Give what is known of the region.
+        """Return what is known of the region.
 
         Raises
         ------
@@ -123,12 +123,12 @@ class CompiledCascade:
     def choose_sampler(
         self, method: Method, request: dict[str, int], *, limited: bool
     ) -> core.PlainSampler | RefiningSampler | None:
-        """Give the sampler of a call; None: Python draws.
+        """Return the sampler of a call; None: Python draws.
 
         Parameters
         ----------
         method : {'auto', 'plain', 'region'}
-            As of `Cascade.sample`.
+            See `Cascade.sample`.
         request : dict
             The count and relax of the call.
         limited : bool
@@ -175,7 +175,7 @@ class CompiledCascade:
         Parameters
         ----------
         sampler : core.PlainSampler or RefiningSampler
-            As `choose_sampler` gave it.
+            See `choose_sampler` gave it.
         request, limits : dict
             The count, seed, relax, first_candidate and block_size of the call; its max_candidates and max_gap.
         threads : int
@@ -243,7 +243,7 @@ def compile_forest(model: Model | ForestArrays, stage: int) -> core.Forest:
     Raises
     ------
     TypeError, UnsupportedModelError
-        As `export_forest`.
+        See `export_forest`.
     InvalidModelError
         If the trees are broken.
     """

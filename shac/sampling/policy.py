@@ -79,7 +79,7 @@ def draw_relaxing(cascade: Cascade, n: int, *, seed: int, threads: int | None = 
     Parameters
     ----------
     cascade, n, seed, threads
-        As of `draw_all`.
+        See `draw_all`.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def draw_relaxing(cascade: Cascade, n: int, *, seed: int, threads: int | None = 
 
 
 def _limits_of_level(cascade: Cascade) -> tuple[int | None, int | None]:
-    """Give the longest gap, and the most candidates, before one more stage may fail."""
+    """Return the longest gap, and the most candidates, before one more stage may fail."""
     gap = 2**cascade.num_stages
     if cascade.space.constraints:
         return None, min(math.ceil(gap / cascade.space.feasible_share), _MOST_CANDIDATES)

@@ -108,7 +108,7 @@ class RefiningSampler:
 
 
 def make_sampler(region: core.Region, num_stages: int, relax: int) -> core.RegionSampler:
-    """Give the sampler of a region.
+    """Return the sampler of a region.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def make_sampler(region: core.Region, num_stages: int, relax: int) -> core.Regio
     """
     if region.volume()[1] == 0:
         raise EmptyRegionError(
-            f"no setting of the search space passes {num_stages} classifiers with relax={relax}: proven by dividing "
+            f"no configuration passes {num_stages} classifiers with relax={relax}: proven by dividing "
             f"the space into {region.num_divided + 1} boxes"
         )
     return core.RegionSampler(region)

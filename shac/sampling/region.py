@@ -95,7 +95,7 @@ class Regions:
         self._samplers: dict[tuple[int, int], core.RegionSampler] = {}
 
     def region(self, relax: int, budget: int) -> core.Region:
-        """Give the region after at most `budget` divisions.
+        """Return the region after at most `budget` divisions.
 
         Raises
         ------
@@ -113,7 +113,7 @@ class Regions:
         return self._built[key]
 
     def sampler(self, relax: int, budget: int) -> core.RegionSampler:
-        """Give the sampler of a region.
+        """Return the sampler of a region.
 
         Raises
         ------
@@ -192,7 +192,7 @@ class Regions:
     def marginals(
         self, columns: Sequence[AbstractHyperParameter], names: Sequence[str], relax: int, budget: int
     ) -> list[Marginal]:
-        """Give the surviving mass of every bin of every column."""
+        """Return the surviving mass of every bin of every column."""
         region = self.region(relax, budget)
         bins, mass, accepted = region.boxes()
         drawn = None
@@ -244,7 +244,7 @@ class Existence:
     region : core.Region
         Its bins end wherever a condition begins or ceases to hold.
     conditions : sequence of tuple
-        As of `conditions_of`.
+        See `conditions_of`.
     """
 
     def __init__(self, region: core.Region, conditions: Sequence[Condition]) -> None:
@@ -260,7 +260,7 @@ class Existence:
                 own[ancestor] = own[ancestor] & bins if ancestor in own else bins
 
     def prior_share(self, column: int) -> float:
-        """Give the mass of the prior that has a column."""
+        """Return the mass of the prior that has a column."""
         shares = [
             float((np.diff(self._ends[ancestor]) * bins).sum())
             for ancestor, bins in self._allowed.get(column, {}).items()
@@ -268,7 +268,7 @@ class Existence:
         return float(np.prod(shares))
 
     def share(self, column: int, boxes: NDArray[np.uint16]) -> NDArray[np.float64]:
-        """Give the share of each box that has a column.
+        """Return the share of each box that has a column.
 
         Parameters
         ----------

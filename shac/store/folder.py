@@ -42,7 +42,7 @@ def checked_save_dir(save_dir: object) -> Path:
     ValueError
         If it is no path.
     SaveFolderError
-        As `check_save_folder`.
+        See `check_save_folder`.
     """
     try:
         folder = Path(save_dir).expanduser().absolute()  # type: ignore[arg-type]

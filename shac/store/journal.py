@@ -5,8 +5,8 @@
 ``search``
     The first line: the format's number and the fingerprint of the search space.
 ``batch``
-    Written before a batch runs: the number of its first evaluation, all settings, all seeds. A search that was stopped
-    takes the rest of its batch from here, whatever the engine would draw today.
+    Written before a batch runs: the number of its first evaluation, all configurations, all seeds. A search that was
+    stopped takes the rest of its batch from here, whatever the engine would draw today.
 ``evaluation``
     How an evaluation ended: ``index``, ``parameters``, ``score`` (null when it failed), ``error`` and ``traceback``
     (null when it did not), ``worker_id``, ``seed``, ``attempt`` (from 1), ``started`` and ``ended`` (seconds since the
@@ -53,7 +53,7 @@ FORMAT_VERSION = 1
 
 _CHECKSUM = ',"crc32":"'
 _SECONDS_THAT_SHARE_A_SYNC = 0.05
-_LONGEST_LINE = 1 << 28  # bytes: a batch of a million settings
+_LONGEST_LINE = 1 << 28  # bytes: a batch of a million configurations
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class JournalBatch:
     first : int
         The number of its first evaluation.
     rows : list of list of str
-        CSV texts of each setting.
+        CSV texts of each configuration.
     seeds : list of int
         Seed of each evaluation.
     entries : dict
@@ -114,7 +114,7 @@ class JournalBatch:
     entries: dict[int, JournalEntry] = field(default_factory=dict)
 
     def failed_whole(self) -> bool:
-        """Tell whether all of its evaluations ended, and none with a score."""
+        """Return whether all of its evaluations ended, and none with a score."""
         return len(self.entries) == len(self.rows) and all(entry.score is None for entry in self.entries.values())
 
 
@@ -246,7 +246,7 @@ def read_batches(path: Path) -> Iterator[JournalBatch]:
                 pass
             case {"kind": "batch", "first": int(first), "rows": list(rows), "seeds": list(seeds)} if number > 1:
                 if not (all(map(_is_row, rows)) and all(map(_is_seed, seeds)) and first >= 0):
-                    raise DamagedFileError(f"{where}: expected texts of settings and seeds, got others")
+                    raise DamagedFileError(f"{where}: expected texts of configurations and seeds, got others")
                 if len(rows) != len(seeds):
                     raise DamagedFileError(f"{where}: expected a seed for each of {len(rows)} rows, got {len(seeds)}")
                 if batch is not None:
@@ -265,7 +265,7 @@ def read_batches(path: Path) -> Iterator[JournalBatch]:
 
 
 def has_scores(path: Path) -> bool:
-    """Tell whether a journal exists and some evaluation in it gave a score."""
+    """Return whether a journal exists and some evaluation in it gave a score."""
     return path.exists() and any(entry.score is not None for entry in read_journal(path))
 
 
@@ -335,7 +335,7 @@ def _line(record: dict[str, Any]) -> str:
 
 
 def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Give the whole lines with their numbers, one at a time: a journal may be long."""
+    """Return the whole lines with their numbers, one at a time: a journal may be long."""
     with os.fdopen(open_regular(path, os.O_RDONLY, follow=False), "rb") as file:
         for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
             if len(line) == _LONGEST_LINE:

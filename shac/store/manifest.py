@@ -61,7 +61,7 @@ _CLASSIFIER_NAME = re.compile(r"\d{2,}\.ubj")
 
 
 def holds_search(folder: Path) -> bool:
-    """Tell whether a search was saved in a folder."""
+    """Return whether a search was saved in a folder."""
     return (folder / MANIFEST_FILE).exists()
 
 
@@ -83,7 +83,7 @@ def holds_evaluations(folder: Path) -> bool:
 
 
 def manifest_digest(folder: Path) -> str | None:
-    """Give the SHA-256 of a folder's manifest; None if there is none."""
+    """Return the SHA-256 of a folder's manifest; None if there is none."""
     try:
         return _sha256(read_file(folder / MANIFEST_FILE, _MOST_BYTES[MANIFEST_FILE]))
     except (FileNotFoundError, NotADirectoryError):

@@ -106,7 +106,7 @@ def is_header(text: str) -> bool:
 def read_table(
     path: Path, space: HyperParameterList, *, num_rows: int, presort: bool, objective: str
 ) -> tuple[list[list[Any]], list[float]]:
-    """Read settings and scores that come from elsewhere.
+    """Read configurations and scores that come from elsewhere.
 
     Parameters
     ----------
