@@ -278,7 +278,7 @@ def test_a_round_in_which_every_fit_fails_counts(scoring: Any) -> None:
     scores = np.array(search.search_.dataset.Y)
     assert len(scores) == 16
     assert np.isnan(scores[:2]).all()
-    assert np.isfinite(scores[-4:]).all()
+    assert np.isfinite(scores[8:]).sum() > 5  # the search goes where fits succeed
     leading = "score" if scoring is None else "accuracy"
     assert np.array_equal(search.cv_results_[f"mean_test_{leading}"], scores, equal_nan=True)
 

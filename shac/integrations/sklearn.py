@@ -12,9 +12,8 @@ import numpy as np
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection._search import BaseSearchCV
 
-from shac.engine import SHAC
+from shac.engine import SHAC, end_within_round
 from shac.engine.arguments import checked_count
-from shac.engine.settings import end_within_round
 from shac.errors import EmptyRegionError
 from shac.integrations.distributions import space_of
 from shac.integrations.folds import Evaluation, FoldResults
