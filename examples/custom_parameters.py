@@ -61,7 +61,7 @@ def main():
             seed=0,
         )
         search.fit(skip_cv_checks=True)
-        best = search.dataset.get_best_parameters("min")
+        best = search.dataset.get_best_parameters()
         print(f"{name}: best loss {min(search.dataset.Y):.3f} at share={best['share']:.2f}, walk={best['walk']}")
 
 

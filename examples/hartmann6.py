@@ -46,7 +46,7 @@ def main():
         seed=0,
     )
     search.fit(skip_cv_checks=True)
-    best = search.dataset.get_best_parameters("min")
+    best = search.dataset.get_best_parameters()
     print(f"best of {len(search.dataset)} evaluations: {min(search.dataset.Y):.3f} (the minimum is -3.322)")
     print("at", np.round(shac.flatten_parameters(best), 3))
     print(f"one more, from {len(search.classifiers)} classifiers:", search.predict(num_samples=1)[0]["x"])

@@ -76,7 +76,7 @@ def main():
     )
     search.fit(skip_cv_checks=True)
     print(f"best validation accuracy of {len(search.dataset)} networks: {max(search.dataset.Y):.3f}")
-    print(dict(search.dataset.get_best_parameters("max")))
+    print(dict(search.dataset.get_best_parameters()))
 
 
 if __name__ == "__main__":

@@ -41,6 +41,11 @@ class Dataset:
     save_dir : path-like
         Folder of `save_dataset`.
 
+    Attributes
+    ----------
+    objective : {'max', 'min'}
+        Of the search that the evaluations are of.
+
     Examples
     --------
     >>> from shac import UniformHP
@@ -59,6 +64,7 @@ class Dataset:
     ) -> None:
         self._parameters = None if parameter_list is None else _as_space(parameter_list)
         self.save_dir = Path(save_dir)
+        self.objective = "max"
         self.clear()
 
     @property
@@ -201,12 +207,13 @@ class Dataset:
         """
         self.X, self.Y = self._checked(X, Y)
 
-    def get_best_parameters(self, objective: str = "max") -> OrderedDict[str, Any]:
+    def get_best_parameters(self, objective: str | None = None) -> OrderedDict[str, Any]:
         """Return the configuration with the best score; the first of equals.
 
         Parameters
         ----------
-        objective : {'max', 'min'}
+        objective : {'max', 'min'}, optional
+            That of the search by default; 'max' for a dataset of none.
 
         Returns
         -------
@@ -217,6 +224,7 @@ class Dataset:
         ValueError
             If `objective` is neither, or no score is finite.
         """
+        objective = self.objective if objective is None else objective
         check_objective(objective)
         sign = 1.0 if objective == "max" else -1.0
         finite = [i for i, score in enumerate(self.Y) if math.isfinite(score)]

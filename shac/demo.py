@@ -221,7 +221,7 @@ def run_demo(
     predicted = search.predict(num_samples=num_samples)
     seconds["predicting"] = time.perf_counter() - started
     random = search.predict(num_samples=num_samples, max_classifiers=0)
-    best_parameters = search.dataset.get_best_parameters("max")
+    best_parameters = search.dataset.get_best_parameters()
     write(f"judging {num_samples} predicted, {num_samples} random and the best configuration on held-out images")
     scores = _evaluate_held_out(search, [*predicted, *random, best_parameters])
     return DemoResult(

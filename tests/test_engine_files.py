@@ -185,7 +185,7 @@ def test_a_crash_between_the_table_and_the_manifest_restores_the_round_before() 
 
 def test_fit_dataset_trains_on_evaluations_from_elsewhere(finished: shac.SHAC) -> None:
     engine = searches.engine(total_budget=30, num_batches=3, save_dir="external")
-    history = engine.fit_dataset(FOLDER, skip_cv_checks=True)
+    history = engine.fit_dataset(FOLDER, skip_cv_checks=True, presort=True)
     assert history.epochs == [1, 2, 3]
     assert sorted(finished.dataset.Y, reverse=True) == engine.dataset.Y
     assert len(engine.classifiers) == 2
@@ -211,6 +211,7 @@ def test_fit_dataset_reads_tables_as_other_programs_write_them() -> None:
     engine.fit_dataset(
         table("d,scores,ignored,n,x", "a,3,z,1,1", "b,,z,2.0,2.5", "a,1e0,z,3,1e-05", "b,2,z,4,7.25"),
         skip_cv_checks=True,
+        presort=True,
     )
     assert engine.dataset.X == [[1e-05, 3, "a"], [7.25, 4, "b"], [1.0, 1, "a"]]
     assert engine.dataset.Y == [1.0, 2.0, 3.0]
@@ -246,3 +247,21 @@ def test_tables_that_do_not_fit_are_named(lines: list[str], error: type[Exceptio
 def test_a_table_that_is_not_there_is_named() -> None:
     with pytest.raises(FileNotFoundError, match="absent"):
         external_engine().fit_dataset("absent.csv")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_search_that_goes_on_from_a_random_table_keeps_its_optimum(seed: int, tmp_path: Path) -> None:
+    def peak(worker_id: int, parameters: Any) -> float:
+        return -float((parameters["x"] - 0.3) ** 2 + (parameters["y"] - 0.6) ** 2)
+
+    space = [shac.UniformHP("x", 0, 1), shac.UniformHP("y", 0, 1)]
+    points = np.random.default_rng(seed).random((20, 2))
+    lines = [f"{x!r},{y!r},{peak(0, {'x': x, 'y': y})!r}\n" for x, y in points.tolist()]
+    (tmp_path / "table.csv").write_text("x,y,scores\n" + "".join(lines))
+    shac.SHAC(peak, space, 20, 2, seed=seed).fit_dataset(tmp_path / "table.csv")
+    more = shac.SHAC(peak, space, 60, 6, seed=seed)
+    more.concurrent_evaluators()
+    more.restore_data()
+    more.fit()
+    assert max(more.dataset.Y) > -0.01
+    assert more.dataset.X[:20] == points.tolist()

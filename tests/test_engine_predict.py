@@ -121,3 +121,15 @@ def test_a_search_whose_classifiers_leave_nothing_ends_with_a_clear_message() ->
     with pytest.raises(shac.EmptyRegionError, match="no configuration passes 6 classifiers"):
         search.predict(num_samples=1)
     assert len(search.predict(num_samples=3, relax_checks=True)) == 3
+
+
+@pytest.mark.parametrize("objective", ["max", "min"])
+def test_the_dataset_of_a_search_knows_which_scores_are_better(objective: str) -> None:
+    engine = searches.engine(objective=objective, total_budget=20, num_batches=2)
+    engine.fit()
+    best = (max if objective == "max" else min)(engine.dataset.Y)
+    restored = searches.engine(None, objective=objective, total_budget=20, num_batches=2, seed=None)
+    restored.restore_data()
+    for search in (engine, restored):
+        assert searches.branin(0, search.dataset.get_best_parameters()) == best
+    assert shac.Dataset(searches.branin_space()).objective == "max"

@@ -66,7 +66,7 @@ class Search:
         self.given = given
         self.plan = SearchPlan.resolve(given)
         self.store = SearchStore(folder)
-        self.dataset = Dataset(self.plan.space, save_dir=folder)
+        self.dataset = _dataset_of(self.plan, folder)
         self.num_predictions = 0
         self.limit_memory = False
         self._engine = engine
@@ -154,7 +154,7 @@ class Search:
         digest = self.store.digest()  # before the rest: what another process writes later is not known
         folder = self.store.folder
         plan, state = restored(self.store.load(), self.given, folder, **self._tables())
-        self.plan, self._state, self.dataset = plan, state, Dataset(plan.space, save_dir=folder)
+        self.plan, self._state, self.dataset = plan, state, _dataset_of(plan, folder)
         self._show_points()
         self.num_predictions = 0
         self._asked, self._is_restored = None, True
@@ -300,3 +300,9 @@ class Search:
     def __getstate__(self) -> dict[str, Any]:
         """All but open rounds, whose scores are in the journal."""
         return {**self.__dict__, "_asked": None, "_evaluated": None}
+
+
+def _dataset_of(plan: SearchPlan, folder: Path) -> Dataset:
+    dataset = Dataset(plan.space, save_dir=folder)
+    dataset.objective = plan.objective
+    return dataset

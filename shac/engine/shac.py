@@ -120,7 +120,7 @@ class SHAC(SearchEngine):
     ... )
     >>> engine.concurrent_evaluators()
     >>> history = engine.fit()
-    >>> abs(engine.dataset.get_best_parameters("min")["x"] - 0.3) < 0.1
+    >>> abs(engine.dataset.get_best_parameters()["x"] - 0.3) < 0.1
     True
     >>> len(engine.predict(num_samples=5))
     5
@@ -255,7 +255,7 @@ class SHAC(SearchEngine):
         skip_cv_checks: bool = False,
         early_stop: bool = False,
         *,
-        presort: bool = True,
+        presort: bool | None = None,
         callbacks: Iterable[Callback] | None = None,
         progress: bool | None = None,
     ) -> History:
@@ -268,8 +268,10 @@ class SHAC(SearchEngine):
             least `total_budget` rows.
         skip_cv_checks, early_stop, callbacks, progress
             See `fit`.
-        presort : bool
-            Whether to order the rows from the worst to the best, so that each batch is better than the one before.
+        presort : bool, optional
+            Whether to order the rows from the worst to the best, so that each batch is better than the one before. By
+            default only where classifiers learn from the last batch alone, as the paper's do: others would learn from
+            the worst rows first, and could reject what is best.
 
         Returns
         -------
@@ -288,6 +290,8 @@ class SHAC(SearchEngine):
         """
         space = self._check_ready()
         self._search.check_no_asked_round()
+        if presort is None:
+            presort = self.strategy.training_points == "batch"
         rows, scores = read_table(
             Path(dataset_path), space, num_rows=self.total_budget, presort=presort, objective=self.objective
         )
