@@ -222,7 +222,7 @@ def test_failed_rows_of_a_table_are_the_worst() -> None:
     for objective, expected in [("max", [1.0, 2.0]), ("min", [2.0, 1.0])]:
         engine = external_engine(objective)
         engine.save_dir = Path(objective)
-        engine.fit_dataset(table("x,n,d,scores", "1,1,a,2", "1,1,a,nan", "1,1,b,1"))
+        engine.fit_dataset(table("x,n,d,scores", "1,1,a,2", "1,1,a,nan", "1,1,b,1"), presort=True)
         assert math.isnan(engine.dataset.Y[0])
         assert engine.dataset.Y[1:] == expected
 
