@@ -21,6 +21,7 @@ error that names file and line. Reading is possible at any time.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
@@ -45,6 +46,7 @@ __all__ = [
     "has_scores",
     "is_journal",
     "read_batches",
+    "read_failures",
     "read_journal",
 ]
 
@@ -262,6 +264,18 @@ def read_batches(path: Path) -> Iterator[JournalBatch]:
                 raise DamagedFileError(f"{where}: expected a line of a journal, got {record}")
     if batch is not None:
         yield batch
+
+
+def read_failures(path: Path) -> dict[int, tuple[str, str]]:
+    """Read errors and tracebacks by evaluation, as far as they can be read: a damaged line is passed over."""
+    failures: dict[int, tuple[str, str]] = {}
+    with contextlib.suppress(OSError, DamagedFileError), os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
+        for line in file:
+            with contextlib.suppress(DamagedFileError):
+                match parse_json(line.decode(errors="replace"), str(path)):
+                    case {"index": int(index), "error": str(error), **rest}:
+                        failures[index] = error, str(rest.get("traceback") or "")
+    return failures
 
 
 def has_scores(path: Path) -> bool:
