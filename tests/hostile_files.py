@@ -92,7 +92,7 @@ def engine_for(folder: Path, num_batches: int = 4) -> shac.SHAC:
 
 
 def state_of(engine: shac.SHAC) -> Any:
-    return engine.dataset, engine.classifiers, engine.state, engine.seed, engine.parameters
+    return engine.dataset, engine.classifiers, engine._search._state, engine.seed, engine.parameters
 
 
 def restore(folder: Path) -> str:

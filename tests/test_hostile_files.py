@@ -111,7 +111,7 @@ def test_progress_that_no_search_has_come_to_is_refused(search: Path) -> None:
     ]
     for key, value in wrong:
         hostile_inputs.write_manifest(search, {**manifest, key: value})
-        with pytest.raises(shac.DamagedFileError, match="shac_run: expected a search of 48 evaluations"):
+        with pytest.raises(shac.DamagedFileError, match="of a search of 48 evaluations and 2 classifiers"):
             hostile_files.engine_for(search).restore_data()
 
 

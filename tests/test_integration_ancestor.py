@@ -78,12 +78,12 @@ def test_the_number_of_rounds_leaves_out_the_fewest_rows(caplog: pytest.LogCaptu
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda text: text.replace("he_uniform", "no_uniform", 1), "line 2, init: .*no_uniform"),
+        (lambda text: text.replace("he_uniform", "no_uniform", 1), "line 2, column 'init': .*no_uniform"),
         (lambda text: text.replace("x_2,scores", "x_3,scores"), r"without \['x_2'\]"),
-        (lambda text: text.replace("True", "Perhaps", 1), "line 2, bias: .*Perhaps"),
+        (lambda text: text.replace("True", "Perhaps", 1), "line 2, column 'bias': .*Perhaps"),
         (lambda text: text.split("\n")[0] + "\n", "a table without rows"),
-        (lambda text: text.replace("0,8.0", "0,9.0", 1), "line 2, units: .*9.0"),
-        (lambda text: re.sub(r"^(0(,[^,]*){3}),[^,]*", r"\1,zz", text, flags=re.MULTILINE), "line 2, dropout: .*zz"),
+        (lambda text: text.replace("0,8.0", "0,9.0", 1), "line 2, column 'units': .*9.0"),
+        (lambda text: re.sub(r"^(0(,[^,]*){3}),[^,]*", r"\1,zz", text, flags=re.MULTILINE), "line 2, column 'dropout': .*zz"),
     ],
 )
 def test_damaged_tables_are_refused_with_their_place(spoil, message: str) -> None:  # type: ignore[no-untyped-def]
