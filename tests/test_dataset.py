@@ -95,7 +95,7 @@ def test_failed_evaluations_do_not_change_the_labels_of_the_others(values: list[
     assert labels[place : place + 2] == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("objective", ["maximize", "MAX", "", None, 1])
+@pytest.mark.parametrize("objective", ["maximize", "MAX", "", 1])
 def test_an_objective_that_is_neither_is_named(objective: Any) -> None:
     dataset = Dataset(line_space())
     for call in (

@@ -1,46 +1,19 @@
 """Worker processes that are replaced: after so many evaluations, after a failure, and when memory was not enough."""
 
-import builtins
-import os
-import resource
 from collections import OrderedDict
 from typing import Any
 
-import numpy as np
 import pytest
+from evaluations import leak, process_id, too_large
 
 import shac
 from shac.evaluation import EvaluationTask, EvaluatorPool
 
 PROCESS_BACKENDS = ["loky", "multiprocessing"]
-LIMIT = 2_500_000_000
-LEAK = 500_000_000
 
 
 def tasks(count: int) -> list[EvaluationTask]:
     return [EvaluationTask(i, OrderedDict(x=float(i)), seed=i) for i in range(count)]
-
-
-def process_id(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
-    if parameters["x"] in (2.0, 5.0):
-        raise ValueError(f"process {os.getpid()}")
-    return float(os.getpid())
-
-
-def leak(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
-    """Keep half a gigabyte for ever."""
-    resource.setrlimit(resource.RLIMIT_AS, (LIMIT, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    kept = getattr(builtins, "_kept", [])
-    builtins._kept = kept  # type: ignore[attr-defined]
-    kept.append(np.ones(LEAK // 8))
-    return 1.0
-
-
-def too_large(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
-    if parameters["x"] == 3.0:
-        resource.setrlimit(resource.RLIMIT_AS, (LIMIT, resource.getrlimit(resource.RLIMIT_AS)[1]))
-        np.ones(10 * LIMIT // 8)
-    return float(os.getpid())
 
 
 @pytest.mark.parametrize("backend", PROCESS_BACKENDS)

@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+from evaluations import LEAVES, SLEEPS, leave, outer
 
 from shac.evaluation import EvaluationTask, EvaluatorPool
 
@@ -69,32 +70,6 @@ def test_describing_the_program_leaves_its_start_method_open() -> None:
         "multiprocessing.set_start_method('spawn'); print('{}')"
     )
     assert errors_of("-c", program) == {}
-
-
-LEAVES = """
-import multiprocessing, os, subprocess, sys, time
-SECONDS = os.environ["SECONDS_OF_SLEEP"]
-def leave(worker_id, parameters):
-    for options in ({}, {"start_new_session": True}):
-        subprocess.Popen(["sleep", SECONDS + "1"], **options)
-        # Its parent ends at once, and leaves it to the system
-        subprocess.run(["sh", "-c", f"sleep {SECONDS}2 &"], **options)
-    multiprocessing.Process(target=time.sleep, args=(300,)).start()
-    while parameters["waits"]:
-        time.sleep(0.1)
-    if parameters["dies"]:
-        os._exit(3)
-    return 1.0
-"""
-# Tells the processes of these tests from those of others that run at the same time
-SECONDS = os.environ.setdefault("SECONDS_OF_SLEEP", str(os.getpid()))
-SLEEPS = {("sleep", f"{SECONDS}1"), ("sleep", f"{SECONDS}2")}
-
-
-def leave(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
-    names: dict[str, Any] = {}
-    exec(LEAVES, names)
-    return float(names["leave"](worker_id, parameters))
 
 
 def sleepers() -> list[psutil.Process]:
@@ -174,21 +149,6 @@ def test_a_persistent_loader_that_outlives_its_evaluation_disturbs_no_other() ->
         "t.main('loky', 'first', 'second', 'third', 'fourth', function=keep)"
     )
     assert errors_of("-c", program) == dict.fromkeys(["first", "second", "third", "fourth"])
-
-
-def inner(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
-    return float(parameters["y"])
-
-
-def outer(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
-    import tempfile
-
-    import shac
-
-    search = shac.SHAC(inner, [shac.UniformHP("y", 0, 1)], 4, 2, save_dir=tempfile.mkdtemp(), seed=1)
-    search.evaluator_backend = parameters["inner"]
-    search.fit(progress=False)
-    return max(search.dataset.Y)
 
 
 @pytest.mark.parametrize("backend", ["loky", "multiprocessing", "threading"])

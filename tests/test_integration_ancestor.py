@@ -83,7 +83,10 @@ def test_the_number_of_rounds_leaves_out_the_fewest_rows(caplog: pytest.LogCaptu
         (lambda text: text.replace("True", "Perhaps", 1), "line 2, column 'bias': .*Perhaps"),
         (lambda text: text.split("\n")[0] + "\n", "a table without rows"),
         (lambda text: text.replace("0,8.0", "0,9.0", 1), "line 2, column 'units': .*9.0"),
-        (lambda text: re.sub(r"^(0(,[^,]*){3}),[^,]*", r"\1,zz", text, flags=re.MULTILINE), "line 2, column 'dropout': .*zz"),
+        (
+            lambda text: re.sub(r"^(0(,[^,]*){3}),[^,]*", r"\1,zz", text, flags=re.MULTILINE),
+            "line 2, column 'dropout': .*zz",
+        ),
     ],
 )
 def test_damaged_tables_are_refused_with_their_place(spoil, message: str) -> None:  # type: ignore[no-untyped-def]

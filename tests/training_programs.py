@@ -114,7 +114,7 @@ def train(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
 
 def main(backend: str, *kinds: str, function: Any = train) -> None:
     tasks = [EvaluationTask(i, OrderedDict(kind=kind), seed=i) for i, kind in enumerate(kinds or KINDS)]
-    with EvaluatorPool(function, num_evaluators=2, backend=backend, seed_torch=True, evaluation_timeout=120) as pool:
+    with EvaluatorPool(function, num_evaluators=2, backend=backend, seed_torch=True, evaluation_timeout=300) as pool:
         outcomes = pool.evaluate(tasks)
     sys.stdout.write(json.dumps({outcome.parameters["kind"]: outcome.error for outcome in outcomes}) + "\n")
 

@@ -1,0 +1,81 @@
+"""Evaluation functions of the tests; here, because worker processes import this module by its name."""
+
+import builtins
+import os
+import resource
+import tempfile
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import psutil
+
+import shac
+
+FREE = 2_000_000_000  # bytes that a worker may take beyond those that it has
+LEAK = 500_000_000
+
+LEAVES = """
+import multiprocessing, os, subprocess, sys, time
+SECONDS = os.environ["SECONDS_OF_SLEEP"]
+def leave(worker_id, parameters):
+    for options in ({}, {"start_new_session": True}):
+        subprocess.Popen(["sleep", SECONDS + "1"], **options)
+        # Its parent ends at once, and leaves it to the system
+        subprocess.run(["sh", "-c", f"sleep {SECONDS}2 &"], **options)
+    multiprocessing.Process(target=time.sleep, args=(300,)).start()
+    while parameters["waits"]:
+        time.sleep(0.1)
+    if parameters["dies"]:
+        os._exit(3)
+    return 1.0
+"""
+# Tells the processes of these tests from those of others that run at the same time
+SECONDS = os.environ.setdefault("SECONDS_OF_SLEEP", str(os.getpid()))
+SLEEPS = {("sleep", f"{SECONDS}1"), ("sleep", f"{SECONDS}2")}
+
+
+def leave(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+    names: dict[str, Any] = {}
+    exec(LEAVES, names)
+    return float(names["leave"](worker_id, parameters))
+
+
+def inner(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+    return float(parameters["y"])
+
+
+def outer(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+    search = shac.SHAC(inner, [shac.UniformHP("y", 0, 1)], 4, 2, save_dir=tempfile.mkdtemp(), seed=1)
+    search.evaluator_backend = parameters["inner"]
+    search.fit(progress=False)
+    return max(search.dataset.Y)
+
+
+def limit_memory() -> None:
+    """Let this process take some memory more than it has, once."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + FREE, hard))
+
+
+def process_id(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+    if parameters["x"] in (2.0, 5.0):
+        raise ValueError(f"process {os.getpid()}")
+    return float(os.getpid())
+
+
+def leak(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+    """Keep half a gigabyte for ever."""
+    limit_memory()
+    kept = getattr(builtins, "_kept", [])
+    builtins._kept = kept  # type: ignore[attr-defined]
+    kept.append(np.ones(LEAK // 8))
+    return 1.0
+
+
+def too_large(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+    if parameters["x"] == 3.0:
+        limit_memory()
+        np.ones(10 * FREE // 8)
+    return float(os.getpid())
