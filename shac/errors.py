@@ -28,7 +28,7 @@ class EmptyRegionError(ShacError, RuntimeError):
 
 
 class EvaluationError(ShacError, RuntimeError):
-    """Every evaluation of a batch failed; the first failure's traceback is in the message."""
+    """Rounds in a row gave no score, or the first one none for an error of programming; says the first failure."""
 
 
 class DamagedFileError(ShacError, ValueError):

@@ -157,8 +157,9 @@ class SearchEngine(EngineSettings):
 
         Parameters
         ----------
-        parameters : mapping or sequence
-            The configuration, in any order of tellings. After a restart, configurations of the round that was under way
+        parameters : Configuration, int, mapping or sequence
+            The configuration, known by its number, or that number, or the values, in any order of tellings.
+            After a restart, configurations of the round that was under way
             are known as well.
         score : float
             Its score; NaN for a failed evaluation. It is in the journal when this returns.

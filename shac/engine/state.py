@@ -71,11 +71,6 @@ class SearchState:
         """The search space."""
         return self.cascade.space
 
-    @property
-    def has_scores(self) -> bool:
-        """Whether an evaluation gave a score."""
-        return bool(np.isfinite(self.scores).any())
-
     def __len__(self) -> int:
         """Count the evaluations."""
         return len(self.rows)
