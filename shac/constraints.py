@@ -135,7 +135,7 @@ class Constraints:
     Parameters
     ----------
     constraints : sequence of Constraint
-    places : mapping of str to slice
+    columns : mapping of str to slice
         The columns of each parameter.
     multiple : collection of str
         Names of the parameters whose value is a list.
@@ -148,16 +148,16 @@ class Constraints:
     """
 
     def __init__(
-        self, constraints: Sequence[Constraint], places: Mapping[str, slice], multiple: Collection[str] = ()
+        self, constraints: Sequence[Constraint], columns: Mapping[str, slice], multiple: Collection[str] = ()
     ) -> None:
         self._constraints = tuple(constraints)
-        self._places = {name: places[name] for constraint in constraints for name in constraint.names}
+        self._columns = {name: columns[name] for constraint in constraints for name in constraint.names}
         self._multiple = multiple
 
     @property
     def columns(self) -> list[int]:
         """The columns that they ask for."""
-        return sorted({c for place in self._places.values() for c in range(place.start, place.stop)})
+        return sorted({c for own in self._columns.values() for c in range(own.start, own.stop)})
 
     def satisfied(self, columns: Mapping[int, Any] | Sequence[Any], n: int) -> NDArray[np.bool_]:
         """Return which rows satisfy all; one without a parameter satisfies what names it.
@@ -180,7 +180,7 @@ class Constraints:
         """
         satisfied = np.ones(n, dtype=np.bool_)
         values = {c: natural_array(columns[c]) for c in self.columns}
-        missing = {name: is_missing(values[place.start]) for name, place in self._places.items()}
+        missing = {name: is_missing(values[own.start]) for name, own in self._columns.items()}
         for constraint in self._constraints:
             applies = satisfied & ~np.logical_or.reduce([missing[name] for name in constraint.names])
             if applies.any():
@@ -189,9 +189,9 @@ class Constraints:
         return satisfied
 
     def _value(self, name: str, values: Mapping[int, NDArray[Any]], applies: NDArray[np.bool_]) -> NDArray[Any]:
-        place = self._places[name]
-        own = [natural_array(values[c][applies]) for c in range(place.start, place.stop)]
-        return np.stack(own, axis=1) if name in self._multiple else own[0]
+        own = self._columns[name]
+        existing = [natural_array(values[c][applies]) for c in range(own.start, own.stop)]
+        return np.stack(existing, axis=1) if name in self._multiple else existing[0]
 
 
 def natural_array(values: Any) -> NDArray[Any]:

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import searches
 import xgboost
-from joblib.externals import loky
 
 import shac
 
@@ -85,14 +84,6 @@ def test_a_fork_after_the_core_was_used_can_use_it_too(finished: shac.SHAC) -> N
     assert done.stdout.split() == ["0", "0"], done.stderr
 
 
-@pytest.fixture
-def _no_worker_of_joblib_stays() -> Iterator[None]:
-    """Joblib keeps its processes for five minutes."""
-    yield
-    loky.get_reusable_executor().shutdown(wait=True)
-
-
-@pytest.mark.usefixtures("_no_worker_of_joblib_stays")
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_workers_of_joblib_restore_and_draw(finished: shac.SHAC, backend: str) -> None:
     expected = [searches.draw_restored(finished.save_dir, seed) for seed in range(3)]
@@ -102,7 +93,6 @@ def test_workers_of_joblib_restore_and_draw(finished: shac.SHAC, backend: str) -
     assert list(found) == expected
 
 
-@pytest.mark.usefixtures("_no_worker_of_joblib_stays")
 def test_an_engine_travels_to_a_worker_of_joblib(finished: shac.SHAC) -> None:
     [found] = joblib.Parallel(n_jobs=2, backend="loky")([joblib.delayed(finished.predict)(num_samples=5, seed=3)])
     assert found == finished.predict(num_samples=5, seed=3)

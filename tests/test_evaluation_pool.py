@@ -14,7 +14,6 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-from joblib.externals import loky
 from joblib.parallel import BACKENDS, LokyBackend, ThreadingBackend
 
 from shac.evaluation import EvaluationOutcome, EvaluationTask, EvaluatorPool, evaluation_seed
@@ -274,11 +273,8 @@ def test_a_back_end_of_processes_that_is_registered_with_joblib_runs_the_evaluat
             os._exit(3)
         return os.getpid()
 
-    try:
-        with EvaluatorPool(pid_or_death, num_evaluators=1, backend="other_processes") as pool:
-            outcomes = pool.evaluate(tasks_of([0, 1, 2]))
-    finally:
-        loky.get_reusable_executor().shutdown(wait=True)
+    with EvaluatorPool(pid_or_death, num_evaluators=1, backend="other_processes") as pool:
+        outcomes = pool.evaluate(tasks_of([0, 1, 2]))
     assert [outcome.failed for outcome in outcomes] == [False, True, False]
     assert "exited with code 3" in str(outcomes[1].error)  # the process next to the back end's own, which lives on
     assert os.getpid() not in scores_of(outcomes)

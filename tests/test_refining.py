@@ -118,7 +118,7 @@ def test_a_region_that_turns_out_empty_while_drawing_is_an_error(monkeypatch: py
     X = np.random.default_rng(0).random((2000, 6), dtype=np.float32)
     total = X[:, 0] + X[:, 1]
     models = [xgboost.XGBClassifier(n_estimators=60, n_jobs=1).fit(X, y) for y in (total < 0.6, total > 1.4)]
-    monkeypatch.setattr(refining, "WORTH", 1e9)
+    monkeypatch.setattr(refining, "DIVIDING_SHARE", 1e9)
     empty = shac.Cascade(models, cascades.unit_space(6))
     sampler = sampler_of(empty, 2)
     with pytest.raises(shac.EmptyRegionError, match=r"passes 2 classifiers with relax=0: proven by dividing"):

@@ -49,15 +49,20 @@ def plot_importance(search: Any, *, max_parameters: int = 20, ax: Axes | None = 
     order = np.argsort(means, kind="stable")[::-1][:max_parameters][::-1]
     names = view.space.get_parameter_names()
     ax = new_axes(ax, height=1.2 + 0.38 * len(order))
-    places = np.arange(len(order))
-    ax.barh(places, means[order], color=ACCENT, alpha=0.85, height=0.62)
-    for place, column in enumerate(order):
-        ax.plot(shares[:, column], np.full(len(shares), place), ".", color=INK, alpha=0.35, markersize=5)
-    for place, column in enumerate(order):
+    positions = np.arange(len(order))
+    ax.barh(positions, means[order], color=ACCENT, alpha=0.85, height=0.62)
+    for position, column in enumerate(order):
+        ax.plot(shares[:, column], np.full(len(shares), position), ".", color=INK, alpha=0.35, markersize=5)
+    for position, column in enumerate(order):
         ax.annotate(
-            f"{means[column]:.0%}", (1.0, place), xycoords=ax.get_yaxis_transform(), va="center", ha="right", color=INK
+            f"{means[column]:.0%}",
+            (1.0, position),
+            xycoords=ax.get_yaxis_transform(),
+            va="center",
+            ha="right",
+            color=INK,
         )
-    ax.set_yticks(places, [names[column] for column in order])
+    ax.set_yticks(positions, [names[column] for column in order])
     ax.set_xlim(0, max(float(shares.max()), 1e-9) * 1.15)
     ax.xaxis.set_major_formatter("{x:.0%}")
     style_axes(ax, title="What the classifiers decide by", x="share of the gain (dots: single stages)", grid="x")

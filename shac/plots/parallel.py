@@ -59,23 +59,23 @@ def plot_parallel(search: Any, *, max_lines: int = 500, ax: Axes | None = None) 
     heights[missing] = ABSENT
     ranks = np.linspace(1, 0, len(chosen))
     colours = LinearSegmentedColormap.from_list("shac", SCALE[1:])
-    places = np.arange(len(names))
-    lines = [np.column_stack([places, row]) for row in heights[::-1]]  # the best on top
+    columns = np.arange(len(names))
+    lines = [np.column_stack([columns, row]) for row in heights[::-1]]  # the best on top
     ax.add_collection(
         LineCollection(lines, colors=colours(ranks[::-1]), alpha=0.75, linewidths=0.6 + 1.8 * ranks[::-1] ** 4)
     )
-    for place, scale in enumerate(view.scales):
-        ax.axvline(place, color=MUTED, linewidth=0.8, zorder=3)
+    for column, scale in enumerate(view.scales):
+        ax.axvline(column, color=MUTED, linewidth=0.8, zorder=3)
         if scale.has_atoms and scale.num_bins <= 8:
             marks = list(zip((scale.edges[:-1] + scale.edges[1:]) / 2, scale.bin_labels(), strict=True))
         else:
             marks = [(p, scale.text_at(p)) for p in (0.0, 0.25, 0.5, 0.75, 1.0)]
-        if missing[:, place].any():
+        if missing[:, column].any():
             marks.append((ABSENT, "absent"))
         for position, text in marks:
             ax.annotate(
                 text,
-                (place, position),
+                (column, position),
                 xytext=(4, 0),
                 textcoords="offset points",
                 fontsize=7.5,
@@ -86,7 +86,7 @@ def plot_parallel(search: Any, *, max_lines: int = 500, ax: Axes | None = None) 
             )
     ax.set_xlim(-0.2, len(names) - 1 + 0.5)
     ax.set_ylim(ABSENT - 0.03 if missing.any() else -0.03, 1.03)
-    ax.set_xticks(places, names)
+    ax.set_xticks(columns, names)
     ax.set_yticks([])
     scores = view.scores[chosen]
     style_axes(

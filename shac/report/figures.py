@@ -159,8 +159,8 @@ def _region(view: SearchView) -> Figure:
             middles = (scale.edges[:-1] + scale.edges[1:]) / 2
             ticks = {"tickvals": middles[::step].tolist(), "ticktext": labels[::step]}
         else:
-            places = [0.0, 0.25, 0.5, 0.75, 1.0]
-            ticks = {"tickvals": places, "ticktext": [scale.text_at(place) for place in places]}
+            positions = [0.0, 0.25, 0.5, 0.75, 1.0]
+            ticks = {"tickvals": positions, "ticktext": [scale.text_at(position) for position in positions]}
         layout[f"xaxis{suffix}"] = {
             **ticks, "domain": [0, 1], "range": [0, 1], "anchor": f"y{suffix}", "showgrid": False, "zeroline": False,
             "tickfont": {"color": MUTED, "size": 10}, "fixedrange": True,
@@ -213,17 +213,17 @@ def _importance(view: SearchView) -> Figure:
     means = shares.mean(axis=0)
     order = np.argsort(means, kind="stable")[::-1][:20][::-1]
     names = [view.space.get_parameter_names()[column] for column in order]
-    places = list(range(len(order)))
+    positions = list(range(len(order)))
     stages = len(shares)
     traces: list[dict[str, Any]] = [
         {
-            "type": "bar", "orientation": "h", "name": "mean", "x": means[order].tolist(), "y": places,
+            "type": "bar", "orientation": "h", "name": "mean", "x": means[order].tolist(), "y": positions,
             "marker": {"color": ACCENT, "opacity": 0.85}, "text": [f"{means[c]:.0%}" for c in order],
             "textposition": "outside", "cliponaxis": False, "hovertemplate": "%{x:.1%}<extra></extra>",
         },
         {
             "type": "scatter", "mode": "markers", "name": "single stages", "visible": "legendonly",
-            "x": shares[:, order].T.ravel().tolist(), "y": np.repeat(places, stages).tolist(),
+            "x": shares[:, order].T.ravel().tolist(), "y": np.repeat(positions, stages).tolist(),
             "text": [f"stage {k + 1}" for _ in order for k in range(stages)],
             "marker": {"color": INK, "opacity": 0.4, "size": 5}, "hovertemplate": "%{text}: %{x:.1%}<extra></extra>",
         },
@@ -231,7 +231,7 @@ def _importance(view: SearchView) -> Figure:
     layout = _layout(
         max(360, 90 + 26 * len(order)),
         xaxis={"title": {"text": "share of the gain"}, "tickformat": ".0%", "rangemode": "tozero"},
-        yaxis={"showgrid": False, "tickvals": places, "ticktext": [_escaped(n) for n in names], "automargin": True},
+        yaxis={"showgrid": False, "tickvals": positions, "ticktext": [_escaped(n) for n in names], "automargin": True},
     )
     return {"data": traces, "layout": layout}
 
@@ -297,10 +297,10 @@ def _parallel(view: SearchView) -> Figure:
 
 
 def _mixed(strength: float) -> str:
-    """Return the colour at a place between the scale's second colour (0) and its last (1)."""
+    """Return the colour at a position between the scale's second colour (0) and its last (1)."""
     stops = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in SCALE[1:]])
-    place = strength * (len(stops) - 1)
-    red, green, blue = (round(float(np.interp(place, range(len(stops)), stops[:, k]))) for k in range(3))
+    position = strength * (len(stops) - 1)
+    red, green, blue = (round(float(np.interp(position, range(len(stops)), stops[:, k]))) for k in range(3))
     return f"rgb({red},{green},{blue})"
 
 

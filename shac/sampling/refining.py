@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shac.errors import EmptyRegionError
-from shac.sampling.costs import WORTH, seconds_of_dividing, seconds_of_draws
+from shac.sampling.costs import DIVIDING_SHARE, seconds_of_dividing, seconds_of_draws
 from shac.sampling.extension import core
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class RefiningSampler:
         if region.num_undecided == 0 or region.num_divided >= _MOST_DIVISIONS or missing <= 0:
             return False
         ahead = seconds_of_draws(region, missing * (draws + 0.5) / (hits + 0.5))
-        return seconds_of_dividing(region) <= WORTH * ahead
+        return seconds_of_dividing(region) <= DIVIDING_SHARE * ahead
 
     def _divide(self, rejected_share: NDArray[np.float64], relax: int) -> core.RegionSampler:
         self.region = self.region.reordered(rejected_share).refined(2 * self.region.num_divided + 1)

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from shac.sampling.costs import WORTH, seconds_of_candidate, seconds_of_dividing, seconds_of_draws, seconds_of_samples
+from shac.sampling.costs import (
+    DIVIDING_SHARE,
+    seconds_of_candidate,
+    seconds_of_dividing,
+    seconds_of_draws,
+    seconds_of_samples,
+)
 from shac.sampling.extension import core
 from shac.sampling.refining import make_sampler
 
@@ -168,7 +174,7 @@ class Regions:
             if following is None or region.num_undecided == 0:
                 break
             next_building = building * following / budget
-            if next_building <= WORTH * ahead:
+            if next_building <= DIVIDING_SHARE * ahead:
                 continue
             # The region may be empty, which only dividing proves.
             if plain is None or hits or self._finds(plain, relax, int(next_building / seconds_of_candidate(plain))):

@@ -74,30 +74,30 @@ TEST_CASE("what the tables leave for the exact forest is little more than what i
 }
 
 TEST_CASE("margins within the rounding bound of the threshold are left to the exact forest") {
-    // 0.1 + 0.2 + 0.4 - 0.7 is 0 in real numbers and a few roundings from it in float32: candidates of the
-    // left half must not be dropped by the tables.
-    Model model;
-    model.add({{1, 2, 0, 0.5F}, leaf(0.1F), leaf(-0.4F)})
-        .add({{1, 2, 0, 0.5F}, leaf(0.2F), leaf(-0.4F)})
-        .add({leaf(0.4F)})
-        .add({leaf(-0.7F)});
-    const auto forest = model.forest(1);
-    const float left = margin(*forest, {0.25F});
-    CHECK(left != 0.0F);
-    CHECK(std::abs(left) < 1e-6F);
-    const auto stage = std::make_shared<const Stage>(forest, bins_of(*forest));
-    const std::vector<std::shared_ptr<const Stage>> stages{stage};
-    const shac::Conditions conditions;
-    const shac::RejectionFilter filter(stages, 1, conditions, shac::chosen_kernels());
-    shac::RejectionFilter::Scratch scratch;
-    std::uint64_t rejected = 0;
-    filter.filter(0, 0, 4096, 0, scratch, {&rejected, 1});
+    // In float32, 0.1 + 0.2 + 0.4 is 0.70000005. What is left after the last tree is 6.0e-8 or 2.4e-7, on
+    // either side of the decision threshold, 1.2e-7: tables must not drop candidates of the left half.
     std::size_t in_left_half = 0;
     for (std::uint64_t j = 0; j < 4096; ++j) {
         in_left_half += shac::uniforms_of_group(0, j, 0)[0] < kUniformRange / 2 ? 1U : 0U;
     }
-    CHECK(scratch.num_left == in_left_half);
-    CHECK(accepted({stage}, 1, true).empty() == (left < shac::decision_threshold()));
+    for (const bool accepts : {false, true}) {
+        Model model;
+        model.add({{1, 2, 0, 0.5F}, leaf(0.1F), leaf(-0.4F)})
+            .add({{1, 2, 0, 0.5F}, leaf(0.2F), leaf(-0.4F)})
+            .add({leaf(0.4F)})
+            .add({leaf(accepts ? -0.6999998F : -0.7F)});
+        const auto forest = model.forest(1);
+        CHECK(margin(*forest, {0.25F}) == (accepts ? 2.3841858e-7F : 5.9604645e-8F));
+        const auto stage = std::make_shared<const Stage>(forest, bins_of(*forest));
+        const std::vector<std::shared_ptr<const Stage>> stages{stage};
+        const shac::Conditions conditions;
+        const shac::RejectionFilter filter(stages, 1, conditions, shac::chosen_kernels());
+        shac::RejectionFilter::Scratch scratch;
+        std::uint64_t rejected = 0;
+        filter.filter(0, 0, 4096, 0, scratch, {&rejected, 1});
+        CHECK(scratch.num_left == in_left_half);
+        CHECK(accepted({stage}, 1, true).empty() == !accepts);
+    }
 }
 
 TEST_CASE("the rejection filter counts every candidate it drops, whatever the size of its blocks") {
