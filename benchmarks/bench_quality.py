@@ -1,4 +1,4 @@
-"""How good the configurations are that a search finds: shac next to other searches, at the same budget and the same batches.
+"""How good the configurations are that a search finds: shac next to other searches at equal budgets and batches.
 
 Every run is a line of JSON in `<folder>/<problem>.jsonl`: the best value after each batch. A run that is there already
 is not made again, so that figures grow from call to call, and a stopped call goes on. What is known of the answers is

@@ -288,3 +288,24 @@ def test_a_package_that_is_not_installed_is_named_with_its_extra(backend: str, m
     monkeypatch.setitem(sys.modules, {"dask": "distributed", "ray": "ray"}[backend], None)
     with pytest.raises(ImportError, match=rf"pip install 'shac\[{backend}\]'"):
         EvaluatorPool(lambda w, p: 1.0, num_evaluators=1, backend=backend)
+
+
+@pytest.mark.parametrize(
+    ("package", "found"),
+    [
+        ("raise ModuleNotFoundError(\"No module named 'shac'\")", "No module named 'shac'"),
+        ("__version__ = '0.0.9'", "0.0.9"),
+    ],
+)
+def test_a_node_without_this_version_of_the_package_is_an_error_and_no_endless_wait(
+    package: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nodes").mkdir()
+    (tmp_path / "nodes/shac.py").write_text(package)
+    monkeypatch.setitem(clusters.ENVIRONMENT, "PYTHONPATH", str(tmp_path / "nodes"))
+    with (
+        clusters.dask_cluster(1) as cluster,
+        EvaluatorPool(searches.branin, num_evaluators=1, backend="dask", cluster=cluster.address) as pool,
+    ):
+        [outcome] = pool.evaluate(tasks_of([0]))
+    assert outcome.error == f"ImportError: the node must have shac {shac.__version__} installed, got {found}"

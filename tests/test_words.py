@@ -30,6 +30,7 @@ RETIRED_IN_THE_CORE = {
     r"\b(Verdict|first_sum|largest_after|kTooLate)\b": "Decision, bias, suffix_max, kTruncated",
 }
 
+
 def found(paths: list[Path], words: dict[str, str]) -> list[str]:
     return [
         f"{path.relative_to(ROOT)}:{number}: {match.group(0)!r}, say {instead}"

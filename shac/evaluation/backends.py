@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import pickle
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
+from shac import __version__
 from shac.evaluation.clusters import CLUSTER_BACKENDS, connect
 from shac.evaluation.cores import share_of_cores, thread_environment
 from shac.evaluation.devices import gpu_of_worker, visible_gpus
-from shac.evaluation.nodes import NodeJob, run_on_node
+from shac.evaluation.nodes import NodeJob, run_sent_job
 from shac.evaluation.processes import PROCESS_BACKENDS, ProcessSlot
 from shac.evaluation.slots import JoblibRunner, ThreadRunner, ThreadSlot
 from shac.evaluation.worker import WorkerSetup, pickler, run_evaluation, sendable
@@ -188,7 +190,7 @@ def _node_slots(plan: SlotPlan, limits: dict[str, str]) -> Slots:
             job = NodeJob(
                 search, payload, message, limits, threads, plan.seed_torch, plan.timeout, plan.evaluations_per_worker
             )
-            return joblib.delayed(run_on_node)(job)
+            return joblib.delayed(run_sent_job)(pickle.dumps(job), __version__)
 
         def make_backend() -> Any:
             return plan.backend if cluster is None else cluster.make_backend()

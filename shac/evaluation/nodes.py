@@ -24,7 +24,7 @@ from shac.evaluation.worker import WorkerSetup
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["NodeJob", "forget_search", "run_on_node"]
+__all__ = ["NodeJob", "forget_search", "run_on_node", "run_sent_job"]
 
 _LOOK_SECONDS = 0.2
 _IDLE_SECONDS = 60.0
@@ -119,6 +119,38 @@ def run_on_node(job: NodeJob) -> Reply:
         return reply
     reason = "SearchEnded: the search that asked for this evaluation has ended"
     return Reply(math.nan, reason, f"{reason}\n", started, time.time())
+
+
+def run_sent_job(job: bytes, version: str) -> Reply:
+    """Run a pickled `NodeJob`; travels with its code, since a cluster may hang on what its worker cannot import.
+
+    Parameters
+    ----------
+    job : bytes
+        The job, pickled.
+    version : str
+        This package's version where the search runs.
+
+    Raises
+    ------
+    ImportError
+        If the node does not have this package, or not in that version.
+    """
+    import pickle
+
+    try:
+        import shac
+    except ImportError as error:
+        raise ImportError(f"the node must have shac {version} installed, got {error}") from error
+    if shac.__version__ != version:
+        raise ImportError(f"the node must have shac {version} installed, got {shac.__version__}")
+    from shac.evaluation.nodes import run_on_node
+
+    return run_on_node(pickle.loads(job))  # noqa: S301 - joblib sent it, which pickles all that it sends
+
+
+# What is said to be of no module is pickled by value
+run_sent_job.__module__ = "__main__"
 
 
 def forget_search(search: str) -> None:
