@@ -26,7 +26,7 @@ _NAMES_BY_MODULE = {
         "ShacError",
         "UnsupportedModelError",
     ),
-    "evaluation": ("evaluation_seed", "torch_device"),
+    "evaluation": ("evaluation_dir", "evaluation_seed", "torch_device", "torch_devices"),
     "parameters": (
         "MISSING",
         "AbstractHyperParameter",

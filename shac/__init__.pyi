@@ -56,10 +56,16 @@ from shac.errors import (
     UnsupportedModelError as UnsupportedModelError,
 )
 from shac.evaluation import (
+    evaluation_dir as evaluation_dir,
+)
+from shac.evaluation import (
     evaluation_seed as evaluation_seed,
 )
 from shac.evaluation import (
     torch_device as torch_device,
+)
+from shac.evaluation import (
+    torch_devices as torch_devices,
 )
 from shac.parameters import (
     MISSING as MISSING,

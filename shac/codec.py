@@ -15,6 +15,7 @@ import numpy as np
 from shac.constraints import Constraints
 from shac.parameters import AbstractMultiHyperParameter
 from shac.parameters.conditional import MISSING, ConditionalColumn
+from shac.parameters.relative import encoded_finely
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,8 @@ class ColumnCodec:
     conditions : Conditions
         Which of them exist only where others take certain values.
     constraints : sequence of Constraint
+    encodes_relatively : bool, default True
+        Whether numbers close together far from zero are encoded relative to their range; see `encoded_finely`.
 
     Attributes
     ----------
@@ -63,6 +66,8 @@ class ColumnCodec:
         parameters: Mapping[str, AbstractHyperParameter],
         conditions: Conditions,
         constraints: Sequence[Constraint],
+        *,
+        encodes_relatively: bool = True,
     ) -> None:
         self._parameters = dict(parameters)
         self._conditions = conditions
@@ -70,8 +75,11 @@ class ColumnCodec:
         self.slices: dict[str, slice] = {}
         for name, parameter in parameters.items():
             own: tuple[AbstractHyperParameter, ...] = parameter.columns
+            # Columns of one multi-parameter stay one object, as they share a marginal.
+            if encodes_relatively:
+                fine = {id(column): encoded_finely(column) for column in own}
+                own = tuple(fine[id(column)] for column in own)
             if name in conditions:
-                # Columns of one multi-parameter stay one object, as they share a marginal.
                 wrapped = {id(column): ConditionalColumn(column) for column in own}
                 own = tuple(wrapped[id(column)] for column in own)
             self.slices[name] = slice(len(columns), len(columns) + len(own))

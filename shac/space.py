@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -80,6 +81,7 @@ class HyperParameterList:
         self._conditions = Conditions({}, None)
         self._constraints: tuple[Constraint, ...] = ()
         self._known_prior: Prior | None = None
+        self.encodes_relatively = True
         given = () if hyper_parameter_list is None else hyper_parameter_list
         if not isinstance(given, Iterable):
             raise ValueError(f"hyper_parameter_list: expected a list of parameters, got {given!r}")
@@ -178,7 +180,8 @@ class HyperParameterList:
     @property
     def _prior(self) -> Prior:
         if self._known_prior is None:  # parameters, conditions or constraints have changed
-            codec = ColumnCodec(self._parameters, self._conditions, self._constraints)
+            relative = self.encodes_relatively
+            codec = ColumnCodec(self._parameters, self._conditions, self._constraints, encodes_relatively=relative)
             self._known_prior = Prior(tuple(self), self._constraints, codec)
         return self._known_prior
 
@@ -352,6 +355,15 @@ class HyperParameterList:
         """
         parameters, conditions, constraints = parts_of(config)
         return cls(parameters, conditions=conditions, constraints=constraints)
+
+    def with_encoding(self, *, relative: bool) -> Self:
+        """Return the space with numbers close together far from zero encoded relative to their range, or as they are.
+
+        The first is what a new space does, and the second what searches of version 0.1.0 were learned with.
+        """
+        other = copy.copy(self)
+        other.encodes_relatively, other._known_prior = relative, None
+        return other
 
     def fingerprint(self) -> str:
         """Return a SHA-256 hex digest of the parameters; seeds do not count.

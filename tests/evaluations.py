@@ -3,7 +3,10 @@
 import builtins
 import os
 import resource
+import subprocess
+import sys
 import tempfile
+import time
 from collections import OrderedDict
 from typing import Any
 
@@ -78,4 +81,24 @@ def too_large(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
     if parameters["x"] == 3.0:
         limit_memory()
         np.ones(10 * FREE // 8)
+    return float(os.getpid())
+
+
+def grow(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+    """Take so many megabytes; a negative number of them in a process of its own."""
+    size = int(parameters["megabytes"])
+    if size < 0:
+        program = f"import time; kept = b'1' * {-size * 1_000_000}; time.sleep(60)"
+        subprocess.run([sys.executable, "-c", program], check=True)
+    kept = np.ones(max(size, 0) * 125_000)
+    if size > 1000:
+        time.sleep(60)
+    return float(len(kept))
+
+
+def memory_of_payload(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+    return float(psutil.Process().memory_info().rss)
+
+
+def pid_only(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
     return float(os.getpid())

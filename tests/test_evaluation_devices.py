@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import shac
-from shac.evaluation import EvaluationTask, EvaluatorPool, derive_seed, evaluation_seed, torch_device
+from shac.evaluation import EvaluationTask, EvaluatorPool, derive_seed, evaluation_seed, torch_device, torch_devices
 from shac.evaluation.cores import THREAD_VARIABLES, share_of_cores, thread_environment
-from shac.evaluation.devices import gpu_of_worker, visible_gpus
+from shac.evaluation.devices import checked_gpus, gpus_of_worker, visible_gpus
 from shac.evaluation.seeding import seed_generators
 
 PROCESS_BACKENDS = ["loky", "multiprocessing"]
@@ -228,7 +228,12 @@ def test_what_is_no_worker_id_has_no_device(worker_id: Any) -> None:
         ("1,-1,2", ["1"]),
         ("1,,2", ["1"]),
         ("GPU-8932f937-d72c-4106-c12f-20bd9faed9f6,MIG-GPU-5c1/1/0", None),
-        ("NoDevFiles", ["NoDevFiles"]),
+        ("MIG-8932f937-d72c-4106-c12f-20bd9faed9f6", None),
+        ("NoDevFiles", []),
+        ("none", []),
+        ("void", []),
+        ("0,cpu,1", ["0"]),
+        ("all", []),
     ],
 )
 def test_visible_gpus_are_read_as_cuda_reads_them(variable: str, gpus: list[str] | None) -> None:
@@ -241,7 +246,88 @@ def test_without_the_variable_all_gpus_are_visible() -> None:
 
 
 def test_without_gpus_nothing_is_pinned() -> None:
-    assert gpu_of_worker(3, []) is None
+    assert gpus_of_worker(3, []) == []
+    checked_gpus([], 2)
+
+
+@pytest.mark.parametrize("variable", ["0,0", "1,0,1", "GPU-1,GPU-1", "0, 0"])
+def test_a_gpu_that_is_named_twice_is_an_error_as_cuda_sees_none_then(variable: str) -> None:
+    with pytest.raises(ValueError, match=f"CUDA_VISIBLE_DEVICES must name each GPU once, got '{variable}'"):
+        visible_gpus({"CUDA_VISIBLE_DEVICES": variable})
+
+
+def test_an_entry_that_names_no_gpu_is_said_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    visible_gpus({"CUDA_VISIBLE_DEVICES": "NoDevFiles"})
+    assert not caplog.records
+    visible_gpus({"CUDA_VISIBLE_DEVICES": "0,all"})
+    assert "expected numbers or names of GPUs, got 'all'" in caplog.text
+
+
+def devices_of(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+    return float("".join(str(device.index) for device in torch_devices(worker_id)))
+
+
+@pytest.mark.usefixtures("three_gpus")
+@pytest.mark.parametrize(("share", "expected"), [(1, {0, 1, 2}), (2, {1}), (3, {12})])
+def test_an_evaluation_has_as_many_devices_as_were_asked_for(share: int, expected: set[int]) -> None:
+    with EvaluatorPool(devices_of, num_evaluators=3, backend="threading", gpus_per_evaluation=share) as pool:
+        assert {outcome.score for outcome in pool.evaluate(tasks_of(list(range(12))))} == expected
+    assert torch_devices(1) == [torch.device("cuda", 1)]
+
+
+@pytest.mark.usefixtures("three_gpus")
+def test_more_devices_than_there_are_fail_with_both_numbers() -> None:
+    with EvaluatorPool(devices_of, num_evaluators=1, backend="threading", gpus_per_evaluation=4) as pool:
+        [outcome] = pool.evaluate(tasks_of([0]))
+    assert outcome.error == "ValueError: gpus_per_evaluation must be at most the number of visible GPUs, 3, got 4"
+
+
+def test_without_cuda_an_evaluation_of_many_gpus_has_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert torch_devices(5) == [torch.device("cpu")]
+
+
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        ("0,1", "gpus_per_evaluation must be at most the number of visible GPUs, 2, got 3"),
+        ("MIG-1,MIG-2,MIG-3", "gpus_per_evaluation must be 1 where CUDA_VISIBLE_DEVICES names slices of a GPU"),
+    ],
+)
+def test_gpus_that_cannot_be_pinned_are_refused_before_a_worker_starts(
+    variable: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
+    with pytest.raises(ValueError, match=message):
+        EvaluatorPool(devices_of, num_evaluators=1, pin_gpus=True, gpus_per_evaluation=3)
+
+
+@pytest.mark.parametrize("backend", PROCESS_BACKENDS)
+def test_a_pinned_worker_sees_the_gpus_of_its_share(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sees(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+        return float(os.environ["CUDA_VISIBLE_DEVICES"].replace(",", ""))
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2,3,4,5")
+    with EvaluatorPool(sees, num_evaluators=3, backend=backend, pin_gpus=True, gpus_per_evaluation=2) as pool:
+        outcomes = pool.evaluate(tasks_of([0, 0, 0]))
+    assert [outcome.score for outcome in outcomes] == [12, 34, 12]
+
+
+def test_several_gpus_need_evaluators_on_gpus() -> None:
+    space = [shac.UniformHP("x", 0, 1)]
+    with pytest.raises(ValueError, match="gpus_per_evaluation: expected max_gpu_evaluators above 0 with it, got 0"):
+        shac.TorchSHAC(None, space, 4, 2, 0, gpus_per_evaluation=2)
+    with pytest.raises(ValueError, match="gpus_per_evaluation: expected an integer of at least 1, got 0"):
+        shac.TorchSHAC(None, space, 4, 2, 1, gpus_per_evaluation=0)
+
+
+def test_the_engine_of_pytorch_hands_its_number_of_gpus_to_the_evaluations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    engine = shac.TorchSHAC(devices_of, [shac.UniformHP("x", 0, 1)], 4, 2, 2, gpus_per_evaluation=2)
+    engine.concurrent_evaluators()
+    engine.fit()
+    assert set(engine.dataset.Y) <= {1.0, 23.0}
 
 
 @pytest.mark.parametrize("backend", PROCESS_BACKENDS)

@@ -20,7 +20,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shac.evaluation import EvaluationTask, EvaluatorPool
+from shac.evaluation import EvaluationSettings, EvaluationTask, EvaluatorPool
 from shac.evaluation.worker import as_score, run_evaluation
 
 ALL_BACKENDS = ["loky", "multiprocessing", "threading"]
@@ -223,7 +223,7 @@ def test_long_messages_and_tracebacks_are_cut() -> None:
     def shouts(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
         raise ValueError("a" * 10**6)
 
-    reply = run_evaluation(shouts, 0, tasks_of([0])[0], seed_torch=False)
+    reply = run_evaluation(shouts, 0, tasks_of([0])[0], EvaluationSettings())
     assert len(str(reply.error)) == 500
     assert len(str(reply.traceback)) < 25_000
 
@@ -235,7 +235,7 @@ def test_the_cause_of_an_exception_is_in_the_traceback() -> None:
         except KeyError as error:
             raise ValueError("no such depth") from error
 
-    reply = run_evaluation(looks_up, 0, tasks_of(["depth"])[0], seed_torch=False)
+    reply = run_evaluation(looks_up, 0, tasks_of(["depth"])[0], EvaluationSettings())
     assert "KeyError: 'depth'" in str(reply.traceback)
     assert "direct cause" in str(reply.traceback)
 

@@ -1,10 +1,15 @@
 """Worker processes that are replaced: after so many evaluations, after a failure, and when memory was not enough."""
 
+import re
+import resource
 from collections import OrderedDict
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import psutil
 import pytest
-from evaluations import leak, process_id, too_large
+from evaluations import grow, leak, memory_of_payload, pid_only, process_id, too_large
 
 import shac
 from shac.evaluation import EvaluationTask, EvaluatorPool
@@ -71,3 +76,72 @@ def test_what_one_evaluation_leaves_in_its_process_does_not_fail_the_next() -> N
 def test_a_wrong_number_of_evaluations_is_refused_when_the_engine_is_made(wrong: Any) -> None:
     with pytest.raises(ValueError, match="evaluations_per_worker: expected an integer of at least 1"):
         shac.SHAC(None, [shac.UniformHP("x", 0, 1)], 4, 2, evaluations_per_worker=wrong)
+
+
+@pytest.mark.parametrize("backend", PROCESS_BACKENDS)
+def test_an_evaluation_above_the_limit_of_memory_fails_alone(backend: str) -> None:
+    limit = 1_000_000_000
+    with EvaluatorPool(grow, num_evaluators=2, backend=backend, max_memory_per_evaluation=limit) as pool:
+        outcomes = pool.evaluate(
+            [
+                replace(task, parameters=OrderedDict(megabytes=m))
+                for task, m in zip(tasks(6), [10, 1500, 10, 10, -1500, 10], strict=True)
+            ]
+        )
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True, True, False, True]
+    for outcome in (outcomes[1], outcomes[4]):  # one by itself, one by a process that it has started
+        assert re.fullmatch(
+            r"MemoryLimitExceeded: \d+ MiB, more than max_memory_per_evaluation, 954 MiB; "
+            r"its worker process \d+ was killed",
+            str(outcome.error),
+        )
+
+
+def test_what_evaluations_before_it_left_is_not_charged_to_an_evaluation() -> None:
+    with EvaluatorPool(leak, num_evaluators=1, max_memory_per_evaluation=1_500_000_000) as pool:
+        outcomes = pool.evaluate(tasks(6))
+    assert [outcome.error for outcome in outcomes] == [None] * 6
+
+
+def test_threads_have_no_limit_of_memory() -> None:
+    with pytest.raises(ValueError, match="max_memory_per_evaluation must be None unless evaluations run on processes"):
+        EvaluatorPool(process_id, num_evaluators=1, backend="threading", max_memory_per_evaluation=1)
+
+
+def test_a_function_that_carries_much_is_told_of_and_kept_once_in_each_worker() -> None:
+    data = np.ones(30_000_000)
+
+    def carries(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+        return memory_of_payload(worker_id, parameters) + 0 * float(data[0])
+
+    with pytest.warns(UserWarning, match="evaluation_function: it carries 240 MB, of which each of 1 workers gets"):
+        pool = EvaluatorPool(carries, num_evaluators=1)
+    with pool:
+        first, second = (outcome.score for outcome in pool.evaluate(tasks(2)))
+    assert 240e6 < second < 2 * 240e6 + 150e6  # the interpreter has the rest
+    assert second < first + 20e6
+
+
+def is_flat(backend: str, evaluations: int) -> None:
+    """Replace a process after each evaluation, and look at descriptors, memory and processes of this one."""
+    this = psutil.Process()
+    with EvaluatorPool(pid_only, num_evaluators=2, backend=backend, evaluations_per_worker=1) as pool:
+        seen = []
+        for _ in range(3):
+            outcomes = pool.evaluate(tasks(evaluations // 3))
+            assert [outcome.error for outcome in outcomes] == [None] * (evaluations // 3)
+            assert len({outcome.score for outcome in outcomes}) == evaluations // 3
+            seen.append((this.num_fds(), this.memory_info().rss))
+            assert not [child for child in this.children() if child.status() == psutil.STATUS_ZOMBIE]
+    assert seen[-1][0] <= seen[0][0]
+    assert seen[-1][1] < seen[0][1] + 20e6
+
+
+@pytest.mark.parametrize(("backend", "evaluations"), [("multiprocessing", 300), ("loky", 24)])
+def test_descriptors_memory_and_processes_stay_flat_while_workers_are_replaced(backend: str, evaluations: int) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        is_flat(backend, evaluations)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

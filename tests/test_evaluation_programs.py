@@ -66,7 +66,7 @@ def test_a_start_method_that_the_program_chose_is_that_of_its_evaluations() -> N
 
 def test_describing_the_program_leaves_its_start_method_open() -> None:
     program = (
-        "import multiprocessing, shac.evaluation; shac.evaluation.EvaluatorPool(len, num_evaluators=1); "
+        "import multiprocessing, shac.evaluation; shac.evaluation.EvaluatorPool(max, num_evaluators=1); "
         "multiprocessing.set_start_method('spawn'); print('{}')"
     )
     assert errors_of("-c", program) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from shac.engine.trials import named_values
@@ -10,8 +11,9 @@ from shac.store.journal import JournalEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
-    from shac.engine.trials import Round
+    from shac.engine.trials import Round, Trial
     from shac.evaluation import EvaluationOutcome, EvaluatorPool
     from shac.space import HyperParameterList
     from shac.store.journal import Journal
@@ -24,6 +26,7 @@ def evaluate_round(
     pool: EvaluatorPool,
     journal: Journal,
     space: HyperParameterList,
+    folder: Path,
     *,
     on_begin: Callable[[Sequence[Any]], object],
     on_outcome: Callable[[EvaluationOutcome], object],
@@ -39,6 +42,8 @@ def evaluate_round(
     journal : Journal
         Gets every evaluation as soon as it ends.
     space : HyperParameterList
+    folder : pathlib.Path
+        Has the folder of each evaluation.
     on_begin : callable
         Gets all configurations of the round.
     on_outcome : callable
@@ -67,7 +72,16 @@ def evaluate_round(
         on_outcome(outcome)
 
     pool.evaluate(
-        [EvaluationTask(number, space.to_parameters(trial.row), seed) for number, (trial, seed) in waiting.items()],
+        [
+            EvaluationTask(number, space.to_parameters(trial.row), seed, _directory(folder, space, trial, seed))
+            for number, (trial, seed) in waiting.items()
+        ],
         on_finished=finish,
         on_retry=lambda outcome: trials.retry(waiting[outcome.index][0], entry_of(outcome), journal),
     )
+
+
+def _directory(folder: Path, space: HyperParameterList, trial: Trial, seed: int) -> str:
+    # Not by its number alone: what an earlier search left in the folder must not be taken for its own
+    told_apart = hashlib.blake2b(f"{seed} {named_values(space, trial.row)}".encode(), digest_size=4).hexdigest()
+    return str(folder / f"{trial.number:05d}-{told_apart}")

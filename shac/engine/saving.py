@@ -85,7 +85,9 @@ def restored(
             f"hyperparameter_list: expected the search space of {folder}, got another:\n"
             f"{_difference(record.space, given.space)}"
         )
-    space = record.space if given.space is None else given.space
+    space = record.space
+    if given.space is not None:
+        space = given.space.with_encoding(relative=record.space.encodes_relatively)
     plan = SearchPlan.resolve(
         given, saved_space=space, saved_seed=record.seed, saved_strategy=_strategy_of(record, folder)
     )

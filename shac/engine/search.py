@@ -221,6 +221,7 @@ class Search:
             pool,
             journal,
             self.space,
+            self.store.evaluations_path,
             on_begin=callbacks.on_evaluation_begin,
             on_outcome=callbacks.on_outcome,
         )

@@ -12,6 +12,7 @@ from shac.engine.fitting import evaluating
 from shac.engine.loop import round_of_table
 from shac.engine.plan import SearchArguments
 from shac.engine.search import Search
+from shac.evaluation.functions import check_function
 from shac.store.folder import checked_save_dir
 from shac.store.table import read_table
 
@@ -79,6 +80,10 @@ class SHAC(SearchEngine):
         Evaluations after which a worker process is replaced by a fresh one, for evaluations that leak. By default it is
         kept as long as its evaluations succeed. Where memory was not enough, the evaluation gets one more try in a
         fresh process.
+    max_memory_per_evaluation : int, optional
+        Bytes of main memory that a worker process may take, with all that its evaluation has started (8 * 2**30 for
+        8 GiB). The process of one that takes more is killed, and only that one. By default there is no limit. Not for
+        evaluations on threads.
 
     Attributes
     ----------
@@ -103,6 +108,8 @@ class SHAC(SearchEngine):
     ------
     ValueError
         If an argument is out of its range, or `num_batches` does not divide `total_budget`.
+    TypeError
+        If `evaluation_function` is a class, a coroutine function or a generator function, or takes other arguments.
     SaveFolderError
         If `save_dir` is a Python package.
 
@@ -142,9 +149,12 @@ class SHAC(SearchEngine):
         strategy: str | Strategy | None = None,
         max_failed_rounds: int = 3,
         evaluations_per_worker: int | None = None,
+        max_memory_per_evaluation: int | None = None,
     ) -> None:
         if evaluation_function is not None and not callable(evaluation_function):
             raise ValueError(f"evaluation_function: expected a callable or None, got {evaluation_function!r}")
+        if evaluation_function is not None:
+            check_function(evaluation_function)
         arguments = SearchArguments.checked(
             hyperparameter_list, total_budget, num_batches, objective, max_classifiers, seed, strategy
         )
@@ -156,6 +166,11 @@ class SHAC(SearchEngine):
         self.max_failed_rounds = checked_count("max_failed_rounds", max_failed_rounds)
         self.evaluations_per_worker = (
             None if evaluations_per_worker is None else checked_count("evaluations_per_worker", evaluations_per_worker)
+        )
+        self.max_memory_per_evaluation = (
+            None
+            if max_memory_per_evaluation is None
+            else checked_count("max_memory_per_evaluation", max_memory_per_evaluation)
         )
         self.evaluation_function = evaluation_function
 
@@ -236,6 +251,7 @@ class SHAC(SearchEngine):
                 evaluation_timeout=self.evaluation_timeout,
                 max_retries=self.max_retries,
                 evaluations_per_worker=self.evaluations_per_worker,
+                max_memory_per_evaluation=self.max_memory_per_evaluation,
                 **self.evaluator_settings(),
             ) as (pool, journal),
         ):

@@ -30,7 +30,8 @@ class TorchSHAC(SHAC):
     ----------
     evaluation_function, hyperparameter_list, total_budget, num_batches, objective, max_classifiers
         See `SHAC`.
-    save_dir, seed, evaluation_timeout, max_retries, strategy, max_failed_rounds, evaluations_per_worker
+    save_dir, seed, evaluation_timeout, max_retries, strategy, max_failed_rounds, evaluations_per_worker,
+        max_memory_per_evaluation
         See `SHAC`.
     max_gpu_evaluators : int
         Above 0: evaluations that run at once, on GPU slots; may exceed the number of GPUs, which then are shared.
@@ -38,13 +39,17 @@ class TorchSHAC(SHAC):
     max_cpu_evaluators : int
         Above 0, or -1 for all cores.
     pin_gpus : bool
-        Whether each worker process sees one GPU only: ``CUDA_VISIBLE_DEVICES`` is set before PyTorch is imported.
+        Whether each worker process sees the GPUs of its evaluations only: ``CUDA_VISIBLE_DEVICES`` is set before
+        PyTorch is imported.
+    gpus_per_evaluation : int
+        GPUs that each evaluation has, listed by ``shac.torch_devices(worker_id)``. With g GPUs and m for each,
+        ``max_gpu_evaluators = g // m`` gives each GPU to one evaluation at a time.
 
     Raises
     ------
     ValueError
-        See `SHAC`; if `max_gpu_evaluators` is negative, `max_cpu_evaluators` neither above 0 nor -1, or `pin_gpus` is
-        set without GPU evaluators.
+        See `SHAC`; if `max_gpu_evaluators` is negative, `max_cpu_evaluators` neither above 0 nor -1, or `pin_gpus` or
+        `gpus_per_evaluation` is set without GPU evaluators.
 
     Examples
     --------
@@ -78,6 +83,8 @@ class TorchSHAC(SHAC):
         strategy: str | Strategy | None = None,
         max_failed_rounds: int = 3,
         evaluations_per_worker: int | None = None,
+        max_memory_per_evaluation: int | None = None,
+        gpus_per_evaluation: int = 1,
     ) -> None:
         super().__init__(
             evaluation_function,
@@ -93,17 +100,21 @@ class TorchSHAC(SHAC):
             strategy=strategy,
             max_failed_rounds=max_failed_rounds,
             evaluations_per_worker=evaluations_per_worker,
+            max_memory_per_evaluation=max_memory_per_evaluation,
         )
         num_gpu_evaluators = checked_count("max_gpu_evaluators", max_gpu_evaluators, lowest=0)
         num_cpu_evaluators = _checked_cpu_evaluators(max_cpu_evaluators)
         if pin_gpus and not num_gpu_evaluators:
             raise ValueError("pin_gpus: expected max_gpu_evaluators above 0 with it, got 0")
+        self.gpus_per_evaluation = checked_count("gpus_per_evaluation", gpus_per_evaluation)
+        if self.gpus_per_evaluation > 1 and not num_gpu_evaluators:
+            raise ValueError("gpus_per_evaluation: expected max_gpu_evaluators above 0 with it, got 0")
         self.num_parallel_evaluators = num_gpu_evaluators or num_cpu_evaluators
         self.limit_memory = num_gpu_evaluators > 0
         self.pin_gpus = bool(pin_gpus)
 
     def evaluator_settings(self) -> dict[str, Any]:
-        return {"seed_torch": True, "pin_gpus": self.pin_gpus}
+        return {"seed_torch": True, "pin_gpus": self.pin_gpus, "gpus_per_evaluation": self.gpus_per_evaluation}
 
 
 def _checked_cpu_evaluators(value: Any) -> int:

@@ -1,18 +1,22 @@
 """Evaluations: many configurations at once, on processes, threads or any joblib back end."""
 
-from shac.evaluation.devices import torch_device
+from shac.evaluation.devices import torch_device, torch_devices
 from shac.evaluation.pool import EvaluatorPool
-from shac.evaluation.seeding import derive_seed, evaluation_seed
+from shac.evaluation.running import evaluation_dir, evaluation_seed
+from shac.evaluation.seeding import derive_seed
 from shac.evaluation.signals import StopSignals, TerminatedError
-from shac.evaluation.tasks import EvaluationOutcome, EvaluationTask
+from shac.evaluation.tasks import EvaluationOutcome, EvaluationSettings, EvaluationTask
 
 __all__ = [
     "EvaluationOutcome",
+    "EvaluationSettings",
     "EvaluationTask",
     "EvaluatorPool",
     "StopSignals",
     "TerminatedError",
     "derive_seed",
+    "evaluation_dir",
     "evaluation_seed",
     "torch_device",
+    "torch_devices",
 ]

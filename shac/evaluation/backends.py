@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import numbers
 import operator
 import pickle
 import uuid
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from shac import __version__
 from shac.evaluation.clusters import CLUSTER_BACKENDS, connect
 from shac.evaluation.cores import share_of_cores, thread_environment
-from shac.evaluation.devices import gpu_of_worker, visible_gpus
-from shac.evaluation.nodes import NodeJob, run_sent_job
-from shac.evaluation.processes import PROCESS_BACKENDS, ProcessSlot
+from shac.evaluation.devices import checked_gpus, gpus_of_worker, visible_gpus
+from shac.evaluation.nodes import SMALL_PAYLOAD, NodeJob, own_version, run_sent_job
+from shac.evaluation.processes import PROCESS_BACKENDS, ProcessLimits, ProcessSlot
 from shac.evaluation.slots import JoblibRunner, ThreadRunner, ThreadSlot
 from shac.evaluation.worker import WorkerSetup, pickler, run_evaluation, sendable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from shac.evaluation.clusters import Cluster
     from shac.evaluation.slots import Slot
-    from shac.evaluation.tasks import EvaluationTask
+    from shac.evaluation.tasks import EvaluationSettings, EvaluationTask
     from shac.evaluation.worker import EvaluationFunction
 
 __all__ = ["SlotPlan", "Slots", "at_least", "checked_timeout", "make_slots"]
+
+
+_LARGE_PAYLOAD = 100_000_000  # bytes
 
 
 def _nothing() -> None:
@@ -42,11 +47,10 @@ class SlotPlan:
     backend: str
     limit_threads: bool
     threads_per_evaluator: SupportsIndex | None
-    seed_torch: bool
+    settings: EvaluationSettings
     pin_gpus: bool
-    timeout: float | None
+    limits: ProcessLimits
     cluster: Any
-    evaluations_per_worker: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,10 @@ def make_slots(plan: SlotPlan) -> Slots:
         raise ValueError(
             f"cluster must be None unless backend is one of {CLUSTER_BACKENDS}, got backend={plan.backend!r}"
         )
+    if plan.limits.max_memory is not None and not _runs_on_processes(plan.backend, factory):
+        raise ValueError(
+            f"max_memory_per_evaluation must be None unless evaluations run on processes, got backend={plan.backend!r}"
+        )
     limits: dict[str, str] = {}
     if is_local or plan.threads_per_evaluator is not None:
         limits = _thread_limits(plan)
@@ -102,9 +110,13 @@ def make_slots(plan: SlotPlan) -> Slots:
         return _process_slots(plan, limits)
     if plan.backend == "threading":
         return Slots([_thread_slot(worker_id, plan) for worker_id in range(plan.num_evaluators)], None)
-    if getattr(factory, "supports_sharedmem", False):
+    if not _runs_on_processes(plan.backend, factory):
         return Slots([_shared_slot(worker_id, plan) for worker_id in range(plan.num_evaluators)], None)
     return _node_slots(plan, limits)
+
+
+def _runs_on_processes(backend: str, factory: Any) -> bool:
+    return backend != "threading" and not getattr(factory, "supports_sharedmem", False)
 
 
 def at_least(name: str, value: SupportsIndex, lowest: int) -> int:
@@ -147,29 +159,28 @@ def _process_slots(plan: SlotPlan, limits: dict[str, str]) -> Slots:
     # Some libraries heed the environment, others are told; both hear the same number
     threads = int(limits["OMP_NUM_THREADS"]) if limits else None
     gpus = visible_gpus() if plan.pin_gpus else []
+    checked_gpus(gpus, plan.settings.gpus_per_evaluation)
     payload = _pickled(plan)
     slots: list[Slot] = []
     for worker_id in range(plan.num_evaluators):
-        setup = WorkerSetup(payload, {**limits, **_pinned(worker_id, gpus)}, threads, plan.seed_torch)
-        slots.append(ProcessSlot(plan.backend, worker_id, setup, plan.timeout, plan.evaluations_per_worker))
+        setup = WorkerSetup(payload, {**limits, **_pinned(worker_id, gpus, plan)}, threads, plan.settings)
+        slots.append(ProcessSlot(plan.backend, worker_id, setup, plan.limits))
     return Slots(slots, threads)
 
 
 def _thread_slot(worker_id: int, plan: SlotPlan) -> ThreadSlot:
-    return ThreadSlot(
-        worker_id, lambda: ThreadRunner(worker_id, plan.function, seed_torch=plan.seed_torch), plan.timeout
-    )
+    return ThreadSlot(worker_id, lambda: ThreadRunner(worker_id, plan.function, plan.settings), plan.limits.timeout)
 
 
 def _shared_slot(worker_id: int, plan: SlotPlan) -> ThreadSlot:
     """Make a slot on a back end of threads that is registered with joblib."""
 
-    def make_job(task: EvaluationTask) -> Any:
+    def make_jobs(task: EvaluationTask) -> list[Any]:
         import joblib
 
-        return joblib.delayed(run_evaluation)(plan.function, worker_id, task, seed_torch=plan.seed_torch)
+        return [joblib.delayed(run_evaluation)(plan.function, worker_id, task, plan.settings)]
 
-    return ThreadSlot(worker_id, lambda: JoblibRunner(lambda: plan.backend, make_job), plan.timeout)
+    return ThreadSlot(worker_id, lambda: JoblibRunner(lambda: plan.backend, make_jobs), plan.limits.timeout)
 
 
 def _node_slots(plan: SlotPlan, limits: dict[str, str]) -> Slots:
@@ -179,23 +190,26 @@ def _node_slots(plan: SlotPlan, limits: dict[str, str]) -> Slots:
     """
     payload = _pickled(plan)
     threads = int(limits["OMP_NUM_THREADS"]) if limits else None
-    cluster = connect(plan.backend, plan.cluster, plan.num_evaluators) if plan.backend in CLUSTER_BACKENDS else None
+    cluster: Cluster | None = None
+    if plan.backend in CLUSTER_BACKENDS:
+        cluster = connect(plan.backend, plan.cluster, plan.num_evaluators, plan.settings.gpus_per_evaluation)
     search = uuid.uuid4().hex if cluster is None else cluster.search
+    function = hashlib.sha256(payload).hexdigest()
 
     def make_slot(worker_id: int) -> ThreadSlot:
-        def make_job(task: EvaluationTask) -> Any:
+        def make_jobs(task: EvaluationTask) -> Iterator[Any]:
             import joblib
 
             message = pickler().dumps((worker_id, task))
-            job = NodeJob(
-                search, payload, message, limits, threads, plan.seed_torch, plan.timeout, plan.evaluations_per_worker
-            )
-            return joblib.delayed(run_sent_job)(pickle.dumps(job), __version__)
+            job = NodeJob(search, function, None, message, limits, threads, plan.settings, plan.limits)
+            if len(payload) > SMALL_PAYLOAD:  # a node that has it already need not get it again
+                yield joblib.delayed(run_sent_job)(pickle.dumps(job), own_version())
+            yield joblib.delayed(run_sent_job)(pickle.dumps(replace(job, payload=payload)), own_version())
 
         def make_backend() -> Any:
             return plan.backend if cluster is None else cluster.make_backend()
 
-        return ThreadSlot(worker_id, lambda: JoblibRunner(make_backend, make_job))
+        return ThreadSlot(worker_id, lambda: JoblibRunner(make_backend, make_jobs))
 
     slots: list[Slot] = [make_slot(worker_id) for worker_id in range(plan.num_evaluators)]
     return Slots(slots, threads, _nothing if cluster is None else cluster.close)
@@ -218,12 +232,19 @@ def _registered_backend(name: str) -> Any:
 
 def _pickled(plan: SlotPlan) -> bytes:
     try:
-        return sendable(plan.function)
+        payload = sendable(plan.function)
     except Exception as error:
         raise TypeError(
             f"function must be one that cloudpickle can send to the {plan.backend!r} back end, got "
             f"{type(error).__name__}: {error}; the 'threading' back end needs no pickling"
         ) from error
+    if len(payload) > _LARGE_PAYLOAD:
+        warnings.warn(
+            f"evaluation_function: it carries {len(payload) / 1e6:,.0f} MB, of which each of {plan.num_evaluators} "
+            f"workers gets a copy; load the data inside the function, or memory-map it",
+            stacklevel=2,
+        )
+    return payload
 
 
 def _thread_limits(plan: SlotPlan) -> dict[str, str]:
@@ -237,6 +258,6 @@ def _thread_limits(plan: SlotPlan) -> dict[str, str]:
     return thread_environment(share_of_cores(plan.num_evaluators), explicit=False) if plan.limit_threads else {}
 
 
-def _pinned(worker_id: int, gpus: Sequence[str]) -> dict[str, str]:
-    gpu = gpu_of_worker(worker_id, gpus)
-    return {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+def _pinned(worker_id: int, gpus: Sequence[str], plan: SlotPlan) -> dict[str, str]:
+    share = gpus_of_worker(worker_id, gpus, plan.settings.gpus_per_evaluation)
+    return {"CUDA_VISIBLE_DEVICES": ",".join(share)} if share else {}

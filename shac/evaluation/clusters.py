@@ -40,7 +40,7 @@ class Cluster(Protocol):
         """End what the search runs on the cluster, and what the search has started itself."""
 
 
-def connect(backend: str, cluster: Any, num_evaluators: int) -> Cluster:
+def connect(backend: str, cluster: Any, num_evaluators: int, gpus_per_evaluation: int) -> Cluster:
     """Connect to a cluster.
 
     Parameters
@@ -52,6 +52,8 @@ def connect(backend: str, cluster: Any, num_evaluators: int) -> Cluster:
         to, or else a local one with `num_evaluators` workers.
     num_evaluators : int
         Evaluations that will run at once.
+    gpus_per_evaluation : int
+        GPUs that each takes of a cluster that has some.
 
     Raises
     ------
@@ -63,7 +65,7 @@ def connect(backend: str, cluster: Any, num_evaluators: int) -> Cluster:
         If there is no cluster at the address.
     """
     try:
-        return (DaskCluster if backend == "dask" else RayCluster)(cluster, num_evaluators)
+        return (DaskCluster if backend == "dask" else RayCluster)(cluster, num_evaluators, gpus_per_evaluation)
     except ImportError as error:
         raise ImportError(f"backend {backend!r} needs a package: pip install 'shac[{backend}]' ({error})") from error
 
@@ -71,10 +73,11 @@ def connect(backend: str, cluster: Any, num_evaluators: int) -> Cluster:
 class DaskCluster:
     """A cluster of Dask; see `connect` for the parameters."""
 
-    def __init__(self, cluster: Any, num_evaluators: int) -> None:
+    def __init__(self, cluster: Any, num_evaluators: int, gpus_per_evaluation: int) -> None:
         import distributed
 
         self.search = uuid.uuid4().hex
+        self._gpus_per_evaluation = gpus_per_evaluation
         self._own: list[Callable[[], object]] = []
         self._is_closed = False
         if isinstance(cluster, distributed.Client):
@@ -122,7 +125,7 @@ class DaskCluster:
         except TypeError:  # older than the argument, and gives all
             workers = self._client.scheduler_info()["workers"]
         if any((worker.get("resources") or {}).get("GPU") for worker in workers.values()):
-            return {"resources": {"GPU": 1}}
+            return {"resources": {"GPU": self._gpus_per_evaluation}}
         return {}
 
     def close(self) -> None:
@@ -144,12 +147,13 @@ class DaskCluster:
 class RayCluster:
     """A cluster of Ray; see `connect` for the parameters."""
 
-    def __init__(self, cluster: Any, num_evaluators: int) -> None:
+    def __init__(self, cluster: Any, num_evaluators: int, gpus_per_evaluation: int) -> None:
         import ray
 
         if not (cluster is None or isinstance(cluster, str)):
             raise TypeError(f"cluster must be an address or None with Ray, got {type(cluster).__name__}")
         self.search = uuid.uuid4().hex
+        self._gpus_per_evaluation = gpus_per_evaluation
         self._backends: list[Any] = []
         self._is_closed = False
         self._is_own = not ray.is_initialized()
@@ -166,7 +170,7 @@ class RayCluster:
             raise RuntimeError("the search has ended")
         takes: dict[str, Any] = {"num_cpus": 1}
         if ray.cluster_resources().get("GPU"):
-            takes["num_gpus"] = 1
+            takes["num_gpus"] = self._gpus_per_evaluation
 
         class Backend(RayBackend):  # type: ignore[misc]  # Ray has no types
             """One actor a slot, so that a slot is a place with its CPU and its GPU."""

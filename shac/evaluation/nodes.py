@@ -8,7 +8,6 @@ itself when none comes, or with the worker that started it.
 from __future__ import annotations
 
 import functools
-import hashlib
 import math
 import sys
 import threading
@@ -17,14 +16,16 @@ from dataclasses import dataclass
 from multiprocessing import connection, util
 from typing import TYPE_CHECKING
 
-from shac.evaluation.processes import ProcessSlot
-from shac.evaluation.tasks import Reply
+from shac.evaluation.processes import ProcessLimits, ProcessSlot
+from shac.evaluation.tasks import EvaluationSettings, Reply
 from shac.evaluation.worker import WorkerSetup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["NodeJob", "forget_search", "run_on_node", "run_sent_job"]
+__all__ = ["SMALL_PAYLOAD", "NodeJob", "forget_search", "own_version", "run_on_node", "run_sent_job"]
+
+SMALL_PAYLOAD = 100_000  # bytes that travel with each evaluation rather than be asked for
 
 _LOOK_SECONDS = 0.2
 _IDLE_SECONDS = 60.0
@@ -39,39 +40,40 @@ class NodeJob:
     ----------
     search : str
         Names the pool that sent it.
-    payload : bytes
-        What `sendable` made of the evaluation function.
+    function : str
+        Tells the evaluation function from others.
+    payload : bytes or None
+        What `sendable` made of the evaluation function; None where the node should have it.
     message : bytes
         The worker id and the `EvaluationTask`, pickled.
     environment : dict
         Limits of threads; empty for what the node has.
     threads : int or None
         The same limit for pools that are loaded already.
-    seed_torch : bool
-        Whether PyTorch is seeded before the evaluation.
-    timeout : float or None
-        Seconds that the evaluation may last.
-    evaluations_per_worker : int or None
-        Evaluations after which the process is replaced.
+    settings : EvaluationSettings
+        Those of the pool.
+    limits : ProcessLimits
+        What ends an evaluation, or its process.
     """
 
     search: str
-    payload: bytes
+    function: str
+    payload: bytes | None
     message: bytes
     environment: dict[str, str]
     threads: int | None
-    seed_torch: bool
-    timeout: float | None
-    evaluations_per_worker: int | None = None
+    settings: EvaluationSettings
+    limits: ProcessLimits
 
 
 _lock = threading.Lock()
 _idle: dict[str, list[ProcessSlot]] = {}
 _running: dict[str, set[ProcessSlot]] = {}
 _forgotten: set[str] = set()
+_payloads: dict[str, bytes] = {}
 
 
-def run_on_node(job: NodeJob) -> Reply:
+def run_on_node(job: NodeJob) -> Reply | None:
     """Run one evaluation and wait for it.
 
     Parameters
@@ -81,17 +83,23 @@ def run_on_node(job: NodeJob) -> Reply:
 
     Returns
     -------
-    Reply
-        A failed one also when the process dies, lasts too long, or the search is gone.
+    Reply or None
+        A failed one also when the process dies, lasts too long, or the search is gone. None if the job comes without
+        its function, and the node does not have it.
     """
-    key = f"{job.search} {hashlib.sha256(job.payload).hexdigest()}"
+    key = f"{job.search} {job.function}"
     with _lock:
         idle = _idle.get(key)
         slot = idle.pop() if idle else None
+        payload = job.payload or _payloads.get(key)
+        if payload is not None and len(payload) > SMALL_PAYLOAD and job.search not in _forgotten:
+            _payloads[key] = payload
     if slot is None:
+        if payload is None:
+            return None
         _kill_at_exit()
-        setup = WorkerSetup(job.payload, job.environment, job.threads, job.seed_torch, idle_seconds=_IDLE_SECONDS)
-        slot = ProcessSlot("loky", -1, setup, job.timeout, job.evaluations_per_worker)
+        setup = WorkerSetup(payload, job.environment, job.threads, job.settings, idle_seconds=_IDLE_SECONDS)
+        slot = ProcessSlot("loky", -1, setup, job.limits)
     started = time.time()
     reply: Reply | None = None
     with _lock:
@@ -121,7 +129,12 @@ def run_on_node(job: NodeJob) -> Reply:
     return Reply(math.nan, reason, f"{reason}\n", started, time.time())
 
 
-def run_sent_job(job: bytes, version: str) -> Reply:
+def own_version() -> str:
+    """Return the version of this package."""
+    return str(sys.modules["shac"].__version__)
+
+
+def run_sent_job(job: bytes, version: str) -> Reply | None:
     """Run a pickled `NodeJob`; travels with its code, since a cluster may hang on what its worker cannot import.
 
     Parameters
@@ -164,6 +177,8 @@ def forget_search(search: str) -> None:
     with _lock:
         _forgotten.add(search)
         kept = [slot for key in list(_idle) if key.startswith(f"{search} ") for slot in _idle.pop(key)]
+        for key in [key for key in _payloads if key.startswith(f"{search} ")]:
+            del _payloads[key]
     for slot in kept:
         slot.kill()
         slot.join(0.0)

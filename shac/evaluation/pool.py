@@ -12,7 +12,9 @@ from multiprocessing import connection, util
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 from shac.evaluation.backends import SlotPlan, at_least, checked_timeout, make_slots
-from shac.evaluation.tasks import EvaluationOutcome
+from shac.evaluation.functions import check_function
+from shac.evaluation.processes import ProcessLimits
+from shac.evaluation.tasks import EvaluationOutcome, EvaluationSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -95,6 +97,11 @@ class EvaluatorPool:
     evaluations_per_worker : int, optional
         Evaluations after which a worker process is replaced by a fresh one; by default it is kept as long as its
         evaluations succeed.
+    max_memory_per_evaluation : int, optional
+        Bytes that a worker process may take, with all that its evaluation has started. One that takes more is killed;
+        the evaluation fails, or, where the process was not fresh, gets one more try in one that is. Not for threads.
+    gpus_per_evaluation : int, default 1
+        GPUs that each evaluation has: what `torch_devices` lists, `pin_gpus` shows and a cluster gives.
     undisturbed : callable, optional
         Gives a context manager; what is done with an evaluation that has ended is done within it. See
         `StopSignals.held`.
@@ -142,10 +149,13 @@ class EvaluatorPool:
         evaluation_timeout: float | None = None,
         max_retries: SupportsIndex = 0,
         evaluations_per_worker: SupportsIndex | None = None,
+        max_memory_per_evaluation: SupportsIndex | None = None,
+        gpus_per_evaluation: SupportsIndex = 1,
         undisturbed: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         if not callable(function):
             raise TypeError(f"function must be callable, got {type(function).__name__}")
+        check_function(function)
         self.num_evaluators = at_least("num_evaluators", num_evaluators, 1)
         self.backend = backend
         self._max_retries = at_least("max_retries", max_retries, 0)
@@ -156,13 +166,18 @@ class EvaluatorPool:
             backend=backend,
             limit_threads=limit_threads,
             threads_per_evaluator=threads_per_evaluator,
-            seed_torch=seed_torch,
+            settings=EvaluationSettings(seed_torch, at_least("gpus_per_evaluation", gpus_per_evaluation, 1)),
             pin_gpus=pin_gpus,
-            timeout=None if evaluation_timeout is None else checked_timeout(evaluation_timeout),
+            limits=ProcessLimits(
+                None if evaluation_timeout is None else checked_timeout(evaluation_timeout),
+                None
+                if evaluations_per_worker is None
+                else at_least("evaluations_per_worker", evaluations_per_worker, 1),
+                None
+                if max_memory_per_evaluation is None
+                else at_least("max_memory_per_evaluation", max_memory_per_evaluation, 1),
+            ),
             cluster=cluster,
-            evaluations_per_worker=None
-            if evaluations_per_worker is None
-            else at_least("evaluations_per_worker", evaluations_per_worker, 1),
         )
         made = make_slots(plan)
         self._slots, self.threads_per_evaluator = made.slots, made.threads

@@ -21,28 +21,53 @@ import sys
 import threading
 import time
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shac.evaluation.descendants import kill_with_descendants
+from shac.evaluation.memory import exceeds_memory, ran_out_of_memory
 from shac.evaluation.slots import Slot, timed_out
 from shac.evaluation.tasks import Reply
-from shac.evaluation.worker import BEGUN, READY, STOP, WorkerSetup, failure, pickler, ran_out_of_memory, serve
+from shac.evaluation.worker import BEGUN, READY, STOP, WorkerSetup, failure, pickler, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from shac.evaluation.tasks import EvaluationTask
 
-__all__ = ["PROCESS_BACKENDS", "ProcessSlot"]
+__all__ = ["PROCESS_BACKENDS", "ProcessLimits", "ProcessSlot"]
 
 PROCESS_BACKENDS = ("loky", "multiprocessing")
 
 _REAP_SECONDS = 5.0
 _LONGEST_START_SECONDS = 60.0
+_MEMORY_CHECK_SECONDS = 0.2
 _CONFIG_LOCK = threading.Lock()
 if hasattr(os, "register_at_fork"):
     # A worker is forked while the lock is held: a search within an evaluation would wait for it for ever
     os.register_at_fork(after_in_child=_CONFIG_LOCK._at_fork_reinit)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessLimits:
+    """How long an evaluation may last, what memory it may take, and how long its process is kept.
+
+    Parameters
+    ----------
+    timeout : float, optional
+        Seconds that an evaluation may last. The clock starts when the worker has loaded the evaluation function; a
+        start that takes a minute more than that is over as well.
+    evaluations_per_worker : int, optional
+        Evaluations after which the process is replaced by a fresh one. One that failed always is the last of its
+        process: what it left behind would be there for the next. Where memory was not enough and the process was not
+        fresh, the evaluation gets one more try in one that is.
+    max_memory : int, optional
+        Bytes that the process and all that it has started may take while an evaluation runs.
+    """
+
+    timeout: float | None = None
+    evaluations_per_worker: int | None = None
+    max_memory: int | None = None
 
 
 class ProcessSlot(Slot):
@@ -58,28 +83,15 @@ class ProcessSlot(Slot):
         The evaluator's id.
     setup : WorkerSetup
         What the process is told when it starts.
-    timeout : float, optional
-        Seconds that an evaluation may last. The clock starts when the worker has loaded the evaluation function; a
-        start that takes a minute more than that is over as well.
-    evaluations_per_worker : int, optional
-        Evaluations after which the process is replaced by a fresh one. One that failed always is the last of its
-        process: what it left behind would be there for the next. Where memory was not enough and the process was not
-        fresh, the evaluation gets one more try in one that is.
+    limits : ProcessLimits
+        What ends an evaluation, or the process.
     """
 
-    def __init__(
-        self,
-        backend: str,
-        worker_id: int,
-        setup: WorkerSetup,
-        timeout: float | None = None,
-        evaluations_per_worker: int | None = None,
-    ) -> None:
+    def __init__(self, backend: str, worker_id: int, setup: WorkerSetup, limits: ProcessLimits) -> None:
         self.worker_id = worker_id
         self._backend = backend
         self._setup = setup
-        self._timeout = timeout
-        self._evaluations_per_worker = evaluations_per_worker
+        self._limits = limits
         self._num_evaluated = 0  # by the process
         self._process: Any = None
         self._connection: Any = None
@@ -92,6 +104,7 @@ class ProcessSlot(Slot):
         self._unsent: Reply | None = None
         self._submitted = 0.0
         self._deadline: float | None = None
+        self._next_check = 0.0
 
     def submit(self, task: EvaluationTask) -> None:
         self._submitted = time.time()
@@ -124,8 +137,8 @@ class ProcessSlot(Slot):
                     self._ready = True
                 elif message == BEGUN:
                     self._begun = True
-                    if self._timeout is not None:
-                        self._deadline = time.monotonic() + self._timeout
+                    if self._limits.timeout is not None:
+                        self._deadline = time.monotonic() + self._limits.timeout
                 else:
                     answer = self._take(Reply(*message))
                     if answer is not None:
@@ -133,16 +146,40 @@ class ProcessSlot(Slot):
                     alive = True
         except (EOFError, OSError):
             return self._died()
-        return None if alive else self._died()
+        return self._checked_memory() if alive else self._died()
+
+    def _checked_memory(self) -> Reply | None:
+        limit = self._limits.max_memory
+        if limit is None or self._process is None or time.monotonic() < self._next_check:
+            return None
+        pid = self._process.pid
+        used = exceeds_memory(pid, limit)
+        self._next_check = time.monotonic() + _MEMORY_CHECK_SECONDS
+        if used is None:
+            return None
+        was_fresh = self._num_evaluated == 0
+        self._replace()
+        if not was_fresh:  # what evaluations before it left behind may be the most of it
+            self._send()
+            return None
+        reason = (
+            f"MemoryLimitExceeded: {used / 2**20:.0f} MiB, more than max_memory_per_evaluation, "
+            f"{limit / 2**20:.0f} MiB; its worker process {pid} was killed"
+        )
+        return Reply(math.nan, reason, f"{reason}\n", self._submitted, time.time())
+
+    def _replace(self) -> None:
+        """End the process, at once, since it may hold a GPU's memory; the next evaluation starts another."""
+        self._end_process_group()
+        self._process.join(_REAP_SECONDS)
+        self._forget()
 
     def _take(self, reply: Reply) -> Reply | None:
         """Note what an answer says of its process; None where the evaluation is tried again in a fresh one."""
         was_fresh = self._num_evaluated == 0
         self._num_evaluated += 1
-        if reply.error is not None or self._num_evaluated == self._evaluations_per_worker:
-            self._end_process_group()  # at once: it may hold a GPU's memory
-            self._process.join(_REAP_SECONDS)
-            self._forget()
+        if reply.error is not None or self._num_evaluated == self._limits.evaluations_per_worker:
+            self._replace()
         if reply.error is None or was_fresh or not ran_out_of_memory(reply.error):
             return reply
         self._send()
@@ -156,11 +193,9 @@ class ProcessSlot(Slot):
 
     def abandon(self) -> Reply:
         process, begun = self._process, self._begun
-        self._end_process_group()
-        process.join(_REAP_SECONDS)
-        self._forget()
+        self._replace()
         where = "" if begun else " and a minute in which its worker started"
-        return timed_out(self._timeout, self._submitted, f"{where}; its worker process {process.pid} was killed")
+        return timed_out(self._limits.timeout, self._submitted, f"{where}; its worker process {process.pid} was killed")
 
     def stop(self) -> None:
         if self._process is not None:
@@ -186,8 +221,8 @@ class ProcessSlot(Slot):
 
     def _send(self) -> None:
         self._begun = False
-        if self._timeout is not None:
-            self._deadline = time.monotonic() + _LONGEST_START_SECONDS + self._timeout
+        if self._limits.timeout is not None:
+            self._deadline = time.monotonic() + _LONGEST_START_SECONDS + self._limits.timeout
         if self._process is None:
             self._start()
         # If the worker ends just now, the next poll finds out and says why

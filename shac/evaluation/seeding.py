@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import operator
 import random
-from contextvars import ContextVar
 from typing import SupportsIndex
 
-__all__ = ["RUNNING_SEED", "derive_seed", "evaluation_seed", "seed_generators"]
-
-RUNNING_SEED: ContextVar[int] = ContextVar("shac_running_seed")
+__all__ = ["derive_seed", "seed_generators"]
 
 
 def derive_seed(engine_seed: SupportsIndex, evaluation_index: SupportsIndex, *, purpose: str = "evaluation") -> int:
@@ -50,36 +47,6 @@ def derive_seed(engine_seed: SupportsIndex, evaluation_index: SupportsIndex, *, 
         raise ValueError(f"evaluation_index must be 0 or more, got {index}")
     digest = hashlib.blake2b(f"shac {purpose} {seed} {index}".encode("ascii"), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
-
-
-def evaluation_seed() -> int:
-    """Return the seed of the evaluation that is running in this thread.
-
-    Evaluations on threads share the global generators of the process, so that what one of them draws
-    depends on the others. An evaluation that has to be repeatable there makes a generator of its own:
-    ``numpy.random.default_rng(evaluation_seed())``.
-
-    Returns
-    -------
-    int
-        The `EvaluationTask`'s seed.
-
-    Raises
-    ------
-    LookupError
-        If no evaluation is running in this thread.
-
-    Examples
-    --------
-    >>> evaluation_seed()
-    Traceback (most recent call last):
-        ...
-    LookupError: evaluation_seed() was called outside of an evaluation function
-    """
-    try:
-        return RUNNING_SEED.get()
-    except LookupError:
-        raise LookupError("evaluation_seed() was called outside of an evaluation function") from None
 
 
 def seed_generators(seed: int, *, torch: bool) -> None:

@@ -14,15 +14,16 @@ import pickle
 import queue
 import threading
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shac.evaluation.tasks import Reply
 from shac.evaluation.worker import failure, run_evaluation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from shac.evaluation.tasks import EvaluationTask
+    from shac.evaluation.tasks import EvaluationSettings, EvaluationTask
     from shac.evaluation.worker import EvaluationFunction
 
 __all__ = ["JoblibRunner", "Runner", "Slot", "ThreadRunner", "ThreadSlot", "timed_out"]
@@ -199,18 +200,18 @@ class ThreadRunner:
         The evaluator's id.
     function : callable
         The evaluation function.
-    seed_torch : bool
-        Whether PyTorch is seeded before every evaluation.
+    settings : EvaluationSettings
+        Those of the pool.
     """
 
-    def __init__(self, worker_id: int, function: EvaluationFunction, *, seed_torch: bool) -> None:
+    def __init__(self, worker_id: int, function: EvaluationFunction, settings: EvaluationSettings) -> None:
         self._worker_id = worker_id
         self._function = function
-        self._seed_torch = seed_torch
+        self._settings = settings
 
     def __call__(self, task: EvaluationTask) -> Reply:
         """Run one evaluation."""
-        return run_evaluation(self._function, self._worker_id, task, seed_torch=self._seed_torch)
+        return run_evaluation(self._function, self._worker_id, task, self._settings)
 
     def close(self) -> None:
         """Do nothing: there is nothing to let go of."""
@@ -223,13 +224,13 @@ class JoblibRunner:
     ----------
     make_backend : callable
         Gives what joblib takes as `backend`: a name, or an object.
-    make_job : callable
-        Gives what joblib runs for a task.
+    make_jobs : callable
+        Gives what joblib runs for a task: jobs of which the next is run where one gives no `Reply`.
     """
 
-    def __init__(self, make_backend: Callable[[], Any], make_job: Callable[[EvaluationTask], Any]) -> None:
+    def __init__(self, make_backend: Callable[[], Any], make_jobs: Callable[[EvaluationTask], Iterable[Any]]) -> None:
         self._make_backend = make_backend
-        self._make_job = make_job
+        self._make_jobs = make_jobs
         self._parallel: Any = None
 
     def __call__(self, task: EvaluationTask) -> Reply:
@@ -240,7 +241,8 @@ class JoblibRunner:
         error: BaseException = RuntimeError("the back end lost the evaluation")
         for _ in range(_LOST_NODES):
             try:
-                job = self._make_job(task)
+                jobs = iter(self._make_jobs(task))
+                first = next(jobs)
                 if self._parallel is None:
                     backend = self._make_backend()
                     # Two jobs for one task: with one, joblib runs the task itself instead of on the back end
@@ -248,14 +250,15 @@ class JoblibRunner:
             except BaseException as reason:  # noqa: BLE001 - pickling calls methods of the user's values
                 return failure(reason, started)
             try:
-                [reply] = self._parallel([job])
+                for job in chain([first], jobs):
+                    [reply] = self._parallel([job])
+                    if reply is not None:
+                        return reply  # type: ignore[no-any-return]
             except BaseException as reason:  # noqa: BLE001 - what goes wrong in the evaluation itself is a reply
                 error = reason
                 self.close()
                 if isinstance(error, pickle.PicklingError):
                     break
-            else:
-                return reply  # type: ignore[no-any-return]
         return failure(error, started)
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections import OrderedDict
 
-__all__ = ["EvaluationOutcome", "EvaluationTask", "Reply"]
+__all__ = ["EvaluationOutcome", "EvaluationSettings", "EvaluationTask", "Reply"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,30 @@ class EvaluationTask:
         Parameter names and values, as the evaluation function receives them.
     seed : int
         Seed of this evaluation, 0 to 2**63 - 1; see `derive_seed`.
+    directory : str, optional
+        The evaluation's own folder; see `evaluation_dir`.
     """
 
     index: int
     parameters: OrderedDict[str, Any]
     seed: int
+    directory: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSettings:
+    """What holds for all evaluations of a pool.
+
+    Parameters
+    ----------
+    seed_torch : bool, default False
+        Whether PyTorch is seeded before each.
+    gpus_per_evaluation : int, default 1
+        GPUs that each one has.
+    """
+
+    seed_torch: bool = False
+    gpus_per_evaluation: int = 1
 
 
 @dataclass(frozen=True, slots=True)

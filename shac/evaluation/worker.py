@@ -18,15 +18,16 @@ import traceback
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from shac.evaluation.cores import limit_loaded_pools
 from shac.evaluation.descendants import adopt_orphans, end_descendants, kill_with_descendants
 from shac.evaluation.program import Program
-from shac.evaluation.seeding import RUNNING_SEED, seed_generators
-from shac.evaluation.tasks import EvaluationTask, Reply
+from shac.evaluation.running import RUNNING, RunningEvaluation
+from shac.evaluation.seeding import seed_generators
+from shac.evaluation.tasks import EvaluationSettings, EvaluationTask, Reply
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -40,9 +41,7 @@ __all__ = [
     "as_score",
     "failure",
     "pickler",
-    "ran_out_of_memory",
     "run_evaluation",
-    "run_sent_evaluation",
     "sendable",
     "serve",
 ]
@@ -162,26 +161,11 @@ def failure(error: BaseException, started: float, *, frames_to_hide: int = 0) ->
     return Reply(math.nan, reason[:_LONGEST_REASON], text, started, time.time())
 
 
-def ran_out_of_memory(error: str) -> bool:
-    """Return whether an evaluation failed since memory was not enough, the machine's or a GPU's.
-
-    Examples
-    --------
-    >>> ran_out_of_memory("OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB")
-    True
-    >>> ran_out_of_memory("ValueError: bad depth")
-    False
-    """
-    kind, _, text = error.partition(":")
-    return kind in ("MemoryError", "_ArrayMemoryError", "OutOfMemoryError") or "out of memory" in text
-
-
 def run_evaluation(
     function: EvaluationFunction,
     worker_id: int,
     task: EvaluationTask,
-    *,
-    seed_torch: bool,
+    settings: EvaluationSettings,
 ) -> Reply:
     """Run one evaluation; whatever happens in it, the answer is a `Reply`.
 
@@ -193,8 +177,8 @@ def run_evaluation(
         Its first argument.
     task : EvaluationTask
         What to evaluate. The function gets a copy of the parameters, so it may change them.
-    seed_torch : bool
-        Whether PyTorch is seeded too.
+    settings : EvaluationSettings
+        Those of the pool.
 
     Returns
     -------
@@ -204,21 +188,21 @@ def run_evaluation(
     Examples
     --------
     >>> task = EvaluationTask(0, OrderedDict(x=2.0), seed=1)
-    >>> run_evaluation(lambda worker_id, parameters: parameters["x"] * 2, 0, task, seed_torch=False).score
+    >>> run_evaluation(lambda worker_id, parameters: parameters["x"] * 2, 0, task, EvaluationSettings()).score
     4.0
     """
     parameters = OrderedDict(
         (name, list(value) if type(value) is list else value) for name, value in task.parameters.items()
     )
-    token = RUNNING_SEED.set(task.seed)
+    token = RUNNING.set(RunningEvaluation(task.seed, task.directory, settings.gpus_per_evaluation))
     started, clock = time.time(), time.perf_counter()
     try:
-        seed_generators(task.seed, torch=seed_torch)
+        seed_generators(task.seed, torch=settings.seed_torch)
         value = function(worker_id, parameters)
     except BaseException as error:  # noqa: BLE001 - sys.exit() in one evaluation must not end the search
         return failure(error, started, frames_to_hide=1)
     finally:
-        RUNNING_SEED.reset(token)
+        RUNNING.reset(token)
     ended = started + time.perf_counter() - clock  # the wall clock may be set back meanwhile
     try:
         return Reply(as_score(value), None, None, started, ended)
@@ -233,37 +217,6 @@ def sendable(function: EvaluationFunction) -> bytes:
     return bytes(pickler().dumps((Program.of_this_process(), function)))
 
 
-@lru_cache(maxsize=4)
-def _loaded(payload: bytes) -> tuple[Program, EvaluationFunction]:
-    program, function = pickler().loads(payload)
-    return program, function
-
-
-def run_sent_evaluation(payload: bytes, message: bytes, seed_torch: bool) -> Reply:
-    """Run one evaluation whose function and task come as bytes; the function is loaded once a process.
-
-    Parameters
-    ----------
-    payload : bytes
-        What `sendable` made of the evaluation function.
-    message : bytes
-        Its first argument, the worker id, and the `EvaluationTask`, pickled.
-    seed_torch : bool
-        Whether PyTorch is seeded too.
-
-    Returns
-    -------
-    Reply
-        A failed one also when the function or the task cannot be loaded here.
-    """
-    started = time.time()
-    try:
-        (_, function), (worker_id, task) = _loaded(payload), pickler().loads(message)
-    except BaseException as error:  # noqa: BLE001 - loading imports the user's modules
-        return failure(error, started, frames_to_hide=1)
-    return run_evaluation(function, worker_id, task, seed_torch=seed_torch)
-
-
 @dataclass(frozen=True, slots=True)
 class WorkerSetup:
     """What a worker process has to know when it starts.
@@ -276,8 +229,8 @@ class WorkerSetup:
         Environment variables to set before anything heavy is imported.
     threads : int or None
         Limit for thread pools that are loaded already; None leaves them alone.
-    seed_torch : bool
-        Whether PyTorch is seeded before every evaluation.
+    settings : EvaluationSettings
+        Those of the pool.
     idle_seconds : float, optional
         How long the worker waits for an evaluation before it ends itself; for ever by default.
     """
@@ -285,7 +238,7 @@ class WorkerSetup:
     payload: bytes
     environment: dict[str, str]
     threads: int | None
-    seed_torch: bool
+    settings: EvaluationSettings
     idle_seconds: float | None = None
 
 
@@ -309,32 +262,39 @@ def serve(connection: Connection[Any, Any], setup: WorkerSetup) -> None:
 
 
 def _evaluate_what_comes(connection: Connection[Any, Any], setup: WorkerSetup) -> None:
-    is_prepared = False
+    settings = setup.settings
+    function: EvaluationFunction | None = None
     while connection.poll(setup.idle_seconds):
         message = connection.recv_bytes()
         if message == STOP:
             return
         started = time.time()
         try:
-            if not is_prepared:
+            if function is None:
                 if setup.threads is not None:
-                    limit_loaded_pools(setup.threads, torch=setup.seed_torch)
-                program, function = _loaded(setup.payload)
-                program.restore_start_method()
-                program.adopt_main(function)
-            is_prepared = True
+                    limit_loaded_pools(setup.threads, torch=settings.seed_torch)
+                function = _load(setup.payload)
+                setup = replace(setup, payload=b"")  # what a function carries may be large, and is there twice
+            worker_id, task = pickler().loads(message)
         except BaseException as error:  # noqa: BLE001 - loading imports the user's modules, and PyTorch
             connection.send(BEGUN)
             reply = failure(error, started, frames_to_hide=1)
         else:
             connection.send(BEGUN)
-            reply = run_sent_evaluation(setup.payload, message, setup.seed_torch)
+            reply = run_evaluation(function, worker_id, task, settings)
         # What the evaluation printed would be lost if the worker were killed later
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()
         end_descendants()
         connection.send(reply)
+
+
+def _load(payload: bytes) -> EvaluationFunction:
+    program, function = pickler().loads(payload)
+    program.restore_start_method()
+    program.adopt_main(function)
+    return function  # type: ignore[no-any-return]
 
 
 def _become_independent() -> None:

@@ -107,6 +107,11 @@ class AbstractHyperParameter:
         return type(self).cdf is not AbstractHyperParameter.cdf
 
     @property
+    def is_integer(self) -> bool:
+        """Whether all values are integers, encoded as they are or relative to one of them."""
+        return False
+
+    @property
     def num_columns(self) -> int:
         """Number of encoded columns."""
         return len(self.columns)
@@ -173,7 +178,35 @@ class AbstractHyperParameter:
         ValueError
             If a value is not one of the parameter.
         """
-        return to_float32(checked_numbers(self.name, values))
+        return to_float32(self.real_array(values))
+
+    def real_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
+        """Return the real numbers that values stand for; `encode_array` rounds them to float32.
+
+        Parameters
+        ----------
+        values : sequence, shape (n,)
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+
+        Raises
+        ------
+        ValueError
+            If a value is not one of the parameter.
+        """
+        return checked_numbers(self.name, values)
+
+    def mass_below(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the prior probability of a real number, as `real_array` gives it, up to each of some.
+
+        Raises
+        ------
+        NotImplementedError
+            If the class does not define it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines no mass_below")
 
     def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
         """Turn encoded values into values of the parameter.

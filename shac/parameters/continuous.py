@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["LogUniformHyperParameter", "NormalContinuousHyperParameter", "UniformContinuousHyperParameter"]
 
 
-def encode_logarithm(owner: str, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
-    """Natural logarithm in float64, rounded to float32."""
+def logarithms(owner: str, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
+    """Natural logarithms of positive numbers."""
     checked = checked_numbers(owner, values)
     if (checked <= 0).any():
         raise ValueError(f"parameter {owner!r}: expected positive numbers, got {checked[checked <= 0][0]!s}")
-    return np.log(checked).astype(np.float32)
+    logarithm: NDArray[np.float64] = np.log(checked)
+    return logarithm
 
 
 def clip_rounding(
@@ -77,14 +78,15 @@ class UniformContinuousHyperParameter(AbstractHyperParameter):
         return np.clip(values, self.min_value, self.max_value)
 
     def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
-        below = rounding_boundary(encoded)
+        return self.mass_below(rounding_boundary(encoded))
+
+    def mass_below(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         with np.errstate(over="ignore"):
-            if self.log_encode:
-                below = np.exp(below)
+            below = np.exp(numbers) if self.log_encode else numbers
             return np.clip((below - self.min_value) / (self.max_value - self.min_value), 0.0, 1.0)
 
-    def encode_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
-        return encode_logarithm(self.name, values) if self.log_encode else super().encode_array(values)
+    def real_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
+        return logarithms(self.name, values) if self.log_encode else super().real_array(values)
 
     def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
         numbers = np.asarray(encoded, dtype=np.float64)
@@ -141,11 +143,14 @@ class LogUniformHyperParameter(AbstractHyperParameter):
         if width == 0:  # the logarithms of neighbours among float64 are one number
             only = self.encode_array(self.quantile(np.array([0.5])))
             return (only < np.asarray(encoded)).astype(np.float64)
-        with np.errstate(over="ignore"):
-            return np.clip((rounding_boundary(encoded) - self._log_min) / width, 0.0, 1.0)
+        return self.mass_below(rounding_boundary(encoded))
 
-    def encode_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
-        return encode_logarithm(self.name, values)
+    def mass_below(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        with np.errstate(over="ignore"):
+            return np.clip((numbers - self._log_min) / (self._log_max - self._log_min), 0.0, 1.0)
+
+    def real_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
+        return logarithms(self.name, values)
 
     def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
         numbers = np.asarray(encoded, dtype=np.float64)
@@ -201,10 +206,13 @@ class NormalContinuousHyperParameter(AbstractHyperParameter):
         return values
 
     def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
+        return self.mass_below(rounding_boundary(encoded))
+
+    def mass_below(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         from scipy.special import ndtr
 
         with np.errstate(over="ignore"):
-            below: NDArray[np.float64] = ndtr((rounding_boundary(encoded) - self.mean) / self.std)
+            below: NDArray[np.float64] = ndtr((numbers - self.mean) / self.std)
         return below
 
     def get_config(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from shac.parameters.base import AbstractHyperParameter, to_float32
+from shac.parameters.base import AbstractHyperParameter
 from shac.parameters.checks import checked_integers, checked_whole
 from shac.parameters.integer import round_to_integers
 from shac.parameters.rounding import last_integer_below, rounding_boundary
@@ -79,13 +79,19 @@ class ScipyHyperParameter(AbstractHyperParameter):
         values: NDArray[Any] = np.asarray(self.distribution.ppf(u))
         return values.astype(np.int64) if self._discrete else values
 
+    @property
+    def is_integer(self) -> bool:
+        return self._discrete
+
     def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
-        last = last_integer_below(encoded) if self._discrete else rounding_boundary(encoded)
-        below: NDArray[np.float64] = np.asarray(self.distribution.cdf(last))
+        return self.mass_below(last_integer_below(encoded) if self._discrete else rounding_boundary(encoded))
+
+    def mass_below(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        below: NDArray[np.float64] = np.asarray(self.distribution.cdf(numbers))
         return below
 
-    def encode_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
-        return to_float32(checked_integers(self.name, values)) if self._discrete else super().encode_array(values)
+    def real_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
+        return checked_integers(self.name, values) if self._discrete else super().real_array(values)
 
     def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
         values = np.asarray(encoded, dtype=np.float64)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shac.parameters.base import AbstractHyperParameter, to_float32
+from shac.parameters.base import AbstractHyperParameter
 from shac.parameters.checks import checked_integer, checked_integers, checked_whole
-from shac.parameters.continuous import clip_rounding, encode_logarithm
+from shac.parameters.continuous import clip_rounding, logarithms
 from shac.parameters.rounding import last_integer_below, rounding_boundary
 
 if TYPE_CHECKING:
@@ -71,12 +71,18 @@ class IntegerHyperParameter(AbstractHyperParameter):
         count = self.max_value - self.min_value + 1
         return self.min_value + np.minimum((np.asarray(u) * count).astype(np.int64), count - 1)
 
-    def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
-        below = last_integer_below(encoded) - self.min_value + 1
-        return np.clip(below / (self.max_value - self.min_value + 1), 0.0, 1.0)
+    @property
+    def is_integer(self) -> bool:
+        return True
 
-    def encode_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
-        return to_float32(checked_integers(self.name, values))
+    def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
+        return self.mass_below(last_integer_below(encoded))
+
+    def mass_below(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.clip((numbers - self.min_value + 1) / (self.max_value - self.min_value + 1), 0.0, 1.0)
+
+    def real_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
+        return checked_integers(self.name, values)
 
     def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
         numbers = np.asarray(encoded, dtype=np.float64)
@@ -135,9 +141,18 @@ class LogIntegerHyperParameter(IntegerHyperParameter):
         values = np.exp(self._log_min + np.asarray(u) * (self._log_max - self._log_min))
         return np.clip(np.floor(values + 0.5), self.min_value, self.max_value).astype(np.int64)
 
+    @property
+    def is_integer(self) -> bool:
+        return False  # their logarithms are what is encoded
+
     def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
-        thresholds = np.asarray(encoded, dtype=np.float64)
-        last = self._last_below(thresholds)
+        return self._mass_up_to(self._last_below(np.asarray(encoded, dtype=np.float64)))
+
+    def mass_below(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        with np.errstate(over="ignore"):
+            return self._mass_up_to(np.clip(np.floor(np.exp(numbers)), self.min_value - 1, self.max_value))
+
+    def _mass_up_to(self, last: NDArray[np.float64]) -> NDArray[np.float64]:
         width = self._log_max - self._log_min
         if width == 0:  # near 2**53 float64 cannot tell the logarithms of neighbours apart
             return (last >= self.max_value).astype(np.float64)
@@ -153,11 +168,11 @@ class LogIntegerHyperParameter(IntegerHyperParameter):
         return np.where(reaches, last - 1, last)
 
     def _encoded_whole(self, integers: NDArray[np.float64]) -> NDArray[np.float32]:
-        flat = encode_logarithm(self.name, np.maximum(integers, self.min_value).ravel())
+        flat = self.encode_array(np.maximum(integers, self.min_value).ravel())
         return flat.reshape(integers.shape)
 
-    def encode_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
-        return encode_logarithm(self.name, checked_integers(self.name, values))
+    def real_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
+        return logarithms(self.name, checked_integers(self.name, values))
 
     def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
         numbers = np.asarray(encoded, dtype=np.float64)

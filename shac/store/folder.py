@@ -112,6 +112,11 @@ class SearchStore:
         """The file of the journal."""
         return self.folder / JOURNAL_FILE
 
+    @property
+    def evaluations_path(self) -> Path:
+        """The folder of the evaluations' own folders; see `evaluation_dir`."""
+        return self.folder / "evaluations"
+
     def holds_search(self) -> bool:
         """Return whether a search was saved in the folder."""
         return holds_search(self.folder)

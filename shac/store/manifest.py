@@ -122,6 +122,7 @@ def save_search(folder: Path, search: SearchRecord) -> None:
         "settings": search.settings(),
         "progress": search.progress(),
         "space": search.space.fingerprint(),
+        "encodes_relatively": search.space.encodes_relatively,
         "xgboost": importlib.metadata.version("xgboost"),
         "files": {name: {"size": len(data), "sha256": _sha256(data)} for name, data in contents.items()},
     }
@@ -177,6 +178,7 @@ def load_search(folder: Path) -> SearchRecord:
         space = HyperParameterList.load_from_config(
             parse_json(_read_file(folder, PARAMETERS_FILE, files.pop(PARAMETERS_FILE)), str(where))
         )
+        space = space.with_encoding(relative=bool(manifest.get("encodes_relatively", False)))
         fingerprint = space.fingerprint()
     except DamagedFileError:
         raise
