@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from shac.conditions import Conditions
     from shac.constraints import Constraint
+    from shac.linear import LinearInequality
     from shac.parameters import AbstractHyperParameter
 
 __all__ = ["ColumnCodec", "flatten_parameters"]
@@ -87,6 +88,14 @@ class ColumnCodec:
         self.columns = tuple(columns)
         multiple = {name for name, p in parameters.items() if isinstance(p, AbstractMultiHyperParameter)}
         self._constraints = Constraints(constraints, self.slices, multiple)
+
+    def inequalities(self) -> list[LinearInequality]:
+        """List the linear inequalities that the constraints imply for every configuration."""
+        return self._constraints.inequalities(self._conditions.get_config())
+
+    def can_satisfy(self, ranges: Sequence[tuple[float, float] | None]) -> bool:
+        """Return whether values within the columns' ranges may satisfy each constraint; False is a proof."""
+        return self._constraints.can_hold(ranges, self._conditions.get_config())
 
     @property
     def num_columns(self) -> int:

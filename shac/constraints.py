@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shac.expressions import evaluate, names_in, parse
+from shac.feasibility import can_hold
+from shac.linear import linear_inequalities
 from shac.parameters.conditional import is_missing
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from shac.linear import LinearInequality
 
 __all__ = ["Constraint", "Constraints", "as_constraint", "constraint_from_config", "set_custom_constraint"]
 
@@ -68,6 +73,11 @@ class Constraint:
             raise ValueError(f"condition: expected an expression or a function, got {condition!r}")
         if not self.names:
             raise ValueError(f"condition: expected one that names parameters, got {self}")
+
+    @property
+    def tree(self) -> ast.expr | None:
+        """The expression, parsed; None for a function."""
+        return self._tree if self._expression is not None else None
 
     def holds(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
         """Return which configurations satisfy it.
@@ -158,6 +168,38 @@ class Constraints:
     def columns(self) -> list[int]:
         """The columns that they ask for."""
         return sorted({c for own in self._columns.values() for c in range(own.start, own.stop)})
+
+    def inequalities(self, conditional: Collection[str]) -> list[LinearInequality]:
+        """List the linear inequalities that hold in every configuration.
+
+        Parameters
+        ----------
+        conditional : collection of str
+            Names of the parameters that some configurations do not have.
+        """
+        return [
+            inequality
+            for constraint in self._constraints
+            if constraint.tree is not None and not set(constraint.names) & set(conditional)
+            for inequality in linear_inequalities(constraint.tree, self._columns, self._multiple)
+        ]
+
+    def can_hold(self, ranges: Sequence[tuple[float, float] | None], conditional: Collection[str]) -> bool:
+        """Return whether each constraint may hold for values within ranges; False is a proof that one does not.
+
+        Parameters
+        ----------
+        ranges : sequence
+            Of each column of the space; None where the values are no numbers.
+        conditional : collection of str
+            Names of the parameters that some configurations do not have.
+        """
+        of_names = {name: list(ranges[own]) for name, own in self._columns.items()}
+        return all(
+            can_hold(constraint.tree, of_names, self._multiple)
+            for constraint in self._constraints
+            if constraint.tree is not None and not set(constraint.names) & set(conditional)
+        )
 
     def satisfied(self, columns: Mapping[int, Any] | Sequence[Any], n: int) -> NDArray[np.bool_]:
         """Return which rows satisfy all; one without a parameter satisfies what names it.

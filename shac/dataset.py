@@ -160,7 +160,8 @@ class Dataset:
     def to_pandas(self) -> pd.DataFrame:
         """Return a data frame: a column for each of the space, with values as they are, and ``scores``.
 
-        What does not exist in a configuration is missing in the frame: NaN, or None where values are no numbers.
+        A parameter of that name keeps it; the scores' column is called ``scores_`` then. What does not exist in a
+        configuration is missing in the frame: NaN, or None where values are no numbers.
 
         Raises
         ------
@@ -188,7 +189,7 @@ class Dataset:
             for name, values in columns.items()
         }
         frame = pd.DataFrame(series)
-        return frame.assign(scores=np.array(self.Y, dtype=np.float64))
+        return frame.assign(**{"scores_" if "scores" in frame else "scores": np.array(self.Y, dtype=np.float64)})
 
     def set_dataset(self, X: Iterable[Sequence[Any]], Y: Iterable[float]) -> None:
         """Replace all configurations and scores.

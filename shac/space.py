@@ -88,7 +88,6 @@ class HyperParameterList:
         for parameter in given:
             self.add_hyper_parameter(parameter)
         self._conditions = Conditions(self._parameters, conditions)
-        self._known_prior = None
         if isinstance(constraints, (str, Constraint)) or not isinstance(constraints, Iterable):
             raise ValueError(f"constraints: expected a list of expressions or functions, got {constraints!r}")
         for constraint in constraints:
@@ -180,8 +179,8 @@ class HyperParameterList:
     @property
     def _prior(self) -> Prior:
         if self._known_prior is None:  # parameters, conditions or constraints have changed
-            relative = self.encodes_relatively
-            codec = ColumnCodec(self._parameters, self._conditions, self._constraints, encodes_relatively=relative)
+            parts = self._parameters, self._conditions, self._constraints
+            codec = ColumnCodec(*parts, encodes_relatively=self.encodes_relatively)
             self._known_prior = Prior(tuple(self), self._constraints, codec)
         return self._known_prior
 
@@ -253,14 +252,13 @@ class HyperParameterList:
 
     @property
     def feasible_share(self) -> float:
-        """Share of the prior that satisfies the constraints, estimated from a fixed sample of it; 1 without any.
-
-        Raises
-        ------
-        EmptyRegionError
-            If nothing of the sample does.
-        """
+        """Share of drawn rows that satisfy the constraints, estimated; raises `EmptyRegionError` where none can."""
         return self._prior.feasible_share
+
+    @property
+    def draws_within_constraints(self) -> bool:
+        """Whether rows are drawn within some constraints, as hardly any row of the prior satisfies them."""
+        return self._prior.draws_within_constraints
 
     def satisfied(self, rows: Sequence[Sequence[Any]]) -> NDArray[np.bool_]:
         """Return which flat rows satisfy all constraints; ValueError if one returns no truth values."""
@@ -357,10 +355,7 @@ class HyperParameterList:
         return cls(parameters, conditions=conditions, constraints=constraints)
 
     def with_encoding(self, *, relative: bool) -> Self:
-        """Return the space with numbers close together far from zero encoded relative to their range, or as they are.
-
-        The first is what a new space does, and the second what searches of version 0.1.0 were learned with.
-        """
+        """Return the space with numbers close together far from zero encoded by their range, or as 0.1.0 did."""
         other = copy.copy(self)
         other.encodes_relatively, other._known_prior = relative, None
         return other

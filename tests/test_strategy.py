@@ -227,11 +227,15 @@ def test_a_larger_score_is_better_where_it_is_told() -> None:
     assert up.dataset.X == down.dataset.X
 
 
-def test_a_given_strategy_outlives_restoring_and_a_folder_without_one_follows_the_paper() -> None:
+def test_a_search_does_not_change_its_strategy_or_seed_and_a_folder_without_one_follows_the_paper() -> None:
     engine(strategy="guided", total_budget=20, num_batches=2).fit()
-    given = engine(strategy="paper", total_budget=20, num_batches=2)
-    given.restore_data()
-    assert given.strategy == STRATEGIES["paper"]
+    for strategy in ("paper", STRATEGIES["pooled"]):
+        with pytest.raises(ValueError, match=f"strategy: expected that of {FOLDER.resolve()}, .*, or None for it, got"):
+            engine(strategy=strategy, total_budget=20, num_batches=2).restore_data()
+    for same in ("guided", STRATEGIES["guided"], None):
+        engine(strategy=same, total_budget=40, num_batches=4).restore_data()
+    with pytest.raises(ValueError, match=r"seed: expected 0, that of .*, or None for it, got 2"):
+        engine(seed=2, total_budget=20, num_batches=2).restore_data()
     settings = read_manifest(FOLDER)["settings"]
     del settings["strategy"]
     write_settings(settings)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from shac.engine.plan import SearchArguments, SearchPlan
 from shac.engine.state import SearchState
-from shac.engine.strategy import STRATEGIES, Strategy
+from shac.engine.strategy import STRATEGIES, Strategy, named_strategy
 from shac.errors import DamagedFileError
 from shac.sampling import Cascade
 from shac.store.record import SearchRecord
@@ -76,7 +77,7 @@ def restored(
     DamagedFileError
         If the record's strategy is none.
     ValueError
-        If the search has another space or objective.
+        If the search has another space, objective, seed or strategy.
     """
     if record.objective != given.objective:
         raise ValueError(f"objective: expected {record.objective!r}, that of {folder}, got {given.objective!r}")
@@ -85,6 +86,7 @@ def restored(
             f"hyperparameter_list: expected the search space of {folder}, got another:\n"
             f"{_difference(record.space, given.space)}"
         )
+    _check_goes_on(record, given, folder)
     space = record.space
     if given.space is not None:
         space = given.space.with_encoding(relative=record.space.encodes_relatively)
@@ -102,6 +104,28 @@ def restored(
         last_attempt=record.last_attempt,
     )
     return plan, state
+
+
+def _check_goes_on(record: SearchRecord, given: SearchArguments, folder: Path) -> None:
+    """Refuse a seed or a strategy that would give a table which neither search has."""
+    if given.seed is not None and given.seed != record.seed:
+        raise ValueError(f"seed: expected {record.seed}, that of {folder}, or None for it, got {given.seed}")
+    if given.strategy is None:
+        return
+    saved = _strategy_of(record, folder)
+    own = replace(
+        given,
+        total_budget=record.total_budget,
+        num_batches=record.num_batches,
+        max_classifiers=record.total_classifiers,
+    )
+    plan = SearchPlan.resolve(own, saved_space=record.space, saved_seed=record.seed)
+    named = named_strategy(given.strategy) if isinstance(given.strategy, str) else given.strategy
+    if saved not in (plan.strategy, named):
+        raise ValueError(
+            f"strategy: expected that of {folder}, {saved}, or None for it, got {given.strategy!r}: a search does not "
+            f"change its strategy"
+        )
 
 
 def _difference(saved: HyperParameterList, given: HyperParameterList) -> str:

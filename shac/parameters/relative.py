@@ -20,7 +20,7 @@ from shac.parameters.continuous import (
 )
 from shac.parameters.distribution import ScipyHyperParameter
 from shac.parameters.integer import IntegerHyperParameter, LogIntegerHyperParameter
-from shac.parameters.rounding import rounding_boundary
+from shac.parameters.rounding import last_integer_below, rounding_boundary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,8 +88,9 @@ class RelativeColumn(AbstractHyperParameter):
         return self.column.quantile(u)
 
     def cdf(self, encoded: ArrayLike) -> NDArray[np.float64]:
-        below = self.offset + self.width * rounding_boundary(encoded)
-        return self.column.mass_below(np.ceil(below) - 1 if self.column.is_integer else below)
+        if self.column.is_integer:
+            return self.column.mass_below(self.offset + last_integer_below(encoded))
+        return self.column.mass_below(self.offset + self.width * rounding_boundary(encoded))
 
     def encode_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
         return to_float32((self.column.real_array(values) - self.offset) / self.width)

@@ -11,7 +11,6 @@ import numpy as np
 from shac.errors import InvalidModelError
 from shac.export import ForestArrays, export_forest
 from shac.parameters.conditional import ConditionalColumn
-from shac.sampling.arguments import LARGEST_COUNT
 from shac.sampling.bins import Condition, ThresholdBins, conditions_of
 from shac.sampling.draws import Piece
 from shac.sampling.extension import core
@@ -30,6 +29,8 @@ __all__ = ["CompiledCascade", "Method", "compile_forest"]
 _logger = logging.getLogger("shac")
 
 Method = Literal["auto", "plain", "region"]
+
+_MOST_AT_ONCE = 2**16  # rows that constraints are asked about
 
 
 class CompiledCascade:
@@ -147,6 +148,8 @@ class CompiledCascade:
             if method == "region":
                 raise ValueError("method: expected parameters with a quantile function for 'region'")
             return None
+        if method != "region" and self.space.draws_within_constraints:
+            return None
         if method == "plain" or n == 0 or (method == "auto" and (limited or relax >= num_stages)):
             return self.plain_sampler()
         regions = self.regions()
@@ -192,7 +195,7 @@ class CompiledCascade:
         count = wanted
         if self.space.constraints:
             # So many are likely to leave as many as are wanted; the samples do not depend on it.
-            count = min(math.ceil(wanted / self.space.feasible_share), LARGEST_COUNT)
+            count = min(math.ceil(wanted / self.space.feasible_share), max(wanted, _MOST_AT_ONCE))
         result = sampler.sample(threads=threads, **{**request, "count": count}, **limits)
         X, passed, num_refused = self._tested(result, request["relax"], threads)
         last = int(np.flatnonzero(passed)[wanted - 1]) if 0 < wanted <= passed.sum() else len(passed)
