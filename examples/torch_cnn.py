@@ -1,6 +1,7 @@
 """Search the hyper-parameters of a small convolutional network on scikit-learn's digits, on GPUs or on the CPU.
 
-Run it with ``python examples/torch_cnn.py --gpu-evaluators 2``, or without GPUs ``python examples/torch_cnn.py``.
+Run it with ``python examples/torch_cnn.py --gpu-evaluators 2``, or without GPUs ``python examples/torch_cnn.py``. The
+images come from data loaders with worker processes of their own, as in most training scripts.
 """
 
 import argparse
@@ -10,22 +11,26 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 from torch import nn
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 import shac
 
 NUM_TRAINING = 1200
+NUM_LOADERS = 2  # worker processes of each data loader
 
 
-def load_images(device):
+def load_images():
     images, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(labels))
-    images = torch.tensor(images[order] / 16, dtype=torch.float32, device=device).reshape(-1, 1, 8, 8)
-    return images, torch.tensor(labels[order], device=device)
+    images = torch.tensor(images[order] / 16, dtype=torch.float32).reshape(-1, 1, 8, 8)
+    everything = TensorDataset(images, torch.tensor(labels[order]))
+    return Subset(everything, range(NUM_TRAINING)), Subset(everything, range(NUM_TRAINING, len(labels)))
 
 
 def train(worker_id, parameters):
     device = shac.torch_device(worker_id)  # this evaluation's slot; several slots may share a GPU
-    images, labels = load_images(device)
+    training, validation = load_images()
+    settings = {"batch_size": 64, "num_workers": NUM_LOADERS, "persistent_workers": NUM_LOADERS > 0}
     channels = parameters["channels"]
     model = nn.Sequential(
         nn.Conv2d(1, channels, 3, padding=1),
@@ -38,15 +43,18 @@ def train(worker_id, parameters):
         nn.Linear(2 * channels * 16, 10),
     ).to(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=parameters["learning_rate"])
+    batches = DataLoader(training, shuffle=True, **settings)
     for _ in range(parameters["epochs"]):
-        for batch in torch.randperm(NUM_TRAINING, device=device).split(64):
+        for images, labels in batches:
             optimiser.zero_grad()
-            nn.functional.cross_entropy(model(images[batch]), labels[batch]).backward()
+            nn.functional.cross_entropy(model(images.to(device)), labels.to(device)).backward()
             optimiser.step()
     model.eval()
+    hits = 0
     with torch.no_grad():
-        hits = model(images[NUM_TRAINING:]).argmax(dim=1) == labels[NUM_TRAINING:]
-    return hits.float().mean().item()
+        for images, labels in DataLoader(validation, batch_size=1024):
+            hits += (model(images.to(device)).argmax(dim=1) == labels.to(device)).sum().item()
+    return hits / len(validation)
 
 
 def main():

@@ -33,8 +33,10 @@ def errors_of(*command: Any, environment: dict[str, str] | None = None) -> dict[
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["loky", "multiprocessing", "threading"])
+@pytest.mark.parametrize("backend", ["loky", "multiprocessing", "threading", "dask", "ray"])
 def test_whatever_a_script_starts_works_in_its_evaluations(backend: str) -> None:
+    if backend in ("dask", "ray"):
+        pytest.importorskip({"dask": "distributed"}.get(backend, backend), reason=f"needs the extra '{backend}'")
     errors = errors_of(SCRIPT, backend)
     assert len(errors) == 14
     assert not [*filter(None, errors.values())]
@@ -171,3 +173,45 @@ def test_a_search_runs_where_a_standard_stream_is_closed(closed: str, tmp_path: 
     )
     subprocess.run(["sh", "-c", f"{sys.executable} {script} {closed}"], cwd=tmp_path, check=False, timeout=60)
     assert (tmp_path / "done").read_text() == "4"
+
+
+NOTEBOOK = """
+import json
+import torch
+from torch.utils.data import DataLoader, Dataset
+import shac
+
+class Squares(Dataset):
+    def __len__(self):
+        return 8
+    def __getitem__(self, index):
+        return torch.tensor([float(index)]), index ** 2
+
+def square(x):
+    return x * x
+
+def train(worker_id, parameters):
+    import multiprocessing, joblib
+    loader = DataLoader(Squares(), batch_size=4, num_workers=2, persistent_workers=True)
+    assert sum(int(y.sum()) for _, y in loader) == 140
+    with multiprocessing.Pool(2) as pool:
+        assert pool.map(square, [1, 2]) == [1, 4]
+    assert joblib.Parallel(n_jobs=2)(joblib.delayed(square)(x) for x in (1, 2)) == [1, 4]
+    return parameters["x"]
+
+def errors_of(backend):
+    search = shac.SHAC(train, [shac.UniformHP("x", 0, 1)], 4, 2, save_dir=backend, seed=0)
+    search.evaluator_backend = backend
+    search.set_num_parallel_evaluators(1 if backend == "threading" else 2)
+    return [failure["error"] for failure in search.fit(progress=False).failures]
+"""
+
+
+@pytest.mark.slow
+def test_what_a_notebook_starts_works_in_its_evaluations() -> None:
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    cells = [NOTEBOOK, 'print(json.dumps([errors_of(b) for b in ("loky", "multiprocessing", "threading")]))']
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbclient.NotebookClient(notebook, timeout=300).execute()
+    assert json.loads(notebook.cells[1].outputs[0].text) == [[], [], []]

@@ -58,4 +58,5 @@ def ran_out_of_memory(error: str) -> bool:
     False
     """
     kind, _, text = error.partition(":")
-    return kind in ("MemoryError", "_ArrayMemoryError", "OutOfMemoryError") or "out of memory" in text
+    is_said = any(words in text for words in ("out of memory", "can't allocate memory", "Cannot allocate memory"))
+    return is_said or kind in ("MemoryError", "_ArrayMemoryError", "OutOfMemoryError")
