@@ -100,7 +100,7 @@ def main() -> int:
         parser.error("PyTorch sees no GPU; --cpu checks this program without one")
     began, is_right = time.perf_counter(), True
 
-    def report(title: str, value: object, right: bool) -> None:
+    def report(title: str, value: object, right: bool = True) -> None:
         nonlocal is_right
         is_right &= right
         print(f"{'ok  ' if right else 'FAIL'} {title:<60} {value}", flush=True)
@@ -124,7 +124,7 @@ def main() -> int:
         widths = [row[1] for row in engine.dataset.X]
         report("evaluations", len(engine.dataset), len(engine.dataset) == arguments.evaluations)
         report("best validation accuracy", f"{max(engine.dataset.Y):.3f}", max(engine.dataset.Y) > 0.3)
-        report("evaluations that asked for too much memory", sum(width > 60 for width in widths), True)
+        report("evaluations that asked for too much memory", sum(width > 60 for width in widths))
         report("evaluations that failed", len(failures), len(failures) == sum(width > 60 for width in widths))
         for reason, count in reasons.items():
             report(f"... {count} times", reason[:100], "memory" in reason)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shac.cores import num_cores
 from shac.parameters import UniformContinuousHyperParameter
 from shac.sampling import Cascade
 from shac.space import HyperParameterList
@@ -105,15 +106,13 @@ def run_bench(*, num_stages: int, repeats: int, threads: int | None, say: Callab
     RuntimeError
         If a decision differs from XGBoost's.
     """
-    import joblib
-
     space = HyperParameterList([UniformContinuousHyperParameter(f"x{i}", 0.0, 1.0) for i in range(6)])
     models = _train(space, num_stages, say)
     cascade = Cascade(models, space)
     rows = np.random.default_rng(0).random((_NUM_CHECKED, 6), dtype=np.float32)
     if not np.array_equal(cascade.accepts(rows), _passes(models, rows)):
         raise RuntimeError("shac bench: expected XGBoost's decisions, got others; please report this")
-    all_cores = int(joblib.cpu_count()) if threads is None else threads
+    all_cores = num_cores() if threads is None else threads
     ways: dict[str, Callable[[int], object]] = {}
     for count in dict.fromkeys((1, all_cores)):
         suffix = "1 thread" if count == 1 else f"{count} threads"

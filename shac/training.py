@@ -144,6 +144,22 @@ def train_classifier(
     return TrainedClassifier(model, accuracy)
 
 
+def check_xgboost() -> None:
+    """Import XGBoost, which may be installed and fail all the same: under ``python -OO``, or without its library.
+
+    Raises
+    ------
+    ImportError
+        With XGBoost's own reason.
+    """
+    try:
+        import xgboost  # noqa: F401 - whether it can be
+    except Exception as error:
+        raise ImportError(
+            f"xgboost: expected a package that can be imported, got {type(error).__name__}: {error}"
+        ) from error
+
+
 def _new_model(seed: int, trees: TreeSettings) -> xgboost.XGBClassifier:
     import xgboost
 

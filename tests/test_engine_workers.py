@@ -1,6 +1,7 @@
 """Threads and processes of a search: how many there are, and that no result depends on them."""
 
 import os
+import sys
 from collections import OrderedDict
 from typing import Any
 
@@ -95,3 +96,27 @@ def test_limited_memory_changes_no_sample() -> None:
         search.fit(skip_cv_checks=True)
     assert free.dataset.X == limited.dataset.X
     assert free.predict(num_samples=20) == limited.predict(num_samples=20)
+
+
+@pytest.mark.parametrize("value", ["", "abc"])
+def test_a_number_of_cores_that_is_none_names_its_variable(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", value)
+    with pytest.raises(
+        ValueError, match=f"LOKY_MAX_CPU_COUNT: expected an integer, or no such variable, got '{value}'"
+    ):
+        shac.SHAC(None, [shac.UniformHP("x", 0, 1)], 4, 2)
+
+
+def test_an_xgboost_that_cannot_be_imported_costs_no_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluated: list[int] = []
+
+    def note(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+        evaluated.append(worker_id)
+        return 0.0
+
+    search = shac.SHAC(note, [shac.UniformHP("x", 0, 1)], 4, 2)
+    search.concurrent_evaluators()
+    monkeypatch.setitem(sys.modules, "xgboost", None)
+    with pytest.raises(ImportError, match="xgboost: expected a package that can be imported, got ModuleNotFoundError"):
+        search.fit()
+    assert not evaluated

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from shac.callbacks import CallbackList
+from shac.cores import num_cores
 from shac.engine.arguments import checked_count, checked_score, checked_seed, chosen_stages
 from shac.engine.proposals import draw_region, propose
 from shac.engine.settings import EngineSettings
@@ -232,12 +233,10 @@ class SearchEngine(EngineSettings):
 
     def _threads(self, num_evaluations: int) -> int:
         """Later rounds reject far more candidates, and get twice the threads where there are cores for them."""
-        import joblib
-
         threads = self.num_parallel_generators
         if self.plan.round_of(num_evaluations) + 1 < _FIRST_DOUBLED_ROUND or self.limit_memory:
             return threads
-        return max(threads, min(2 * threads, int(joblib.cpu_count())))
+        return max(threads, min(2 * threads, num_cores()))
 
     def _asked_round(self) -> Round:
         return self._search.asked_round(self._propose, self._callbacks(), threads=self.num_parallel_generators)

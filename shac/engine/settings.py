@@ -6,6 +6,7 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
+from shac.cores import num_cores
 from shac.engine.arguments import checked_count, checked_seconds, checked_seed
 from shac.store.folder import checked_save_dir
 
@@ -38,8 +39,8 @@ class EngineSettings:
         self.evaluator_backend = "loky"
         self.evaluator_cluster: Any = None
         self.threads_per_evaluator: int | None = None
-        self.num_parallel_generators = min(self.num_workers, _num_cores())
-        self.num_parallel_evaluators = min(self.num_workers, _num_cores())
+        self.num_parallel_generators = min(self.num_workers, num_cores())
+        self.num_parallel_evaluators = min(self.num_workers, num_cores())
 
     @property
     def plan(self) -> SearchPlan:
@@ -220,13 +221,7 @@ class EngineSettings:
     def _parallelism(self, name: str, n: int | None) -> int:
         if n is not None:
             return checked_count(name, n)
-        cores = _num_cores()
+        cores = num_cores()
         if self.num_workers > cores:
             warnings.warn(f"{name}: {self.num_workers} workers share {cores} cores", stacklevel=3)
         return min(self.num_workers, cores)
-
-
-def _num_cores() -> int:
-    import joblib
-
-    return int(joblib.cpu_count())

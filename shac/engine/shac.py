@@ -15,6 +15,7 @@ from shac.engine.search import Search
 from shac.evaluation.functions import check_function
 from shac.store.folder import checked_save_dir
 from shac.store.table import read_table
+from shac.training import check_xgboost
 
 if TYPE_CHECKING:
     import os
@@ -236,6 +237,7 @@ class SHAC(SearchEngine):
             _logger.info("the search is finished: all %d evaluations are there", self.total_budget)
             return callback_list.history
         self._relax_checks = relax_checks
+        check_xgboost()  # before the first round is evaluated, which may take hours
         with (
             self._showing(callback_list, progress),
             evaluating(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from shac.cores import num_cores
 from shac.engine.arguments import checked_count
 from shac.engine.shac import SHAC
 
@@ -118,10 +119,8 @@ class TorchSHAC(SHAC):
 
 
 def _checked_cpu_evaluators(value: Any) -> int:
-    import joblib
-
     if value == -1:
-        return int(joblib.cpu_count())
+        return num_cores()
     try:
         return checked_count("max_cpu_evaluators", value)
     except ValueError:

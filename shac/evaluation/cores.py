@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from shac.cores import num_cores
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -42,9 +44,7 @@ def share_of_cores(num_evaluators: int) -> int:
     >>> share_of_cores(10_000)
     1
     """
-    import joblib
-
-    return max(1, int(joblib.cpu_count()) // num_evaluators)
+    return max(1, num_cores() // num_evaluators)
 
 
 def thread_environment(threads: int, *, explicit: bool, environment: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shac.cores import num_cores
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -42,9 +44,7 @@ def thread_count(threads: int | None) -> int:
         If it is out of its range.
     """
     if threads is None:
-        import joblib
-
-        return int(joblib.cpu_count())
+        return num_cores()
     return checked_integer("threads", threads, 1, 4096)
 
 

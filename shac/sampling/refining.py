@@ -118,7 +118,7 @@ def make_sampler(region: core.Region, num_stages: int, relax: int) -> core.Regio
     if region.volume()[1] == 0:
         raise EmptyRegionError(
             f"no configuration passes {num_stages} classifiers with relax={relax}: proven by dividing "
-            f"the space into {region.num_divided + 1} boxes"
+            f"the space into {region.num_divided + 1} boxes; with relax_checks=True samples may fail some of them"
         )
     return core.RegionSampler(region)
 
