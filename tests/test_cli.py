@@ -175,3 +175,18 @@ def test_without_a_command_the_help_is_shown() -> None:
     result = run()
     assert "Commands:" in result.output
     assert result.exit_code == 2
+
+
+def test_names_and_choices_that_differ_in_their_ends_are_shown_whole_in_a_pipe() -> None:
+    names = [f"model.encoder.layers.0.attention.self.dropout_prob.{end}" for end in "ab"]
+    choices = [f"torchvision.models.{name}" for name in ("resnet18", "efficientnet_b0")]
+    space = [shac.UniformHP(names[0], 0, 1), shac.DiscreteHP(names[1], choices)]
+    search = shac.SHAC(lambda w, p: p[names[0]], space, 40, 4, save_dir="long", seed=0)
+    search.concurrent_evaluators()
+    search.fit(progress=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "shac", "show", "long"], capture_output=True, text=True, check=True, encoding="utf-8"
+    )
+    assert all(name in done.stdout for name in names)
+    assert any(choice in done.stdout for choice in choices)
+    assert "…" not in done.stdout

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["show"]
 
-_WIDTH_OF_PIPES = 120
+_WIDTH_OF_PIPES = 500
 
 
 @click.command()
@@ -51,7 +51,9 @@ def _new_table(title: str, *columns: str) -> Table:
 
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, header_style="dim")
     for name in columns:
-        table.add_column(name, justify="left" if name in ("parameter", "configuration") else "right")
+        # Folded and not cut: names and choices with a common beginning differ in their ends
+        is_text = name in ("parameter", "configuration")
+        table.add_column(name, justify="left" if is_text else "right", overflow="fold")
     return table
 
 
