@@ -58,10 +58,14 @@ def test_a_restored_engine_knows_all_that_the_saved_one_knew(finished: shac.SHAC
     assert restored.predict(num_samples=10) == finished.predict(num_samples=10)
 
 
-def test_a_given_seed_outlives_restoring(finished: shac.SHAC) -> None:
-    restored = searches.engine(total_budget=30, num_batches=3, seed=99)
+def test_a_search_goes_on_with_its_own_seed(finished: shac.SHAC) -> None:
+    other = searches.engine(total_budget=30, num_batches=3, seed=99)
+    with pytest.raises(ValueError, match=r"seed: expected 0, that of .*, or None for it, got 99"):
+        other.restore_data()
+    assert (other.seed, len(other.dataset)) == (99, 0)
+    restored = searches.engine(total_budget=30, num_batches=3, seed=None)
     restored.restore_data()
-    assert restored.seed == 99
+    assert restored.seed == finished.seed == 0
 
 
 def test_a_search_restores_in_a_new_process(finished: shac.SHAC) -> None:

@@ -224,8 +224,9 @@ def test_the_rest_of_a_batch_has_its_settings_and_seeds_whatever_the_engine_woul
     with pytest.raises(KeyboardInterrupt):
         stopped.fit(skip_cv_checks=True)
     [*_, batch] = read_batches(JOURNAL)
-    again = searches.engine(total_budget=20, num_batches=2, seed=99)
+    again = searches.engine(total_budget=20, num_batches=2)
     again.restore_data()
+    again.set_seed(99)
     again.classifiers.clear()  # it would draw other configurations
     again.fit(skip_cv_checks=True)
     assert [[repr(value) for value in row] for row in again.dataset.X[10:]] == batch.rows
