@@ -367,10 +367,7 @@ def _record(line: bytes, where: str) -> dict[str, Any]:
     body, found, checksum = text.rpartition(_CHECKSUM)
     body += "}"
     if not found or checksum != f'{zlib.crc32(body.encode("ascii")):08x}"}}\n':
-        raise DamagedFileError(
-            f"{where}: expected a line with its checksum, got a damaged one; cut off from there, the file has all "
-            f"evaluations until then"
-        )
+        raise DamagedFileError(f"{where}: expected a line with its checksum, got a damaged one; cut the file off there")
     record = parse_json(body, where)
     if not isinstance(record, dict):
         raise DamagedFileError(f"{where}: expected a mapping, got {record!r}")
