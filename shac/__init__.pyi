@@ -26,6 +26,9 @@ from shac.engine import (
     SHAC as SHAC,
 )
 from shac.engine import (
+    Prediction as Prediction,
+)
+from shac.engine import (
     Strategy as Strategy,
 )
 from shac.engine import (

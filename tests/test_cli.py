@@ -66,6 +66,13 @@ def test_predict_gives_csv_that_reads_back(folder: Path) -> None:
     assert [{name: float(text) for name, text in row.items()} for row in rows] == [json.loads(line) for line in lines]
 
 
+def test_predict_says_in_a_line_that_it_walked(folder: Path) -> None:
+    walked = run("predict", folder, "-n", 4, "--max-seconds", 1e-12, "--format", "json")
+    assert "shac: warning: predict: drawing 4 configurations exactly should take" in walked.stderr
+    assert len(walked.stdout.splitlines()) == 4
+    assert "warning" not in run("predict", folder, "-n", 4, "--max-seconds", 1e-12, "--exact").stderr
+
+
 def test_predict_gives_a_table_with_fewer_classifiers_and_relaxed(folder: Path) -> None:
     for options in ([], ["--classifiers", "0"], ["--relax"]):
         head, *lines = run("predict", folder, "-n", 4, *options).stdout.splitlines()

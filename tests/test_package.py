@@ -66,7 +66,7 @@ ENGINE = [
     {"arguments"},
     {"strategy", "local_search", "recovery"},
     {"plan", "state", "surrogate"},
-    {"proposals", "trials"},
+    {"proposals", "trials", "prediction"},
     {"learning", "evaluating", "fitting", "saving"},
     {"loop"},
     {"search"},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shac.cli.errors import explains_errors
+from shac.cli.errors import explains_errors, warnings_as_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,6 +32,14 @@ __all__ = ["predict"]
     "--classifiers", type=click.IntRange(min=0), help="Use the first so many classifiers.  [default: all of them]"
 )
 @click.option("--relax", is_flag=True, help="Let samples fail a classifier where 2^k candidates in a row find none.")
+@click.option("--exact", is_flag=True, help="Draw exactly, however long it takes; never walk.")
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Longest that drawing exactly may take by the estimate; above it chains walk within the region.",
+)
 @click.option(
     "--seed", type=click.IntRange(0, 2**64 - 1), help="Same seed, same configurations.  [default: a fresh one]"
 )
@@ -44,7 +52,16 @@ __all__ = ["predict"]
     help="json gives one object a line.",
 )
 @explains_errors
-def predict(folder: Path, samples: int, classifiers: int | None, relax: bool, seed: int | None, format_: str) -> None:
+def predict(
+    folder: Path,
+    samples: int,
+    classifiers: int | None,
+    relax: bool,
+    exact: bool,
+    max_seconds: float,
+    seed: int | None,
+    format_: str,
+) -> None:
     """Draw configurations that pass the classifiers of the search in DIR.
 
     Configurations go to standard output and nothing else does, so that they can be piped.
@@ -65,7 +82,15 @@ def predict(folder: Path, samples: int, classifiers: int | None, relax: bool, se
     budget = view.num_workers * view.num_batches  # the last round may be smaller, which does not matter here
     search = SHAC(None, None, budget, view.num_batches, view.objective, save_dir=folder)
     search.restore_data()
-    configurations = search.predict(num_samples=samples, max_classifiers=num_stages, relax_checks=relax, seed=seed)
+    with warnings_as_lines():
+        configurations = search.predict(
+            num_samples=samples,
+            max_classifiers=num_stages,
+            relax_checks=relax,
+            seed=seed,
+            exact=exact or None,
+            max_seconds=max_seconds,
+        )
     rows = [view.space.to_row(configuration) for configuration in configurations]
     click.echo(_written(rows, view.space, format_), nl=False)
 

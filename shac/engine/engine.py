@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from shac.callbacks import CallbackList
+from shac.engine.arguments import checked_count, checked_score, checked_seconds, checked_seed, chosen_stages
+from shac.engine.prediction import Prediction, draw_prediction
+from shac.engine.proposals import propose
 from shac.cores import num_cores
-from shac.engine.arguments import checked_count, checked_score, checked_seed, chosen_stages
-from shac.engine.proposals import draw_region, propose
 from shac.engine.settings import EngineSettings
 from shac.engine.trials import Configuration
 from shac.evaluation import derive_seed
@@ -49,9 +50,14 @@ class SearchEngine(EngineSettings):
         max_classifiers: int | None = None,
         num_samples: int | None = None,
         seed: int | None = None,
+        exact: bool | None = None,
+        max_seconds: float | None = 60.0,
         progress: bool | None = None,
-    ) -> list[OrderedDict[str, Any]]:
+    ) -> Prediction:
         """Draw configurations that pass the classifiers, all alike; from the prior when none is trained.
+
+        Under every strategy they have exactly the distribution of the prior within the region that the classifiers
+        accept, unless that would take too long: see `exact`. For the best configurations see `recommend`.
 
         Parameters
         ----------
@@ -60,26 +66,51 @@ class SearchEngine(EngineSettings):
         num_workers_per_batch : int, optional
             Threads that draw; `num_parallel_generators` by default. Does not change the result.
         relax_checks : bool
-            See `fit`: for draws from the prior alone; chains within the region always find samples that pass.
+            Whether samples may fail one more classifier whenever 2**k candidates in a row (k classifiers) give none.
         max_classfiers, max_classifiers : int, optional
             How many classifiers to use, the first ones; all by default. The first spelling is the ancestor's.
         num_samples : int, optional
             Exactly so many configurations, instead of batches.
         seed : int, optional
             In [0, 2**64). By default each call goes on in the engine's own stream.
+        exact : bool, optional
+            True draws exactly, however long it takes. By default that is estimated first: above `max_seconds` a warning
+            has the estimate, and chains walk within the region from all evaluated points there, until they have mixed
+            (split R-hat of at most 1.1 in every column) or a second warning says that they did not. False walks
+            wherever a chain can.
+        max_seconds : float or None
+            The longest that drawing exactly may take on two cores, by counted work and never by the clock, so that
+            the same seed gives the same configurations on every machine. None is `exact` = True.
         progress : bool, optional
             See `fit`; shown only when it takes long.
 
         Returns
         -------
-        list of OrderedDict
+        Prediction
+            A list of OrderedDict, whose `is_exact` and `rhat` say how they were drawn.
 
         Raises
         ------
+        EmptyRegionError
+            If it is proven that no configuration passes the classifiers, unless `relax_checks`.
         ValueError
             If an argument is out of its range, more classifiers are asked for than are trained, or the two spellings
             differ.
+
+        Examples
+        --------
+        >>> import shac, tempfile
+        >>> space = [shac.UniformHP("x", 0.0, 1.0)]
+        >>> engine = shac.SHAC(lambda w, p: p["x"], space, 40, 4, save_dir=tempfile.mkdtemp(), seed=1)
+        >>> engine.concurrent_evaluators()
+        >>> history = engine.fit()
+        >>> prediction = engine.predict(num_samples=3)
+        >>> len(prediction), prediction.is_exact
+        (3, True)
         """
+        if exact not in (None, True, False):
+            raise ValueError(f"exact: expected True, False or None, got {exact!r}")
+        max_seconds = checked_seconds("max_seconds", max_seconds)
         stages = chosen_stages(len(self.classifiers), max_classfiers, max_classifiers)
         count = (
             checked_count("num_batches", num_batches, lowest=0) * self.num_batches
@@ -96,15 +127,17 @@ class SearchEngine(EngineSettings):
             self._search.num_predictions += 1
         state = self.state.with_stages(stages)
         with sampling_progress(state.cascade, count, progress) as cascade:
-            rows = draw_region(
-                self.plan,
+            drawn = draw_prediction(
                 replace(state, cascade=cascade),
                 count,
                 seed=checked_seed(seed),
                 threads=threads,
                 relax_checks=relax_checks,
+                exact=exact,
+                max_seconds=max_seconds,
             )
-        return [self._search.space.to_parameters(row) for row in rows]
+        configurations = [self._search.space.to_parameters(row) for row in drawn.rows]
+        return Prediction(configurations, is_exact=drawn.is_exact, rhat=drawn.rhat)
 
     def ask(self, n: int = 1, *, relax_checks: bool = False) -> list[OrderedDict[str, Any]]:
         """Return configurations to evaluate outside of the engine; their scores come back through `tell`.
