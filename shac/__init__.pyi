@@ -29,6 +29,9 @@ from shac.engine import (
     Prediction as Prediction,
 )
 from shac.engine import (
+    Recommendation as Recommendation,
+)
+from shac.engine import (
     Strategy as Strategy,
 )
 from shac.engine import (

@@ -7,10 +7,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from shac.callbacks import CallbackList
 from shac.engine.arguments import checked_count, checked_score, checked_seconds, checked_seed, chosen_stages
 from shac.engine.prediction import Prediction, draw_prediction
 from shac.engine.proposals import propose
+from shac.engine.recommending import Recommendation, recommended_rows
 from shac.cores import num_cores
 from shac.engine.settings import EngineSettings
 from shac.engine.trials import Configuration
@@ -138,6 +141,50 @@ class SearchEngine(EngineSettings):
             )
         configurations = [self._search.space.to_parameters(row) for row in drawn.rows]
         return Prediction(configurations, is_exact=drawn.is_exact, rhat=drawn.rhat)
+
+    def recommend(self, n: int = 5) -> list[Recommendation]:
+        """Return the best configurations for use, the best first.
+
+        Evaluated configurations are ranked by their scores, among samples of the region and the best known
+        configurations made better within it, which are ranked by what the surrogate predicts: a smooth surface through
+        the scores. As it may be wrong, they have to be better by as much as it is wrong around the best tenth of the
+        evaluations. What is chosen is spread: each is at least half as far from the others as neighbours among that
+        tenth are. Where no chain can walk (see `Strategy.candidates`), evaluated configurations alone are ranked.
+
+        Parameters
+        ----------
+        n : int
+            Configurations wanted.
+
+        Returns
+        -------
+        list of Recommendation
+            Fewer than `n` where there are not so many different ones. The same search recommends the same.
+
+        Raises
+        ------
+        ValueError
+            If `n` is below 1, or no score is finite.
+
+        Examples
+        --------
+        >>> import shac, tempfile
+        >>> space = [shac.UniformHP("x", 0.0, 1.0)]
+        >>> function = lambda worker_id, parameters: (parameters["x"] - 0.3) ** 2
+        >>> engine = shac.SHAC(function, space, 40, 4, "min", save_dir=tempfile.mkdtemp(), seed=1)
+        >>> engine.concurrent_evaluators()
+        >>> history = engine.fit()
+        >>> best, second = engine.recommend(2)
+        >>> abs(best.configuration["x"] - 0.3) < 0.01, best.score is None or best.is_evaluated
+        (True, True)
+        """
+        n = checked_count("n", n)
+        state, space = self.state, self._search.space
+        if not np.isfinite(state.scores).any():
+            raise ValueError(f"recommend: expected at least one finite score, got none among {len(state)}")
+        seed = derive_seed(self.seed, len(state), purpose="recommend")
+        ranked = recommended_rows(self.plan, state, n, seed=seed, threads=self.num_parallel_generators)
+        return [Recommendation(space.to_parameters(one.row), one.predicted_score, one.score) for one in ranked]
 
     def ask(self, n: int = 1, *, relax_checks: bool = False) -> list[OrderedDict[str, Any]]:
         """Return configurations to evaluate outside of the engine; their scores come back through `tell`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -12,6 +13,7 @@ from shac.store.folder import checked_save_dir
 
 if TYPE_CHECKING:
     import os
+    from collections import OrderedDict
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
@@ -62,6 +64,55 @@ class EngineSettings:
     def dataset(self) -> Dataset:
         """All evaluations."""
         return self._search.dataset
+
+    @property
+    def best_configuration(self) -> OrderedDict[str, Any]:
+        """The configuration with the best score, the first of equals.
+
+        Raises
+        ------
+        ValueError
+            If no score is finite.
+        """
+        return self.dataset.get_best_parameters()
+
+    @property
+    def best_score(self) -> float:
+        """The best score.
+
+        Raises
+        ------
+        ValueError
+            If no score is finite.
+        """
+        if not (best := self.top(1)):
+            raise ValueError(f"best_score: expected at least one finite score, got none among {len(self.dataset)}")
+        return best[0][1]
+
+    def top(self, n: int = 5) -> list[tuple[OrderedDict[str, Any], float]]:
+        """Return the evaluated configurations with the best scores, and these, the best first.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+
+        Returns
+        -------
+        list of (OrderedDict, float)
+            Fewer where there are fewer finite scores; of equal scores the first evaluated first.
+
+        Raises
+        ------
+        ValueError
+            If `n` is below 0.
+        """
+        n = checked_count("n", n, lowest=0)
+        dataset = self.dataset
+        sign = -1.0 if self.objective == "max" else 1.0
+        finite = [i for i, score in enumerate(dataset.Y) if math.isfinite(score)]
+        best = sorted(finite, key=lambda i: sign * dataset.Y[i])[:n]
+        return [(dataset.prepare_parameter(dataset.X[i]), dataset.Y[i]) for i in best]
 
     @property
     def classifiers(self) -> list[xgboost.XGBClassifier]:
