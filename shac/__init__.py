@@ -29,7 +29,9 @@ _NAMES_BY_MODULE = {
     "evaluation": ("evaluation_dir", "evaluation_seed", "torch_device", "torch_devices"),
     "parameters": (
         "MISSING",
+        "AbstractContinuousHyperParameter",
         "AbstractHyperParameter",
+        "AbstractMultiContinuousHyperParameter",
         "DiscreteHP",
         "DiscreteHyperParameter",
         "IntegerHP",

@@ -77,7 +77,13 @@ from shac.parameters import (
     MISSING as MISSING,
 )
 from shac.parameters import (
+    AbstractContinuousHyperParameter as AbstractContinuousHyperParameter,
+)
+from shac.parameters import (
     AbstractHyperParameter as AbstractHyperParameter,
+)
+from shac.parameters import (
+    AbstractMultiContinuousHyperParameter as AbstractMultiContinuousHyperParameter,
 )
 from shac.parameters import (
     DiscreteHP as DiscreteHP,

@@ -43,7 +43,8 @@ LAYERS = {
     "sampling": {"cores", "errors", "export", "_core", "parameters", "space"},
     "store": {"errors", "files", "export", "model_check", "parameters", "space", "ubjson"},
     "journal": {"store"},
-    "dataset": {"errors", "files", "labels", "parameters", "space", "store"},
+    "frames": {"parameters"},
+    "dataset": {"errors", "frames", "files", "labels", "parameters", "space", "store"},
     "progress": {"callbacks", "sampling"},
     "engine": {
         *("errors", "sampling", "training", "evaluation", "dataset", "labels", "parameters", "store", "callbacks"),
@@ -75,7 +76,7 @@ LAYERS = {
 }
 # Within the engine: values first, then the functions of them, then what holds them.
 ENGINE = [
-    {"arguments"},
+    {"arguments", "signatures"},
     {"strategy", "local_search", "recovery"},
     {"plan", "state", "surrogate"},
     {"proposals", "trials", "prediction", "recommending"},

@@ -38,6 +38,8 @@ _FIRST_DOUBLED_ROUND = 10
 class SearchEngine(EngineSettings):
     """Base of `SHAC`; see there for its arguments and attributes."""
 
+    _has_space_first = False
+
     def __init__(self, search: Search, *, evaluation_timeout: float | None, max_retries: int) -> None:
         super().__init__(search, evaluation_timeout=evaluation_timeout, max_retries=max_retries)
         self._relax_checks = False
@@ -114,6 +116,12 @@ class SearchEngine(EngineSettings):
         if exact not in (None, True, False):
             raise ValueError(f"exact: expected True, False or None, got {exact!r}")
         max_seconds = checked_seconds("max_seconds", max_seconds)
+        if self._has_space_first and num_batches != 1 and num_samples is None:
+            warnings.warn(
+                f"predict: num_batches={num_batches} draws so many batches of {self.num_batches} configurations each; "
+                f"num_samples={num_batches} draws so many configurations, as it meant where the space comes first",
+                stacklevel=2,
+            )
         stages = chosen_stages(len(self.classifiers), max_classfiers, max_classifiers)
         count = (
             checked_count("num_batches", num_batches, lowest=0) * self.num_batches
@@ -353,7 +361,11 @@ class SearchEngine(EngineSettings):
         return {**self.__dict__, "_shown": None}
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}({len(self.dataset)} of {self.total_budget} evaluations, "
-            f"{len(self.classifiers)} of {self.total_classifiers} classifiers, save_dir={str(self.save_dir)!r})"
-        )
+        evaluations = _of(len(self.dataset), self.total_budget, "evaluations")
+        classifiers = _of(len(self.classifiers), self.total_classifiers, "classifiers")
+        return f"{type(self).__name__}({evaluations}, {classifiers}, save_dir={str(self.save_dir)!r})"
+
+
+def _of(count: int, total: int, name: str) -> str:
+    """Write how many there are of a total; one that restored a larger search has more."""
+    return f"{count} of {total} {name}" if count <= total else f"{count} {name}"

@@ -12,6 +12,7 @@ from shac.engine.fitting import evaluating
 from shac.engine.loop import round_of_table
 from shac.engine.plan import SearchArguments
 from shac.engine.search import Search
+from shac.engine.signatures import takes_either_order, takes_evaluation_function
 from shac.evaluation.functions import check_function
 from shac.store.folder import checked_save_dir
 from shac.store.table import read_table
@@ -55,6 +56,9 @@ class SHAC(SearchEngine):
         N, a multiple of `num_batches`.
     num_batches : int
         M.
+
+        The search space may come first, as in the newest ancestor: ``SHAC(parameters, total_budget, num_batches)``,
+        followed by ``fit(evaluation_function)``.
     objective : {'max', 'min'}
         Whether larger or smaller scores are better.
     max_classifiers : int
@@ -134,12 +138,13 @@ class SHAC(SearchEngine):
     5
     """
 
+    @takes_either_order
     def __init__(
         self,
         evaluation_function: EvaluationFunction | None,
         hyperparameter_list: HyperParameterList | Iterable[AbstractHyperParameter] | None,
         total_budget: int,
-        num_batches: int,
+        num_batches: int = 16,
         objective: str = "max",
         max_classifiers: int = 18,
         *,
@@ -175,6 +180,16 @@ class SHAC(SearchEngine):
         )
         self.evaluation_function = evaluation_function
 
+    @property
+    def eval_fn(self) -> EvaluationFunction | None:
+        """The ancestor's name of `evaluation_function`."""
+        return self.evaluation_function
+
+    @eval_fn.setter
+    def eval_fn(self, evaluation_function: EvaluationFunction | None) -> None:
+        self.evaluation_function = evaluation_function
+
+    @takes_evaluation_function
     def fit(
         self,
         skip_cv_checks: bool = False,
@@ -185,6 +200,8 @@ class SHAC(SearchEngine):
         progress: bool | None = None,
     ) -> History:
         """Run the search, or what is left of it; a finished one returns at once.
+
+        The evaluation function may come first, as in the newest ancestor.
 
         Every evaluation is in ``journal.jsonl`` as soon as it ends. A search that was stopped, or killed, goes on
         within its batch: what has ended is not run again, and the rest has the same configurations and seeds.
