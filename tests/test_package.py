@@ -80,7 +80,7 @@ ENGINE = [
     {"strategy", "local_search", "recovery"},
     {"plan", "state", "surrogate"},
     {"proposals", "trials", "prediction", "recommending"},
-    {"learning", "evaluating", "fitting", "saving"},
+    {"learning", "evaluating", "fitting", "saving", "stopping"},
     {"loop"},
     {"search"},
     {"settings"},

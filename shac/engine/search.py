@@ -15,6 +15,7 @@ from shac.engine.plan import SearchPlan
 from shac.engine.recovery import is_programming_error
 from shac.engine.saving import record_of, restored
 from shac.engine.state import SearchState
+from shac.engine.stopping import is_without_trend
 from shac.engine.trials import Round
 from shac.errors import EvaluationError
 from shac.store.folder import SearchStore
@@ -169,6 +170,7 @@ class Search:
         early_stop: bool,
         threads: int,
         max_failed_rounds: int,
+        needs_trend: bool = True,
     ) -> None:
         """Run the rounds that the budget still holds; whatever ends them, what is evaluated is saved.
 
@@ -194,6 +196,9 @@ class Search:
                     )
                 if early_stop and failed_training:
                     _logger.info("early_stop: round %d gave no classifier; the search is saved", number)
+                    return
+                if early_stop and needs_trend and is_without_trend(self.plan, self.state):
+                    _logger.info("early_stop: scores have no trend after round %d; the search is saved", number)
                     return
         finally:
             callbacks.on_train_end()
