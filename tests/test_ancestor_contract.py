@@ -5,6 +5,7 @@ is of, the third what only the newest version has, the fourth its save folders.
 """
 
 import inspect
+import json
 import math
 import warnings
 from pathlib import Path
@@ -14,8 +15,11 @@ import joblib
 import numpy as np
 import pytest
 import searches
+from click.testing import CliRunner
 
 import shac
+from shac.cli import main
+from shac.integrations.ancestor import import_ancestor
 from shac.parameters import registry
 
 
@@ -505,3 +509,50 @@ def test_plot_dataset_takes_false_for_no_file() -> None:
     engine.fit()
     shac.plot_dataset(engine, to_file=False)
     assert not [*Path().glob("*.png")]
+
+
+# --- Save folders
+
+
+def old_folder(folder: str, num_rows: int, header: str = "x,y") -> Path:
+    """A folder as the ancestor writes it, of Branin's function."""
+    place = Path(folder) / "datasets"
+    place.mkdir(parents=True)
+    ends = {"x": (-5.0, 10.0), "y": (0.0, 15.0)}
+    config = {
+        name: ["UniformContinuousHyperParameter", {"name": name, "min_value": low, "max_value": high}]
+        for name, (low, high) in ends.items()
+    }
+    (place / "parameters.json").write_text(json.dumps(config, indent=4))
+    random = np.random.default_rng(0)
+    points = [{name: random.uniform(*ends[name]) for name in ends} for _ in range(num_rows)]
+    lines = [f"{i},{p['x']},{p['y']},{searches.branin(0, p)}" for i, p in enumerate(points)]  # type: ignore[arg-type]
+    (place / "dataset.csv").write_text("\n".join([f"id,{header},scores", *lines]) + "\n")
+    (Path(folder) / "classifiers").mkdir()
+    (Path(folder) / "classifiers" / "classifiers.pkl").write_bytes(b"cos\nsystem\n(S'touch harm'\ntR.")
+    return Path(folder)
+
+
+def test_a_folder_is_imported_restored_predicted_from_and_gone_on_with(caplog: pytest.LogCaptureFixture) -> None:
+    """By position, with guessed rounds, unfinished, and with trees of the ancestor's kind."""
+    imported = import_ancestor(
+        old_folder("shac", 90, "h0,h1"), "new", objective="min", total_budget=100, strategy="ancestor"
+    )
+    assert "read by their position" in caplog.text
+    assert "guessed 10 rounds of 10 evaluations" in caplog.text
+    search = shac.SHAC(searches.branin, None, 100, 10, "min", save_dir="new")
+    search.restore_data()
+    assert len(search.dataset) == len(imported.dataset) == 90
+    assert search.predict(num_samples=10).is_exact
+    search.concurrent_evaluators()
+    search.fit()
+    assert len(search.dataset) == 100
+    assert not Path("harm").exists()
+
+
+def test_a_table_without_an_objective_is_not_imported() -> None:
+    old_folder("shac", 20)
+    result = CliRunner().invoke(main, ["import", "shac", "new"])
+    assert result.exit_code == 2
+    assert "--objective" in result.output
+    assert not Path("new").exists()

@@ -171,8 +171,20 @@ class Search:
         threads: int,
         max_failed_rounds: int,
         needs_trend: bool = True,
+        most_evaluations: int | None = None,
     ) -> None:
         """Run the rounds that the budget still holds; whatever ends them, what is evaluated is saved.
+
+        Parameters
+        ----------
+        next_batch : callable
+            Returns the batch of a round.
+        callbacks, skip_cv_checks, early_stop, threads, max_failed_rounds
+            See `SHAC.fit`.
+        needs_trend : bool
+            Whether `early_stop` looks at the order of the scores.
+        most_evaluations : int, optional
+            Ends the rounds before the budget does.
 
         Raises
         ------
@@ -182,7 +194,7 @@ class Search:
         callbacks.on_train_begin()
         failed_rounds = 0
         try:
-            while len(self.state) < self.plan.total_budget:
+            while len(self.state) < min(self.plan.total_budget, most_evaluations or self.plan.total_budget):
                 number = self.plan.round_of(len(self.state)) + 1
                 callbacks.on_epoch_begin(number)
                 batch = next_batch()

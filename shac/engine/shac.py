@@ -77,7 +77,8 @@ class SHAC(SearchEngine):
         How the search learns and chooses: 'guided' (the default) trains on all evaluations and tries the best of 64
         configurations that pass, by a smooth surface through the scores, and keeps less of the region of more than 5
         real parameters where the batches are large enough; 'pooled' only trains on all evaluations; 'paper' trains on
-        the last round alone, and tries whatever passes. Or a `Strategy` of your own, used as it is.
+        the last round alone, and tries whatever passes; 'ancestor' is that with trees as XGBoost 0.72 grew them (depth
+        3, learning rate 0.1). Or a `Strategy` of your own, used as it is.
     max_failed_rounds : int
         So many rounds in a row without a single score end `fit`. Fewer are information: their configurations count as
         worse than the median, and the search draws elsewhere.
@@ -295,6 +296,7 @@ class SHAC(SearchEngine):
         early_stop: bool = False,
         *,
         presort: bool | None = None,
+        partial: bool = False,
         callbacks: Iterable[Callback] | None = None,
         progress: bool | None = None,
     ) -> History:
@@ -307,6 +309,9 @@ class SHAC(SearchEngine):
             least `total_budget` rows.
         skip_cv_checks, early_stop, callbacks, progress
             See `fit`; the order of the table is no reason to stop.
+        partial : bool
+            Whether a table of fewer rows is the beginning of the search: the whole rounds that it has are taken, in its
+            order, and `fit` goes on.
         presort : bool, optional
             Whether to order the rows from the worst to the best, so that each batch is better than the one before. By
             default only where classifiers learn from the last batch alone, as the paper's do: others would learn from
@@ -330,10 +335,17 @@ class SHAC(SearchEngine):
         space = self._check_ready()
         self._search.check_no_asked_round()
         if presort is None:
-            presort = self.strategy.training_points == "batch"
+            presort = self.strategy.training_points == "batch" and not partial
         rows, scores = read_table(
-            Path(dataset_path), space, num_rows=self.total_budget, presort=presort, objective=self.objective
+            Path(dataset_path),
+            space,
+            num_rows=self.num_workers if partial else self.total_budget,
+            most_rows=self.total_budget,
+            presort=presort,
+            objective=self.objective,
         )
+        if len(rows) < self.total_budget:
+            rows = rows[: len(rows) // self.num_workers * self.num_workers]
         callback_list = self._callbacks(callbacks)
         with self._search.store.opened(), self._showing(callback_list, progress):
             if not self._search.store.is_known:
@@ -346,6 +358,7 @@ class SHAC(SearchEngine):
                 threads=self.num_parallel_generators,
                 max_failed_rounds=len(rows),
                 needs_trend=False,  # a table's order means nothing
+                most_evaluations=len(rows),
             )
         return callback_list.history
 
