@@ -288,12 +288,9 @@ class HyperParameterList:
         return self._codec.encode_uniforms(uniforms)
 
     def encode(self, x: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
-        """Encode one flat row, a value for each column; shape (num_columns,).
+        """Encode one flat row, shape (num_columns,).
 
-        Raises
-        ------
-        ValueError
-            If the row has another length, or holds no value of a parameter.
+        Raises ValueError where it has another length, or holds no value of a parameter.
         """
         encoded: NDArray[np.float32] = self._codec.encode_rows(without_arrays(self.columns, [x]))[0]
         return encoded

@@ -103,9 +103,7 @@ def import_ancestor(
     dataset = read_ancestor(old)
     num_rows = len(dataset)
     if total_budget is not None and not total_budget >= num_rows:
-        raise ValueError(
-            f"total_budget: expected at least {num_rows}, the evaluations there are, got {total_budget}"
-        )
+        raise ValueError(f"total_budget: expected at least {num_rows}, the evaluations there are, got {total_budget}")
     count = _guessed_rounds(old, total_budget or num_rows) if num_batches is None else num_batches
     if not 1 <= count <= (total_budget or num_rows):
         raise ValueError(f"num_batches: expected 1 to {total_budget or num_rows}, the evaluations, got {count}")

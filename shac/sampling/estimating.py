@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shac.sampling.arguments import LARGEST_COUNT
-from shac.sampling.costs import WORTH, seconds_of_candidate, seconds_of_draws, seconds_of_samples
+from shac.sampling.costs import DIVIDING_SHARE, seconds_of_candidate, seconds_of_draws, seconds_of_samples
 from shac.sampling.python_path import draw_in_python
 from shac.sampling.refining import RefiningSampler
 
@@ -71,8 +71,8 @@ def estimate_draw(compiled: CompiledCascade, n: int, *, max_seconds: float, thre
     """
     if not n or not compiled.forests:
         return DrawEstimate(0.0)
-    needed = n / compiled.space.feasible_share
     sampler = compiled.choose_sampler("auto", {"count": n, "relax": 0}, limited=False)
+    needed = n if sampler is None else n / compiled.space.feasible_share  # Python's samples satisfy the constraints
     pilot = _Pilot(compiled, sampler, threads)
     candidates, hits = _FIRST_PILOT, 0
     drawn = 0
@@ -110,7 +110,7 @@ class _Pilot:
         if self._sampler is None:
             cost = candidates * self._compiled.space.num_columns * _SECONDS_PER_PYTHON_VALUE
         elif isinstance(self._sampler, RefiningSampler):
-            cost = seconds_of_draws(self._sampler.region, candidates) * (1 + WORTH if samples else 1)
+            cost = seconds_of_draws(self._sampler.region, candidates) * (1 + DIVIDING_SHARE if samples else 1)
         elif samples:
             cost = seconds_of_samples(self._sampler, samples, samples / candidates, len(self._compiled.forests))
         else:
