@@ -110,16 +110,16 @@ def _initial_points(state: SearchState, threads: int) -> NDArray[np.float64] | N
 
 
 def _too_long(n: int, estimate: DrawEstimate, max_seconds: float, num_points: int) -> str:
-    least = "more than " if estimate.is_lower_bound else ""
+    if estimate.is_lower_bound:
+        expected = f"may take any time, more than {estimate.seconds:.2g} s on two cores, as a pilot found none"
+    else:
+        expected = f"should take {estimate.seconds:.2g} s on two cores, above max_seconds={max_seconds:g}"
     instead = (
         f"chains from the {num_points} evaluated points inside the region take its place; exact=True never walks"
         if num_points
         else "and no chain can walk (no evaluated point inside, or no quantiles): drawing exactly all the same"
     )
-    return (
-        f"predict: drawing {n} configurations exactly should take {least}{estimate.seconds:.2g} s on two cores, "
-        f"above max_seconds={max_seconds:g}: {instead}"
-    )
+    return f"predict: drawing {n} configurations exactly {expected}: {instead}"
 
 
 def _not_mixed(walked: MixedSample) -> str:
