@@ -38,8 +38,8 @@ def is_without_trend(plan: SearchPlan, state: SearchState) -> bool:
     >>> import shac, tempfile
     >>> engine = shac.SHAC(None, [shac.UniformHP("x", 0.0, 1.0)], 100, 10, "min", save_dir=tempfile.mkdtemp())
     >>> scores = np.arange(60)[::-1] + 20.0 * np.sin(np.arange(60))
-    >>> state = engine.state.with_points([[0.5]] * 60, scores)
-    >>> is_without_trend(engine.plan, state), is_without_trend(engine.plan, state.with_points([[0.5]] * 60, scores))
+    >>> better, worse = (engine.state.with_points([[0.5]] * 60, y) for y in (scores, scores[::-1]))
+    >>> is_without_trend(engine.plan, better), is_without_trend(engine.plan, worse)
     (False, True)
     """
     rounds = plan.round_of(len(state))
