@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shac.callbacks import CallbackList
+from shac.cores import num_cores
 from shac.engine.arguments import checked_count, checked_score, checked_seconds, checked_seed, chosen_stages
 from shac.engine.prediction import Prediction, draw_prediction
 from shac.engine.proposals import propose
 from shac.engine.recommending import Recommendation, recommended_rows
-from shac.cores import num_cores
 from shac.engine.settings import EngineSettings
 from shac.engine.trials import Configuration
 from shac.evaluation import derive_seed

@@ -74,8 +74,8 @@ def sample_until_mixed(
     initial_points : ndarray of float64, shape (m, num_columns)
         See `slice_sample`.
     n : int
-        Samples wanted. Each is the end of a chain of its own; of more than there are chains, several are places of one
-        chain, evenly spaced over its last half.
+        Samples wanted. Each is the end of a chain of its own; of more than there are chains, several are
+        positions of one, evenly spaced over its last half.
     seed : int
         Not negative.
     threads : int, optional
@@ -93,10 +93,10 @@ def sample_until_mixed(
     steps = _FIRST_STEPS
     chains.run(_FIRST_STEPS, 1)
     while True:
-        places, rhat = chains.run(steps, -(-n // count))
+        positions, rhat = chains.run(steps, -(-n // count))
         steps *= 2
         if rhat <= LARGEST_RHAT or 2 * steps * count > _MOST_CHAIN_STEPS:
-            return MixedSample(places[random.permutation(len(places))[:n]], rhat, steps)
+            return MixedSample(positions[random.permutation(len(positions))[:n]], rhat, steps)
 
 
 class _MixingChains:
@@ -109,20 +109,20 @@ class _MixingChains:
         self.current[missing] = np.clip(random.random(int(missing.sum())), EDGE, 1 - EDGE)
         self._known = initial_points, spread_of(initial_points)
 
-    def run(self, steps: int, num_places: int) -> tuple[Floats, float]:
+    def run(self, steps: int, num_points: int) -> tuple[Floats, float]:
         """Take so many steps, an even number.
 
         Returns
         -------
-        places : ndarray of float64, shape (num_places * num_chains, num_columns)
+        positions : ndarray of float64, shape (num_points * num_chains, num_columns)
             Where each chain was at evenly spaced steps, at its end last.
         rhat : float
             The largest split R-hat of the steps.
         """
         self._known = self.current.copy(), spread_of(self.current)
-        kept = {steps - 1 - i * steps // num_places for i in range(num_places)}
+        kept = {steps - 1 - i * steps // num_points for i in range(num_points)}
         length = steps // 2
-        places: list[Floats] = []
+        positions: list[Floats] = []
         means, variances = [], []
         for first in (0, length):
             origin = self.current.copy()  # sums of differences from it keep their digits
@@ -134,7 +134,7 @@ class _MixingChains:
                 total += moved
                 squares += moved**2
                 if step in kept:
-                    places.append(self.current.copy())
+                    positions.append(self.current.copy())
             means.append(origin + total / length)
             variances.append((squares - total**2 / length) / (length - 1))
         within = np.concatenate(variances).mean(axis=0)
@@ -142,7 +142,7 @@ class _MixingChains:
         with np.errstate(divide="ignore", invalid="ignore"):
             squared = (length - 1) / length + between / within
         squared[between == 0] = 1.0  # a column that has one value only
-        return np.concatenate(places), float(np.sqrt(squared.max()))
+        return np.concatenate(positions), float(np.sqrt(squared.max()))
 
     def _take_step(self) -> None:
         """Take a slice along one column, between two known points, or anywhere."""

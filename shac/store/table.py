@@ -191,15 +191,17 @@ def read_evaluations(
     names = [*space.get_parameter_names(), "scores"]
     rows: list[list[Any]] = []
     scores: list[float] = []
-    places = names
+    headers = names
     if by_position:
-        places = [*(name for name in header_of(file) if name not in ("id", "scores")), "scores"]
-        if len(places) != len(names):
-            raise DamagedFileError(f"{file}: expected {len(names) - 1} columns beside id and scores, got {places[:-1]}")
-    for line, fields in _dict_records(file, places):
+        headers = [*(name for name in header_of(file) if name not in ("id", "scores")), "scores"]
+        if len(headers) != len(names):
+            raise DamagedFileError(
+                f"{file}: expected {len(names) - 1} columns beside id and scores, got {headers[:-1]}"
+            )
+    for line, fields in _dict_records(file, headers):
         at = f"{file}, line {line}"
         rows.append(
-            [read_field(c, fields[n], f"{at}, column {n!r}") for c, n in zip(space.columns, places, strict=False)]
+            [read_field(c, fields[n], f"{at}, column {n!r}") for c, n in zip(space.columns, headers, strict=False)]
         )
         scores.append(_score(fields["scores"], f"{at}, column 'scores'"))
     return rows, scores
