@@ -16,7 +16,7 @@ _NAMES_BY_MODULE = {
     "codec": ("flatten_parameters",),
     "constraints": ("Constraint", "set_custom_constraint"),
     "dataset": ("Dataset",),
-    "engine": ("SHAC", "Strategy", "TorchSHAC", "TreeSettings"),
+    "engine": ("SHAC", "Prediction", "Recommendation", "Strategy", "TorchSHAC", "TreeSettings"),
     "errors": (
         "DamagedFileError",
         "EmptyRegionError",
@@ -29,7 +29,9 @@ _NAMES_BY_MODULE = {
     "evaluation": ("evaluation_dir", "evaluation_seed", "torch_device", "torch_devices"),
     "parameters": (
         "MISSING",
+        "AbstractContinuousHyperParameter",
         "AbstractHyperParameter",
+        "AbstractMultiContinuousHyperParameter",
         "DiscreteHP",
         "DiscreteHyperParameter",
         "IntegerHP",

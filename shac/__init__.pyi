@@ -26,6 +26,12 @@ from shac.engine import (
     SHAC as SHAC,
 )
 from shac.engine import (
+    Prediction as Prediction,
+)
+from shac.engine import (
+    Recommendation as Recommendation,
+)
+from shac.engine import (
     Strategy as Strategy,
 )
 from shac.engine import (
@@ -71,7 +77,13 @@ from shac.parameters import (
     MISSING as MISSING,
 )
 from shac.parameters import (
+    AbstractContinuousHyperParameter as AbstractContinuousHyperParameter,
+)
+from shac.parameters import (
     AbstractHyperParameter as AbstractHyperParameter,
+)
+from shac.parameters import (
+    AbstractMultiContinuousHyperParameter as AbstractMultiContinuousHyperParameter,
 )
 from shac.parameters import (
     DiscreteHP as DiscreteHP,

@@ -11,9 +11,10 @@ import numpy as np
 
 from shac.errors import DamagedFileError
 from shac.files import dump_json, parse_json, read_file, write_atomic
+from shac.frames import data_frame, object_array
 from shac.labels import check_objective, label_scores
+from shac.parameters.arrays import without_arrays
 from shac.parameters.base import to_builtin
-from shac.parameters.conditional import MISSING
 from shac.space import HyperParameterList
 from shac.store.table import DATASET_FILE, PARAMETERS_FILE, read_table_text, table_text
 
@@ -78,6 +79,19 @@ class Dataset:
         space.encode_rows(self.X)  # configurations of another space could not be saved
         self._parameters = space
 
+    def get_parameters(self) -> HyperParameterList | None:
+        """Return the search space; see `parameters`."""
+        return self._parameters
+
+    def set_parameters(self, parameters: HyperParameterList | Iterable[AbstractHyperParameter]) -> None:
+        """Set the search space; see `parameters`. Raises ValueError if an evaluation does not fit it."""
+        self.parameters = parameters
+
+    @property
+    def size(self) -> int:
+        """Number of evaluations."""
+        return len(self.Y)
+
     def add_sample(self, parameters: Sequence[Any] | Mapping[str, Any], value: float) -> None:
         """Append an evaluated configuration.
 
@@ -113,7 +127,7 @@ class Dataset:
         X : sequence of rows, optional
             Flat rows; the dataset's own by default.
         Y : array_like of float, optional
-            Scores; the dataset's own by default.
+            Scores; the dataset's own by default, and none for rows that are given where their number is another.
         objective : {'max', 'min'}
             Whether larger or smaller scores are better.
 
@@ -121,7 +135,7 @@ class Dataset:
         -------
         X : ndarray of float32, shape (n, num_columns)
         y : ndarray of float64, shape (n,)
-            1 for scores better than the median, else 0; see `label_scores`.
+            1 for scores better than the median, else 0; see `label_scores`. Empty for rows without scores.
 
         Raises
         ------
@@ -129,6 +143,9 @@ class Dataset:
             If `X` and `Y` differ in length, a row does not fit, or `objective` is neither.
         """
         rows = self.X if X is None else X
+        if Y is None and len(rows) != len(self.Y):
+            check_objective(objective)
+            return self._space.encode_rows(rows), np.empty(0)
         labels = label_scores(self.Y if Y is None else Y, objective)
         if len(rows) != len(labels):
             raise ValueError(f"Y: expected {len(rows)} scores, one for each row of X, got {len(labels)}")
@@ -151,11 +168,11 @@ class Dataset:
             If `X` has another shape, or holds what no value is encoded as.
         """
         encoded = self._space.encode_rows(self.X) if X is None else X
-        return _object_array(self._space.decode_rows(encoded), self._space.num_columns)
+        return object_array(self._space.decode_rows(encoded), self._space.num_columns)
 
     def get_dataset(self) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """Return the configurations, object array of shape (n, num_columns), and the scores, float64 of shape (n,)."""
-        return _object_array(self.X, self._space.num_columns), np.array(self.Y, dtype=np.float64)
+        return object_array(self.X, self._space.num_columns), np.array(self.Y, dtype=np.float64)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a data frame: a column for each of the space, with values as they are, and ``scores``.
@@ -178,18 +195,7 @@ class Dataset:
         >>> dataset.to_pandas().to_dict("records")
         [{'x': 0.5, 'scores': 2.0}]
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError("data frames need pandas: pip install 'shac[pandas]'") from error
-        names = self._space.get_parameter_names()
-        columns = {name: [row[c] for row in self.X] for c, name in enumerate(names)}
-        series = {
-            name: pd.Series([None if value is MISSING else value for value in values], dtype=_dtype(values))
-            for name, values in columns.items()
-        }
-        frame = pd.DataFrame(series)
-        return frame.assign(**{"scores_" if "scores" in frame else "scores": np.array(self.Y, dtype=np.float64)})
+        return data_frame(self._space.get_parameter_names(), self.X, self.Y)
 
     def set_dataset(self, X: Iterable[Sequence[Any]], Y: Iterable[float]) -> None:
         """Replace all configurations and scores.
@@ -264,6 +270,17 @@ class Dataset:
         write_atomic(folder / PARAMETERS_FILE, parameters)
         write_atomic(folder / DATASET_FILE, table)
 
+    def restore_dataset(self) -> None:
+        """Take up the search space and the evaluations in `save_dir`, as `save_dataset` wrote them.
+
+        Raises
+        ------
+        FileNotFoundError, DamagedFileError
+            See `load_from_directory`; the dataset is then as it was.
+        """
+        stored = type(self).load_from_directory(self.save_dir)
+        self._parameters, self.X, self.Y = stored._parameters, stored.X, stored.Y
+
     @classmethod
     def load_from_directory(cls, directory: str | os.PathLike[str] = "shac_run") -> Self:
         """Read what `save_dataset` wrote.
@@ -332,7 +349,7 @@ class Dataset:
 
     def _checked(self, X: Iterable[Sequence[Any]], Y: Iterable[float]) -> tuple[list[list[Any]], list[float]]:
         """Rows and scores as the dataset keeps them: of Python's own types, and sure to be encoded and saved."""
-        rows = [_checked_row(row) for row in X]
+        rows = [_checked_row(row) for row in without_arrays(self._space.columns, X)]
         self._space.encode_rows(rows)
         scores = [_checked_score(score) for score in Y]
         if len(rows) != len(scores):
@@ -368,20 +385,3 @@ def _checked_score(score: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         pass
     raise ValueError(f"score: expected a number, got {score!r}")
-
-
-def _dtype(values: Sequence[Any]) -> Any:
-    """Numbers and bools as such where all are of one kind; everything else stays the Python object that it is."""
-    kinds = {type(value) for value in values if value is not MISSING}
-    if len(kinds) < len({type(value) for value in values}):
-        return float if kinds in ({int}, {float}) else object
-    return kinds.pop() if len(kinds) == 1 and kinds <= {bool, int, float} else object
-
-
-def _object_array(rows: Sequence[Sequence[Any]], width: int) -> NDArray[Any]:
-    """Values may be tuples, which NumPy would take for one more dimension."""
-    array = np.empty((len(rows), width), dtype=object)
-    for i, row in enumerate(rows):
-        for c, value in enumerate(row):
-            array[i, c] = value
-    return array

@@ -12,6 +12,7 @@ from shac.codec import ColumnCodec
 from shac.conditions import Conditions
 from shac.constraints import Constraint, as_constraint
 from shac.parameters import AbstractHyperParameter
+from shac.parameters.arrays import without_arrays
 from shac.parameters.named import NamedParameters
 from shac.prior import Prior
 from shac.space_config import config_of, digest_of, parts_of
@@ -130,9 +131,11 @@ class HyperParameterList:
         KeyError
             If the list has none of that name.
         ValueError
-            If others, or constraints, depend on it.
+            If it is neither a parameter nor a name, or others, or constraints, depend on it.
         """
         name = parameter.name if isinstance(parameter, AbstractHyperParameter) else parameter
+        if not isinstance(name, str):
+            raise ValueError(f"parameter: expected a parameter or its name, got {parameter!r}")
         if name not in self._parameters:
             raise KeyError(f"parameter: expected one of {list(self._parameters)}, got {name!r}")
         needed_by = [
@@ -284,15 +287,12 @@ class HyperParameterList:
         """Encode the values of uniforms in (0, 1), shape (n, num_columns); NaN for what does not exist."""
         return self._codec.encode_uniforms(uniforms)
 
-    def encode(self, x: Sequence[Any]) -> NDArray[np.float32]:
-        """Encode one flat row, a value for each column; shape (num_columns,).
+    def encode(self, x: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
+        """Encode one flat row, shape (num_columns,).
 
-        Raises
-        ------
-        ValueError
-            If the row has another length, or holds no value of a parameter.
+        Raises ValueError where it has another length, or holds no value of a parameter.
         """
-        encoded: NDArray[np.float32] = self.encode_rows([x])[0]
+        encoded: NDArray[np.float32] = self._codec.encode_rows(without_arrays(self.columns, [x]))[0]
         return encoded
 
     def decode(self, x: ArrayLike) -> list[Any]:
@@ -306,8 +306,8 @@ class HyperParameterList:
         return self.decode_rows(np.asarray(x)[np.newaxis])[0]
 
     def encode_rows(self, rows: Sequence[Sequence[Any]]) -> NDArray[np.float32]:
-        """Encode flat rows; shape (len(rows), num_columns). Raises as `encode` does."""
-        return self._codec.encode_rows(rows)
+        """Encode flat rows, shape (len(rows), num_columns); arrays by the values they stand for. See `encode`."""
+        return self._codec.encode_rows(without_arrays(self.columns, rows))
 
     def decode_rows(self, X: ArrayLike) -> list[list[Any]]:
         """Decode encoded rows, shape (n, num_columns), into flat rows. Raises as `decode` does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -23,12 +24,33 @@ def config_of(
     parameters: Iterable[AbstractHyperParameter], conditions: Conditions, constraints: Sequence[Constraint]
 ) -> OrderedDict[str, Any]:
     """Return the config of a space; see `HyperParameterList.get_config`."""
-    config: OrderedDict[str, Any] = OrderedDict((p.name, [type(p).__name__, p.get_config()]) for p in parameters)
+    config: OrderedDict[str, Any] = OrderedDict()
+    for parameter in parameters:
+        arguments = parameter.get_config()
+        _check_restorable(parameter, arguments)
+        config[parameter.name] = [type(parameter).__name__, arguments]
     for name, when in conditions.get_config().items():
         config[name].append({"when": when})
     if constraints:
         config[""] = ["constraints", [constraint.get_config() for constraint in constraints]]
     return config
+
+
+def _check_restorable(parameter: AbstractHyperParameter, arguments: Mapping[str, Any]) -> None:
+    """Raise ValueError where a class of a user's could be saved, but never restored."""
+    cls = type(parameter)
+    if cls.load_from_config.__func__ is not AbstractHyperParameter.load_from_config.__func__:  # type: ignore[attr-defined]
+        return
+    signature = inspect.signature(cls)
+    takes_seed = "seed" in signature.parameters or any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+    given = {name: value for name, value in arguments.items() if takes_seed or name != "seed"}
+    try:
+        signature.bind(**given)
+    except TypeError as error:
+        raise ValueError(
+            f"parameter {parameter.name!r}: expected a class whose constructor takes what get_config returns, "
+            f"{[*given]}, got {cls.__name__}{signature}: {error}"
+        ) from None
 
 
 def parts_of(config: Any) -> tuple[list[AbstractHyperParameter], dict[str, Any], list[Constraint]]:

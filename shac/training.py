@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import xgboost
     from numpy.typing import NDArray
 
-__all__ = ["MAX_DEPTH", "TrainedClassifier", "TreeSettings", "train_classifier"]
+__all__ = ["TrainedClassifier", "TreeSettings", "train_classifier"]
 
-MAX_DEPTH = 6  # splits between the root and a leaf at most; XGBoost's default, which may change
+_LARGEST_DEPTH = 100  # of a tree that a few thousand points could grow
 NUM_FOLDS = 5
 LOWEST_ACCURACY = 0.5
 _LARGEST_INT32 = 2**31 - 1  # of XGBoost's settings
@@ -32,6 +32,10 @@ class TreeSettings:
     min_child_weight : float
         Least sum of hessians of a leaf; at 1, a leaf needs four points whose class is undecided. At 10 points this
         leaves few trees that split at all.
+    max_depth : int
+        Splits between the root and a leaf at most.
+    learning_rate : float
+        In (0, 1]: what each tree counts.
 
     Raises
     ------
@@ -46,11 +50,16 @@ class TreeSettings:
 
     num_trees: int = 200
     min_child_weight: float = 1.0
+    max_depth: int = 6
+    learning_rate: float = 0.3
 
     def __post_init__(self) -> None:
-        number: Any = self.num_trees
-        if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= _LARGEST_INT32:
-            raise ValueError(f"num_trees: expected an integer from 1 to {_LARGEST_INT32}, got {number!r}")
+        for name, largest in (("num_trees", _LARGEST_INT32), ("max_depth", _LARGEST_DEPTH)):
+            number: Any = getattr(self, name)
+            if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= largest:
+                raise ValueError(f"{name}: expected an integer from 1 to {largest}, got {number!r}")
+        if not 0 < as_real(self.learning_rate) <= 1:
+            raise ValueError(f"learning_rate: expected a number above 0 and at most 1, got {self.learning_rate!r}")
         if not 0 <= as_real(self.min_child_weight) <= _LARGEST_FLOAT32:
             raise ValueError(f"min_child_weight: expected a float32 of at least 0, got {self.min_child_weight!r}")
 
@@ -58,7 +67,8 @@ class TreeSettings:
         """Return the arguments of XGBoost's classifier."""
         return {
             "n_estimators": self.num_trees,
-            "max_depth": MAX_DEPTH,
+            "max_depth": self.max_depth,
+            "learning_rate": self.learning_rate,
             "min_child_weight": self.min_child_weight,
         }
 

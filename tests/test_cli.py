@@ -66,6 +66,13 @@ def test_predict_gives_csv_that_reads_back(folder: Path) -> None:
     assert [{name: float(text) for name, text in row.items()} for row in rows] == [json.loads(line) for line in lines]
 
 
+def test_predict_says_in_a_line_that_it_walked(folder: Path) -> None:
+    walked = run("predict", folder, "-n", 4, "--max-seconds", 1e-12, "--format", "json")
+    assert "shac: warning: predict: drawing 4 configurations exactly should take" in walked.stderr
+    assert len(walked.stdout.splitlines()) == 4
+    assert "warning" not in run("predict", folder, "-n", 4, "--max-seconds", 1e-12, "--exact").stderr
+
+
 def test_predict_gives_a_table_with_fewer_classifiers_and_relaxed(folder: Path) -> None:
     for options in ([], ["--classifiers", "0"], ["--relax"]):
         head, *lines = run("predict", folder, "-n", 4, *options).stdout.splitlines()
@@ -97,9 +104,9 @@ def test_a_reader_that_has_enough_is_no_error(folder: Path) -> None:
         (["report", "FOLDER", "-o", "no/such/folder.html"], "no/such"),
         (["report", "FOLDER", "-o", "."], "is a directory"),
         (["bench", "--stages", "19"], "19 is not in the range"),
-        (["import", "nowhere", "new"], "expected dataset.csv and parameters.json"),
-        (["import", "old", "FOLDER"], "expected a folder without a search"),
-        (["import", "old", "new", "--num-batches", "50"], "num_batches: expected 1 to 2"),
+        (["import", "nowhere", "new", "--objective", "max"], "expected dataset.csv and parameters.json"),
+        (["import", "old", "FOLDER", "--objective", "max"], "expected a folder without a search"),
+        (["import", "old", "new", "--objective", "max", "--num-batches", "50"], "num_batches: expected 1 to 2"),
         (["--nonsense"], "No such option"),
         (["dance"], "No such command 'dance'"),
     ],
@@ -147,7 +154,7 @@ def test_a_space_without_parameters_is_not_imported() -> None:
     Path("old").mkdir()
     Path("old/parameters.json").write_text("{}")
     Path("old/dataset.csv").write_text("id,scores\n0,1.0\n1,2.0\n")
-    result = run("import", "old", "new")
+    result = run("import", "old", "new", "--objective", "max")
     assert result.exit_code == 2
     assert result.stderr.startswith("shac: error: hyperparameter_list: expected at least one parameter")
     assert len(result.stderr.splitlines()) == 1

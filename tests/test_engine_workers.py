@@ -64,12 +64,12 @@ def test_evaluators_switch_between_processes_and_threads() -> None:
     assert engine.evaluator_backend == "threading"
 
 
-def test_an_unknown_backend_is_named_before_anything_runs() -> None:
+def test_an_unknown_backend_is_named_when_it_is_set() -> None:
     engine = searches.engine()
-    engine.evaluator_backend = "cluster"
-    with pytest.raises(ValueError, match="cluster"):
-        engine.fit()
-    assert len(engine.dataset) == 0
+    for name in ("evaluator_backend", "generator_backend"):
+        with pytest.raises(ValueError, match=f"{name}: expected one of .*'threading'.*, got 'cluster'"):
+            setattr(engine, name, "cluster")
+    assert engine.evaluator_backend == engine.generator_backend == "threading"
 
 
 def test_process_backends_evaluate_outside_of_this_process() -> None:

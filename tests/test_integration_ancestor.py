@@ -44,7 +44,7 @@ def write_old(folder: str, num_rows: int = 100, under: str = "datasets") -> Path
 
 
 def test_a_search_of_the_ancestor_is_taken_over_and_trained_again() -> None:
-    engine = import_ancestor(write_old("old"), "new", num_batches=10, seed=1)
+    engine = import_ancestor(write_old("old"), "new", objective="max", num_batches=10, seed=1)
     assert len(engine.dataset) == 100
     assert len(engine.classifiers) >= 3
     assert [row[0] for row in engine.dataset.X[:3]] == [8, 16, None]
@@ -58,7 +58,7 @@ def test_a_search_of_the_ancestor_is_taken_over_and_trained_again() -> None:
 
 
 def test_the_order_of_the_rows_is_kept() -> None:
-    engine = import_ancestor(write_old("old"), "new", num_batches=5)
+    engine = import_ancestor(write_old("old"), "new", objective="max", num_batches=5)
     assert engine.dataset.Y == read_ancestor("old").Y
 
 
@@ -67,10 +67,11 @@ def test_files_directly_in_the_folder_are_found() -> None:
 
 
 def test_the_number_of_rounds_leaves_out_the_fewest_rows(caplog: pytest.LogCaptureFixture) -> None:
-    assert import_ancestor(write_old("a", 100), "na").num_batches == 20
-    assert import_ancestor(write_old("b", 34), "nb").num_batches == 17
-    assert not caplog.records
-    odd = import_ancestor(write_old("c", 101), "nc", num_batches=20)
+    for rows, rounds in ((100, 10), (180, 18), (200, 20), (34, 17)):
+        made = import_ancestor(write_old(f"a{rows}", rows), f"n{rows}", objective="max")
+        assert made.num_batches == rounds
+        assert f"guessed {rounds} rounds of {rows // rounds} evaluations, from the number of" in caplog.text
+    odd = import_ancestor(write_old("c", 101), "nc", objective="max", num_batches=20)
     assert len(odd.dataset) == 100
     assert "1 rows fill no round and are left out" in caplog.text
 
@@ -79,7 +80,8 @@ def test_the_number_of_rounds_leaves_out_the_fewest_rows(caplog: pytest.LogCaptu
     ("spoil", "message"),
     [
         (lambda text: text.replace("he_uniform", "no_uniform", 1), "line 2, column 'init': .*no_uniform"),
-        (lambda text: text.replace("x_2,scores", "x_3,scores"), r"without \['x_2'\]"),
+        (lambda text: text.replace("x_2,scores", "x_2,x_3,score"), r"without \['scores'\]"),
+        (lambda text: text.replace("x_1,x_2,scores", "x_1,scores"), "expected 6 columns beside id and scores"),
         (lambda text: text.replace("True", "Perhaps", 1), "line 2, column 'bias': .*Perhaps"),
         (lambda text: text.split("\n")[0] + "\n", "a table without rows"),
         (lambda text: text.replace("0,8.0", "0,9.0", 1), "line 2, column 'units': .*9.0"),
@@ -93,13 +95,61 @@ def test_damaged_tables_are_refused_with_their_place(spoil, message: str) -> Non
     table = write_old("old") / "datasets/dataset.csv"
     table.write_text(spoil(table.read_text()))
     with pytest.raises(shac.DamagedFileError, match=message):
-        import_ancestor("old", "new")
+        import_ancestor("old", "new", objective="max")
     assert not Path("new/manifest.json").exists()
 
 
 def test_folders_that_are_none_are_refused() -> None:
     with pytest.raises(FileNotFoundError, match=r"expected dataset\.csv and parameters.json"):
-        import_ancestor("nowhere", "new")
-    import_ancestor(write_old("old"), "new", num_batches=5)
+        import_ancestor("nowhere", "new", objective="max")
+    import_ancestor(write_old("old"), "new", objective="max", num_batches=5)
     with pytest.raises(shac.SaveFolderError, match="expected a folder without a search"):
-        import_ancestor("old", "new")
+        import_ancestor("old", "new", objective="max")
+
+
+def test_columns_without_their_names_are_read_by_position_and_this_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    named = read_ancestor(write_old("named"))
+    table = write_old("old") / "datasets/dataset.csv"
+    header, rest = table.read_text().split("\n", 1)
+    table.write_text("id,units,init,bias,dropout,x_0,x_1,scores\n" + rest)
+    assert header.endswith("x_1,x_2,scores")
+    dataset = read_ancestor("old")
+    assert (dataset.X, dataset.Y) == (named.X, named.Y)
+    assert "columns are read by their position: ['units', 'init', 'bias', 'dropout', 'x_0', 'x_1'] for" in caplog.text
+
+
+def test_ids_that_begin_anew_tell_the_rounds(caplog: pytest.LogCaptureFixture) -> None:
+    table = write_old("old", 60) / "datasets/dataset.csv"
+    header, *lines = table.read_text().splitlines()
+    table.write_text("\n".join([header, *(f"{i % 4},{line.split(',', 1)[1]}" for i, line in enumerate(lines))]) + "\n")
+    engine = import_ancestor("old", "new", objective="max")
+    assert engine.num_batches == 15
+    assert "guessed 15 rounds of 4 evaluations, from ids that begin anew with each round" in caplog.text
+
+
+def test_an_unfinished_search_is_taken_over_and_goes_on() -> None:
+    engine = import_ancestor(write_old("old", 90), "new", objective="max", num_batches=10, total_budget=100)
+    assert (len(engine.dataset), engine.total_budget, engine.num_batches) == (90, 100, 10)
+    again = shac.SHAC(lambda w, p: 1 - p["dropout"], None, 100, 10, save_dir="new")
+    again.restore_data()
+    again.concurrent_evaluators()
+    again.fit()
+    assert len(again.dataset) == 100
+    assert again.dataset.Y[:90] == engine.dataset.Y
+    with pytest.raises(ValueError, match="total_budget: expected at least 90, the evaluations there are, got 80"):
+        import_ancestor("old", "other", objective="max", total_budget=80)
+
+
+def test_the_strategy_may_be_the_ancestor_s_with_its_trees() -> None:
+    engine = import_ancestor(write_old("old"), "new", objective="max", num_batches=10, strategy="ancestor")
+    assert engine.strategy.trees == shac.TreeSettings(num_trees=200, max_depth=3, learning_rate=0.1)
+    assert all(model.get_params()["max_depth"] == 3 for model in engine.classifiers)
+    assert engine.predict(num_samples=5).is_exact
+    again = shac.SHAC(None, None, 100, 10, save_dir="new")
+    again.restore_data()
+    assert again.strategy == engine.strategy
+
+
+def test_the_objective_is_not_guessed() -> None:
+    with pytest.raises(TypeError, match="objective"):
+        import_ancestor(write_old("old"), "new")  # type: ignore[call-arg]

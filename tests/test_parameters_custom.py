@@ -182,7 +182,7 @@ def test_a_multi_parameter_takes_its_log_encoding_and_seed_by_name_or_place() ->
 def test_a_multi_parameter_of_a_custom_marginal_follows_it() -> None:
     class Throws(AbstractMultiHyperParameter):
         def __init__(self, name: str, sample_count: int = 1, seed: int | None = None) -> None:
-            super().__init__(Dice(name, seed), sample_count)
+            super().__init__(Dice(name, seed=seed), sample_count)
 
     parameter = Throws("x", 2)
     assert not parameter.has_quantile

@@ -10,6 +10,7 @@ from shac.cli.demo import demo
 from shac.cli.errors import OneLineErrors
 from shac.cli.importing import import_folder
 from shac.cli.predict import predict
+from shac.cli.recommend import recommend
 from shac.cli.report import report
 from shac.cli.show import show
 
@@ -25,5 +26,5 @@ def main() -> None:
     """
 
 
-for _command in (demo, show, predict, report, bench, import_folder):
+for _command in (demo, show, recommend, predict, report, bench, import_folder):
     main.add_command(_command)

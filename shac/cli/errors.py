@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import sys
+import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,9 +13,9 @@ import click
 from shac.errors import ShacError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["OneLineErrors", "explains_errors", "needs"]
+__all__ = ["OneLineErrors", "explains_errors", "needs", "warnings_as_lines"]
 
 EXIT_CODE = 2
 
@@ -86,3 +88,12 @@ def needs(package: str, extra: str, purpose: str) -> None:
 
     if importlib.util.find_spec(package) is None:
         raise click.UsageError(f"{purpose}: pip install 'shac[{extra}]'")
+
+
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Write warnings within a ``with`` block to standard error when they come, a line each."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda message, *_, **__: click.echo(f"shac: warning: {message}", err=True)
+        yield

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import logging
-import math
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from shac.cli.errors import explains_errors
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from shac.space import HyperParameterList
+from shac.cli.errors import explains_errors, warnings_as_lines
+from shac.cli.rows import restored_search, written
 
 __all__ = ["predict"]
 
@@ -32,6 +23,14 @@ __all__ = ["predict"]
     "--classifiers", type=click.IntRange(min=0), help="Use the first so many classifiers.  [default: all of them]"
 )
 @click.option("--relax", is_flag=True, help="Let samples fail a classifier where 2^k candidates in a row find none.")
+@click.option("--exact", is_flag=True, help="Draw exactly, however long it takes; never walk.")
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Longest that drawing exactly may take by the estimate; above it chains walk within the region.",
+)
 @click.option(
     "--seed", type=click.IntRange(0, 2**64 - 1), help="Same seed, same configurations.  [default: a fresh one]"
 )
@@ -44,12 +43,20 @@ __all__ = ["predict"]
     help="json gives one object a line.",
 )
 @explains_errors
-def predict(folder: Path, samples: int, classifiers: int | None, relax: bool, seed: int | None, format_: str) -> None:
+def predict(
+    folder: Path,
+    samples: int,
+    classifiers: int | None,
+    relax: bool,
+    exact: bool,
+    max_seconds: float,
+    seed: int | None,
+    format_: str,
+) -> None:
     """Draw configurations that pass the classifiers of the search in DIR.
 
     Configurations go to standard output and nothing else does, so that they can be piped.
     """
-    from shac import SHAC
     from shac.insight import view_of
 
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -62,41 +69,15 @@ def predict(folder: Path, samples: int, classifiers: int | None, relax: bool, se
         )
     seed = secrets.randbits(63) if seed is None else seed
     click.echo(f"{samples} configurations that pass {num_stages} classifiers of {folder}, seed {seed}", err=True)
-    budget = view.num_workers * view.num_batches  # the last round may be smaller, which does not matter here
-    search = SHAC(None, None, budget, view.num_batches, view.objective, save_dir=folder)
-    search.restore_data()
-    configurations = search.predict(num_samples=samples, max_classifiers=num_stages, relax_checks=relax, seed=seed)
+    search = restored_search(view)
+    with warnings_as_lines():
+        configurations = search.predict(
+            num_samples=samples,
+            max_classifiers=num_stages,
+            relax_checks=relax,
+            seed=seed,
+            exact=exact or None,
+            max_seconds=max_seconds,
+        )
     rows = [view.space.to_row(configuration) for configuration in configurations]
-    click.echo(_written(rows, view.space, format_), nl=False)
-
-
-def _written(rows: Sequence[Sequence[Any]], space: HyperParameterList, format_: str) -> str:
-    if format_ == "json":
-        return "".join(json.dumps(_plain(space.to_parameters(row))) + "\n" for row in rows)
-    texts = [[column.to_text(value) for column, value in zip(space.columns, row, strict=True)] for row in rows]
-    names = space.get_parameter_names()
-    return _csv([names, *texts]) if format_ == "csv" else _table([names, *texts])
-
-
-def _plain(value: Any) -> Any:
-    """Only what JSON has: its numbers are finite, and other objects are written as text."""
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    return value if value is None or isinstance(value, bool | int | str) else str(value)
-
-
-def _csv(lines: Iterable[Sequence[str]]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    return text.getvalue()
-
-
-def _table(lines: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they need: whatever reads a pipe has no width."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    padded = ("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in lines)
-    return "".join(line.rstrip() + "\n" for line in padded)
+    click.echo(written(rows, view.space, format_), nl=False)

@@ -8,7 +8,23 @@ from typing import Any
 
 from shac.reals import as_real
 
-__all__ = ["checked_count", "checked_score", "checked_seconds", "checked_seed", "chosen_stages"]
+__all__ = ["checked_backend", "checked_count", "checked_score", "checked_seconds", "checked_seed", "chosen_stages"]
+
+
+def checked_backend(name: str, value: Any, *more: str) -> str:
+    """Return the name of a back end that joblib knows, or one of some more.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    from joblib import parallel
+
+    known = {"loky", "multiprocessing", "threading", *parallel.BACKENDS, *getattr(parallel, "EXTERNAL_BACKENDS", ())}
+    if not isinstance(value, str) or value not in known | {*more}:
+        raise ValueError(f"{name}: expected one of {sorted(known | {*more})}, got {value!r}")
+    return value
 
 
 def checked_count(name: str, value: Any, *, lowest: int = 1) -> int:

@@ -7,10 +7,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from shac.callbacks import CallbackList
 from shac.cores import num_cores
-from shac.engine.arguments import checked_count, checked_score, checked_seed, chosen_stages
-from shac.engine.proposals import draw_region, propose
+from shac.engine.arguments import checked_count, checked_score, checked_seconds, checked_seed, chosen_stages
+from shac.engine.prediction import Prediction, draw_prediction
+from shac.engine.proposals import propose
+from shac.engine.recommending import Recommendation, recommended_rows
 from shac.engine.settings import EngineSettings
 from shac.engine.trials import Configuration
 from shac.evaluation import derive_seed
@@ -34,6 +38,8 @@ _FIRST_DOUBLED_ROUND = 10
 class SearchEngine(EngineSettings):
     """Base of `SHAC`; see there for its arguments and attributes."""
 
+    _has_space_first = False
+
     def __init__(self, search: Search, *, evaluation_timeout: float | None, max_retries: int) -> None:
         super().__init__(search, evaluation_timeout=evaluation_timeout, max_retries=max_retries)
         self._relax_checks = False
@@ -49,9 +55,14 @@ class SearchEngine(EngineSettings):
         max_classifiers: int | None = None,
         num_samples: int | None = None,
         seed: int | None = None,
+        exact: bool | None = None,
+        max_seconds: float | None = 60.0,
         progress: bool | None = None,
-    ) -> list[OrderedDict[str, Any]]:
+    ) -> Prediction:
         """Draw configurations that pass the classifiers, all alike; from the prior when none is trained.
+
+        Under every strategy they have exactly the distribution of the prior within the region that the classifiers
+        accept, unless that would take too long: see `exact`. For the best configurations see `recommend`.
 
         Parameters
         ----------
@@ -60,26 +71,57 @@ class SearchEngine(EngineSettings):
         num_workers_per_batch : int, optional
             Threads that draw; `num_parallel_generators` by default. Does not change the result.
         relax_checks : bool
-            See `fit`: for draws from the prior alone; chains within the region always find samples that pass.
+            Whether samples may fail one more classifier whenever 2**k candidates in a row (k classifiers) give none.
         max_classfiers, max_classifiers : int, optional
             How many classifiers to use, the first ones; all by default. The first spelling is the ancestor's.
         num_samples : int, optional
             Exactly so many configurations, instead of batches.
         seed : int, optional
             In [0, 2**64). By default each call goes on in the engine's own stream.
+        exact : bool, optional
+            True draws exactly, however long it takes. By default that is estimated first: above `max_seconds` a warning
+            has the estimate, and chains walk within the region from all evaluated points there, until they have mixed
+            (split R-hat of at most 1.1 in every column) or a second warning says that they did not. False walks
+            wherever a chain can.
+        max_seconds : float or None
+            The longest that drawing exactly may take on two cores, by counted work and never by the clock, so that
+            the same seed gives the same configurations on every machine. None is `exact` = True.
         progress : bool, optional
             See `fit`; shown only when it takes long.
 
         Returns
         -------
-        list of OrderedDict
+        Prediction
+            A list of OrderedDict, whose `is_exact` and `rhat` say how they were drawn.
 
         Raises
         ------
+        EmptyRegionError
+            If it is proven that no configuration passes the classifiers, unless `relax_checks`.
         ValueError
             If an argument is out of its range, more classifiers are asked for than are trained, or the two spellings
             differ.
+
+        Examples
+        --------
+        >>> import shac, tempfile
+        >>> space = [shac.UniformHP("x", 0.0, 1.0)]
+        >>> engine = shac.SHAC(lambda w, p: p["x"], space, 40, 4, save_dir=tempfile.mkdtemp(), seed=1)
+        >>> engine.concurrent_evaluators()
+        >>> history = engine.fit()
+        >>> prediction = engine.predict(num_samples=3)
+        >>> len(prediction), prediction.is_exact
+        (3, True)
         """
+        if exact not in (None, True, False):
+            raise ValueError(f"exact: expected True, False or None, got {exact!r}")
+        max_seconds = checked_seconds("max_seconds", max_seconds)
+        if self._has_space_first and num_batches != 1 and num_samples is None:
+            warnings.warn(
+                f"predict: num_batches={num_batches} draws so many batches of {self.num_batches} configurations each; "
+                f"num_samples={num_batches} draws so many configurations, as it meant where the space comes first",
+                stacklevel=2,
+            )
         stages = chosen_stages(len(self.classifiers), max_classfiers, max_classifiers)
         count = (
             checked_count("num_batches", num_batches, lowest=0) * self.num_batches
@@ -96,15 +138,61 @@ class SearchEngine(EngineSettings):
             self._search.num_predictions += 1
         state = self.state.with_stages(stages)
         with sampling_progress(state.cascade, count, progress) as cascade:
-            rows = draw_region(
-                self.plan,
+            drawn = draw_prediction(
                 replace(state, cascade=cascade),
                 count,
                 seed=checked_seed(seed),
                 threads=threads,
                 relax_checks=relax_checks,
+                exact=exact,
+                max_seconds=max_seconds,
             )
-        return [self._search.space.to_parameters(row) for row in rows]
+        configurations = [self._search.space.to_parameters(row) for row in drawn.rows]
+        return Prediction(configurations, is_exact=drawn.is_exact, rhat=drawn.rhat)
+
+    def recommend(self, n: int = 5) -> list[Recommendation]:
+        """Return the best configurations for use, the best first.
+
+        Evaluated configurations are ranked by their scores, among samples of the region and the best known
+        configurations made better within it, which are ranked by what the surrogate predicts: a smooth surface through
+        the scores. As it may be wrong, they have to be better by as much as it is wrong around the best tenth of the
+        evaluations. What is chosen is spread: each is at least half as far from the others as neighbours among that
+        tenth are. Where no chain can walk (see `Strategy.candidates`), evaluated configurations alone are ranked.
+
+        Parameters
+        ----------
+        n : int
+            Configurations wanted.
+
+        Returns
+        -------
+        list of Recommendation
+            Fewer than `n` where there are not so many different ones. The same search recommends the same.
+
+        Raises
+        ------
+        ValueError
+            If `n` is below 1, or no score is finite.
+
+        Examples
+        --------
+        >>> import shac, tempfile
+        >>> space = [shac.UniformHP("x", 0.0, 1.0)]
+        >>> function = lambda worker_id, parameters: (parameters["x"] - 0.3) ** 2
+        >>> engine = shac.SHAC(function, space, 40, 4, "min", save_dir=tempfile.mkdtemp(), seed=1)
+        >>> engine.concurrent_evaluators()
+        >>> history = engine.fit()
+        >>> best, second = engine.recommend(2)
+        >>> abs(best.configuration["x"] - 0.3) < 0.01, best.score is None or best.is_evaluated
+        (True, True)
+        """
+        n = checked_count("n", n)
+        state, space = self.state, self._search.space
+        if not np.isfinite(state.scores).any():
+            raise ValueError(f"recommend: expected at least one finite score, got none among {len(state)}")
+        seed = derive_seed(self.seed, len(state), purpose="recommend")
+        ranked = recommended_rows(self.plan, state, n, seed=seed, threads=self.num_parallel_generators)
+        return [Recommendation(space.to_parameters(one.row), one.predicted_score, one.score) for one in ranked]
 
     def ask(self, n: int = 1, *, relax_checks: bool = False) -> list[OrderedDict[str, Any]]:
         """Return configurations to evaluate outside of the engine; their scores come back through `tell`.
@@ -273,7 +361,11 @@ class SearchEngine(EngineSettings):
         return {**self.__dict__, "_shown": None}
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}({len(self.dataset)} of {self.total_budget} evaluations, "
-            f"{len(self.classifiers)} of {self.total_classifiers} classifiers, save_dir={str(self.save_dir)!r})"
-        )
+        evaluations = _of(len(self.dataset), self.total_budget, "evaluations")
+        classifiers = _of(len(self.classifiers), self.total_classifiers, "classifiers")
+        return f"{type(self).__name__}({evaluations}, {classifiers}, save_dir={str(self.save_dir)!r})"
+
+
+def _of(count: int, total: int, name: str) -> str:
+    """Write how many there are of a total; one that restored a larger search has more."""
+    return f"{count} of {total} {name}" if count <= total else f"{count} {name}"

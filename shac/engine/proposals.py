@@ -8,7 +8,7 @@ import numpy as np
 
 from shac.engine.local_search import LocalSearch
 from shac.engine.surrogate import RBFSurrogate
-from shac.sampling import draw_all, draw_relaxing, slice_sample, uniforms_of
+from shac.sampling import draw_all, draw_relaxing, slice_sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,7 +120,7 @@ def _initial_points(plan: SearchPlan, state: SearchState, *, seed: int, threads:
 
     Whether it does is found by drawing a number of candidates that does not depend on what is wanted.
     """
-    space, cascade = state.space, state.cascade
+    cascade = state.cascade
     if not cascade.num_stages or not _can_walk(plan, state):
         return None
     pilot = cascade.draw(
@@ -128,10 +128,7 @@ def _initial_points(plan: SearchPlan, state: SearchState, *, seed: int, threads:
     )
     if len(pilot.X) == _PILOT_SAMPLES:
         return None
-    points = uniforms_of(space, state.X)
-    # A point's encoding has the precision of float32: what comes back from it may not be what passed.
-    rows = space.values_from_uniforms(points)
-    points = points[cascade.accepts(space.encode_rows(rows), threads=threads) & space.satisfied(rows)]
+    points = state.points_inside(threads=threads)
     return points if len(points) else None
 
 

@@ -15,6 +15,7 @@ from shac.engine.plan import SearchPlan
 from shac.engine.recovery import is_programming_error
 from shac.engine.saving import record_of, restored
 from shac.engine.state import SearchState
+from shac.engine.stopping import is_without_trend
 from shac.engine.trials import Round
 from shac.errors import EvaluationError
 from shac.store.folder import SearchStore
@@ -169,8 +170,21 @@ class Search:
         early_stop: bool,
         threads: int,
         max_failed_rounds: int,
+        needs_trend: bool = True,
+        most_evaluations: int | None = None,
     ) -> None:
         """Run the rounds that the budget still holds; whatever ends them, what is evaluated is saved.
+
+        Parameters
+        ----------
+        next_batch : callable
+            Returns the batch of a round.
+        callbacks, skip_cv_checks, early_stop, threads, max_failed_rounds
+            See `SHAC.fit`.
+        needs_trend : bool
+            Whether `early_stop` looks at the order of the scores.
+        most_evaluations : int, optional
+            Ends the rounds before the budget does.
 
         Raises
         ------
@@ -180,7 +194,7 @@ class Search:
         callbacks.on_train_begin()
         failed_rounds = 0
         try:
-            while len(self.state) < self.plan.total_budget:
+            while len(self.state) < min(self.plan.total_budget, most_evaluations or self.plan.total_budget):
                 number = self.plan.round_of(len(self.state)) + 1
                 callbacks.on_epoch_begin(number)
                 batch = next_batch()
@@ -194,6 +208,9 @@ class Search:
                     )
                 if early_stop and failed_training:
                     _logger.info("early_stop: round %d gave no classifier; the search is saved", number)
+                    return
+                if early_stop and needs_trend and is_without_trend(self.plan, self.state):
+                    _logger.info("early_stop: scores have no trend after round %d; the search is saved", number)
                     return
         finally:
             callbacks.on_train_end()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from shac.cores import num_cores
-from shac.engine.arguments import checked_count, checked_seconds, checked_seed
+from shac.engine.arguments import checked_backend, checked_count, checked_seconds, checked_seed
 from shac.store.folder import checked_save_dir
 
 if TYPE_CHECKING:
     import os
+    from collections import OrderedDict
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
@@ -39,8 +41,68 @@ class EngineSettings:
         self.evaluator_backend = "loky"
         self.evaluator_cluster: Any = None
         self.threads_per_evaluator: int | None = None
-        self.num_parallel_generators = min(self.num_workers, num_cores())
-        self.num_parallel_evaluators = min(self.num_workers, num_cores())
+        self.num_parallel_generators = None
+        self.num_parallel_evaluators = None
+
+    @property
+    def generator_backend(self) -> str:
+        """Name of a back end of joblib; samples come from threads of the compiled core whatever it is.
+
+        Raises
+        ------
+        ValueError
+            When it is set to what is none.
+        """
+        return self._generator_backend
+
+    @generator_backend.setter
+    def generator_backend(self, backend: str) -> None:
+        self._generator_backend = checked_backend("generator_backend", backend)
+
+    @property
+    def evaluator_backend(self) -> str:
+        """What evaluations run on: a back end of joblib, 'dask' or 'ray'.
+
+        Raises
+        ------
+        ValueError
+            When it is set to what is none.
+        """
+        return self._evaluator_backend
+
+    @evaluator_backend.setter
+    def evaluator_backend(self, backend: str) -> None:
+        self._evaluator_backend = checked_backend("evaluator_backend", backend, "dask", "ray")
+
+    @property
+    def num_parallel_generators(self) -> int:
+        """Threads that draw samples; None sets it to as many as workers, at most the cores.
+
+        Raises
+        ------
+        ValueError
+            When it is set to less than 1.
+        """
+        return self._num_parallel_generators
+
+    @num_parallel_generators.setter
+    def num_parallel_generators(self, n: int | None) -> None:
+        self._num_parallel_generators = self._count("num_parallel_generators", n)
+
+    @property
+    def num_parallel_evaluators(self) -> int:
+        """Evaluations that run at once; None sets it to as many as workers, at most the cores.
+
+        Raises
+        ------
+        ValueError
+            When it is set to less than 1.
+        """
+        return self._num_parallel_evaluators
+
+    @num_parallel_evaluators.setter
+    def num_parallel_evaluators(self, n: int | None) -> None:
+        self._num_parallel_evaluators = self._count("num_parallel_evaluators", n)
 
     @property
     def plan(self) -> SearchPlan:
@@ -62,6 +124,55 @@ class EngineSettings:
     def dataset(self) -> Dataset:
         """All evaluations."""
         return self._search.dataset
+
+    @property
+    def best_configuration(self) -> OrderedDict[str, Any]:
+        """The configuration with the best score, the first of equals.
+
+        Raises
+        ------
+        ValueError
+            If no score is finite.
+        """
+        return self.dataset.get_best_parameters()
+
+    @property
+    def best_score(self) -> float:
+        """The best score.
+
+        Raises
+        ------
+        ValueError
+            If no score is finite.
+        """
+        if not (best := self.top(1)):
+            raise ValueError(f"best_score: expected at least one finite score, got none among {len(self.dataset)}")
+        return best[0][1]
+
+    def top(self, n: int = 5) -> list[tuple[OrderedDict[str, Any], float]]:
+        """Return the evaluated configurations with the best scores, and these, the best first.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+
+        Returns
+        -------
+        list of (OrderedDict, float)
+            Fewer where there are fewer finite scores; of equal scores the first evaluated first.
+
+        Raises
+        ------
+        ValueError
+            If `n` is below 0.
+        """
+        n = checked_count("n", n, lowest=0)
+        dataset = self.dataset
+        sign = -1.0 if self.objective == "max" else 1.0
+        finite = [i for i, score in enumerate(dataset.Y) if math.isfinite(score)]
+        best = sorted(finite, key=lambda i: sign * dataset.Y[i])[:n]
+        return [(dataset.prepare_parameter(dataset.X[i]), dataset.Y[i]) for i in best]
 
     @property
     def classifiers(self) -> list[xgboost.XGBClassifier]:
@@ -193,7 +304,8 @@ class EngineSettings:
         ValueError
             If `n` is below 1.
         """
-        self.num_parallel_generators = self._parallelism("num_parallel_generators", n)
+        self._warn_of_few_cores("num_parallel_generators", n)
+        self.num_parallel_generators = n
 
     def set_num_parallel_evaluators(self, n: int | None) -> None:
         """Set how many evaluations run at once.
@@ -208,7 +320,8 @@ class EngineSettings:
         ValueError
             If `n` is below 1.
         """
-        self.num_parallel_evaluators = self._parallelism("num_parallel_evaluators", n)
+        self._warn_of_few_cores("num_parallel_evaluators", n)
+        self.num_parallel_evaluators = n
 
     def parallel_evaluators(self) -> None:
         """Evaluate on processes."""
@@ -218,10 +331,9 @@ class EngineSettings:
         """Evaluate on threads of this process."""
         self.evaluator_backend = "threading"
 
-    def _parallelism(self, name: str, n: int | None) -> int:
-        if n is not None:
-            return checked_count(name, n)
-        cores = num_cores()
-        if self.num_workers > cores:
+    def _count(self, name: str, n: int | None) -> int:
+        return min(self.num_workers, num_cores()) if n is None else checked_count(name, n)
+
+    def _warn_of_few_cores(self, name: str, n: int | None) -> None:
+        if n is None and self.num_workers > (cores := num_cores()):
             warnings.warn(f"{name}: {self.num_workers} workers share {cores} cores", stacklevel=3)
-        return min(self.num_workers, cores)

@@ -12,6 +12,7 @@ from shac.engine.fitting import evaluating
 from shac.engine.loop import round_of_table
 from shac.engine.plan import SearchArguments
 from shac.engine.search import Search
+from shac.engine.signatures import takes_either_order, takes_evaluation_function
 from shac.evaluation.functions import check_function
 from shac.store.folder import checked_save_dir
 from shac.store.table import read_table
@@ -55,6 +56,9 @@ class SHAC(SearchEngine):
         N, a multiple of `num_batches`.
     num_batches : int
         M.
+
+        The search space may come first, as in the newest ancestor: ``SHAC(parameters, total_budget, num_batches)``,
+        followed by ``fit(evaluation_function)``.
     objective : {'max', 'min'}
         Whether larger or smaller scores are better.
     max_classifiers : int
@@ -73,7 +77,8 @@ class SHAC(SearchEngine):
         How the search learns and chooses: 'guided' (the default) trains on all evaluations and tries the best of 64
         configurations that pass, by a smooth surface through the scores, and keeps less of the region of more than 5
         real parameters where the batches are large enough; 'pooled' only trains on all evaluations; 'paper' trains on
-        the last round alone, and tries whatever passes. Or a `Strategy` of your own, used as it is.
+        the last round alone, and tries whatever passes; 'ancestor' is that with trees as XGBoost 0.72 grew them (depth
+        3, learning rate 0.1). Or a `Strategy` of your own, used as it is.
     max_failed_rounds : int
         So many rounds in a row without a single score end `fit`. Fewer are information: their configurations count as
         worse than the median, and the search draws elsewhere.
@@ -134,12 +139,13 @@ class SHAC(SearchEngine):
     5
     """
 
+    @takes_either_order
     def __init__(
         self,
         evaluation_function: EvaluationFunction | None,
         hyperparameter_list: HyperParameterList | Iterable[AbstractHyperParameter] | None,
         total_budget: int,
-        num_batches: int,
+        num_batches: int = 16,
         objective: str = "max",
         max_classifiers: int = 18,
         *,
@@ -175,6 +181,16 @@ class SHAC(SearchEngine):
         )
         self.evaluation_function = evaluation_function
 
+    @property
+    def eval_fn(self) -> EvaluationFunction | None:
+        """The ancestor's name of `evaluation_function`."""
+        return self.evaluation_function
+
+    @eval_fn.setter
+    def eval_fn(self, evaluation_function: EvaluationFunction | None) -> None:
+        self.evaluation_function = evaluation_function
+
+    @takes_evaluation_function
     def fit(
         self,
         skip_cv_checks: bool = False,
@@ -186,15 +202,21 @@ class SHAC(SearchEngine):
     ) -> History:
         """Run the search, or what is left of it; a finished one returns at once.
 
+        The evaluation function may come first, as in the newest ancestor.
+
         Every evaluation is in ``journal.jsonl`` as soon as it ends. A search that was stopped, or killed, goes on
         within its batch: what has ended is not run again, and the rest has the same configurations and seeds.
 
         Parameters
         ----------
         skip_cv_checks : bool
-            Whether to train without the cross-validation gate.
+            Whether to train without the cross-validation gate. Of the named strategies only 'paper' has one;
+            classifiers of the others learn from all evaluations.
         early_stop : bool
-            Whether to stop, after saving, at the first batch that gives no classifier.
+            Whether to stop, after saving, at the first batch that gives no classifier. Without a gate batches hardly
+            ever fail to; there, a search also stops from the middle of its budget on, and not before its fourth round,
+            where its scores do not get better with their number (Spearman's rank correlation, one-sided, at 0.01). A
+            space of 30 parameters may need more than half of the budget to show that it does.
         relax_checks : bool
             Whether samples may fail one more classifier whenever 2**k candidates in a row (k classifiers) give none.
             Where chains run from evaluated points inside the region (see `Strategy.candidates`), samples are always
@@ -274,6 +296,7 @@ class SHAC(SearchEngine):
         early_stop: bool = False,
         *,
         presort: bool | None = None,
+        partial: bool = False,
         callbacks: Iterable[Callback] | None = None,
         progress: bool | None = None,
     ) -> History:
@@ -285,7 +308,10 @@ class SHAC(SearchEngine):
             A CSV file with the space's columns and ``scores``, or a folder with such a ``dataset.csv``. It needs at
             least `total_budget` rows.
         skip_cv_checks, early_stop, callbacks, progress
-            See `fit`.
+            See `fit`; the order of the table is no reason to stop.
+        partial : bool
+            Whether a table of fewer rows is the beginning of the search: the whole rounds that it has are taken, in its
+            order, and `fit` goes on.
         presort : bool, optional
             Whether to order the rows from the worst to the best, so that each batch is better than the one before. By
             default only where classifiers learn from the last batch alone, as the paper's do: others would learn from
@@ -309,10 +335,17 @@ class SHAC(SearchEngine):
         space = self._check_ready()
         self._search.check_no_asked_round()
         if presort is None:
-            presort = self.strategy.training_points == "batch"
+            presort = self.strategy.training_points == "batch" and not partial
         rows, scores = read_table(
-            Path(dataset_path), space, num_rows=self.total_budget, presort=presort, objective=self.objective
+            Path(dataset_path),
+            space,
+            num_rows=self.num_workers if partial else self.total_budget,
+            most_rows=self.total_budget,
+            presort=presort,
+            objective=self.objective,
         )
+        if len(rows) < self.total_budget:
+            rows = rows[: len(rows) // self.num_workers * self.num_workers]
         callback_list = self._callbacks(callbacks)
         with self._search.store.opened(), self._showing(callback_list, progress):
             if not self._search.store.is_known:
@@ -324,6 +357,8 @@ class SHAC(SearchEngine):
                 early_stop=early_stop,
                 threads=self.num_parallel_generators,
                 max_failed_rounds=len(rows),
+                needs_trend=False,  # a table's order means nothing
+                most_evaluations=len(rows),
             )
         return callback_list.history
 

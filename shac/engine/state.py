@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from shac.sampling import Cascade
+from shac.sampling import Cascade, uniforms_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -74,6 +74,32 @@ class SearchState:
     def __len__(self) -> int:
         """Count the evaluations."""
         return len(self.rows)
+
+    def points_inside(self, *, threads: int) -> NDArray[np.float64]:
+        """Return uniforms of the evaluated points that the cascade accepts.
+
+        Parameters
+        ----------
+        threads : int
+            Threads that decide.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, num_columns)
+            NaN for what does not exist.
+
+        Raises
+        ------
+        ValueError
+            If a parameter of the space has no quantile function, or no distribution function.
+        """
+        points = uniforms_of(self.space, self.X)
+        # A point's encoding has the precision of float32: what comes back from it may not be what passed.
+        rows = self.space.values_from_uniforms(points)
+        inside: NDArray[np.float64] = points[
+            self.cascade.accepts(self.space.encode_rows(rows), threads=threads) & self.space.satisfied(rows)
+        ]
+        return inside
 
     def with_points(self, rows: Sequence[Sequence[Any]], scores: Iterable[float]) -> Self:
         """Return the state after more evaluations.

@@ -10,7 +10,7 @@ import numpy as np
 from shac.engine.arguments import checked_count
 from shac.parameters.conditional import ConditionalColumn
 from shac.reals import as_real
-from shac.training import MAX_DEPTH, TreeSettings
+from shac.training import TreeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ _CHOICES = {"training_points": get_args(TrainingPoints), "candidates": get_args(
 
 # Options of 0.1.0 that only ablations varied, with the values that every search now has; its folders are still read.
 _SETTLED = {"better_share": 0.5, "first_batch": "random", "ranking": "surface"}
-_SETTLED_TREES = {"kind": "boosted", "max_depth": MAX_DEPTH}
+_SETTLED_TREES = {"kind": "boosted"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +150,7 @@ def _check_share(name: str, value: Any) -> None:
 
 STRATEGIES = {
     "paper": Strategy(),
+    "ancestor": Strategy(trees=TreeSettings(max_depth=3, learning_rate=0.1)),  # the defaults of XGBoost 0.72
     "pooled": Strategy(
         training_points="all",
         cross_validation=False,

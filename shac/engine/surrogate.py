@@ -63,6 +63,7 @@ class RBFSurrogate:
     def __init__(self, space: HyperParameterList, X: NDArray[np.float32], scores: Floats, objective: str) -> None:
         self._space = space
         losses = _losses(scores, objective)
+        self._best_score, self._median_score = _best_and_median(scores, objective)
         kept = _best_and_newest(losses)
         X, losses = X[kept], losses[kept]
         exists = ~np.isnan(X)
@@ -73,6 +74,65 @@ class RBFSurrogate:
         self._points = self._coordinates(X)
         weights = _solve(self._points, losses)
         self._weights, self._tail = weights[: len(X)], weights[len(X) :]
+
+    def predicted_scores(self, X: NDArray[np.float32]) -> Floats:
+        """Return the scores that it predicts; the worse half of the scores counts as their median.
+
+        Parameters
+        ----------
+        X : ndarray of float32, shape (n, num_columns)
+            Encoded configurations.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            NaN where no score is finite.
+        """
+        losses = self.predict(X)
+        result: Floats = self._best_score + losses * (self._median_score - self._best_score)
+        return result
+
+    def error(self, X: NDArray[np.float32]) -> float:
+        """Return by how much it is wrong at most at four of five given points that it goes through, as a loss.
+
+        It is what it would be wrong by at a point without that point: its weight over its element of the inverse
+        (Rippa, Advances in Computational Mathematics 11, 1999).
+
+        Parameters
+        ----------
+        X : ndarray of float32, shape (m, num_columns)
+            Encoded configurations; those that it does not go through do not count.
+
+        Returns
+        -------
+        float
+            Infinite where it goes through none of them.
+        """
+        with _one_blas_thread():
+            inverse = np.linalg.inv(_matrix(self._points))
+        chosen = _min_distances(self._points, self._coordinates(X)) < _SAME_POINT
+        if not chosen.any():
+            return np.inf
+        return float(np.quantile(np.abs(self._weights / inverse.diagonal()[: len(self._points)])[chosen], 0.8))
+
+    def distances(self, X: NDArray[np.float32], others: NDArray[np.float32]) -> Floats:
+        """Return the distance of each configuration from the nearest of others, where each column has the length 1.
+
+        Parameters
+        ----------
+        X, others : ndarray of float32, shapes (n, num_columns) and (m, num_columns)
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            Infinite where there are no others.
+        """
+        return _min_distances(self._coordinates(X), self._coordinates(others))
+
+    @property
+    def score_range(self) -> float:
+        """The distance between the best score and the median: what a loss of 1 is."""
+        return abs(self._median_score - self._best_score)
 
     @property
     def num_points(self) -> int:
@@ -244,6 +304,13 @@ def _losses(scores: Floats, objective: str) -> Floats:
     return losses
 
 
+def _best_and_median(scores: Floats, objective: str) -> tuple[float, float]:
+    finite = scores[np.isfinite(scores)]
+    if not len(finite):
+        return np.nan, np.nan
+    return float(finite.max() if objective == "max" else finite.min()), float(median(finite))
+
+
 def _best_and_newest(losses: Floats) -> NDArray[np.intp]:
     count = len(losses)
     if count <= _MOST_POINTS:
@@ -252,22 +319,28 @@ def _best_and_newest(losses: Floats) -> NDArray[np.intp]:
     return np.union1d(np.argsort(losses, kind="stable")[:half], np.arange(count - half, count))
 
 
-def _solve(points: Floats, losses: Floats) -> Floats:
-    """Return the weights of the basis functions, then those of the linear tail."""
+def _matrix(points: Floats) -> Floats:
+    """Return the matrix whose solution are the weights."""
     from scipy.spatial.distance import cdist
 
     tail = _with_one(points)
     num_points, num_tails = tail.shape
-    if losses.min() == losses.max():  # a constant, without the last bits of a solution that candidates would go by
-        return np.concatenate([np.zeros(num_points), losses[:1], np.zeros(num_tails - 1)])
     matrix = np.zeros((num_points + num_tails,) * 2)
     matrix[:num_points, :num_points] = cdist(points, points) ** 3 + _SMOOTHING * np.eye(num_points)
     matrix[:num_points, num_points:] = tail
     matrix[num_points:, :num_points] = tail.T
     # Categories and few points leave the tail undetermined; this takes the small one.
     matrix[num_points:, num_points:] = -1e-8 * np.eye(num_tails)
+    return matrix
+
+
+def _solve(points: Floats, losses: Floats) -> Floats:
+    """Return the weights of the basis functions, then those of the linear tail."""
+    num_points, num_tails = _with_one(points).shape
+    if losses.min() == losses.max():  # a constant, without the last bits of a solution that candidates would go by
+        return np.concatenate([np.zeros(num_points), losses[:1], np.zeros(num_tails - 1)])
     with _one_blas_thread():
-        solution: Floats = np.linalg.solve(matrix, np.concatenate([losses, np.zeros(num_tails)]))
+        solution: Floats = np.linalg.solve(_matrix(points), np.concatenate([losses, np.zeros(num_tails)]))
     return solution
 
 

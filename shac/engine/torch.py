@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from shac.cores import num_cores
 from shac.engine.arguments import checked_count
 from shac.engine.shac import SHAC
+from shac.engine.signatures import takes_either_order
 
 if TYPE_CHECKING:
     import os
@@ -39,6 +40,7 @@ class TorchSHAC(SHAC):
         0: evaluations run on the CPU, `max_cpu_evaluators` at once.
     max_cpu_evaluators : int
         Above 0, or -1 for all cores.
+        Both are attributes; `num_parallel_evaluators` is what counts when they are set afterwards.
     pin_gpus : bool
         Whether each worker process sees the GPUs of its evaluations only: ``CUDA_VISIBLE_DEVICES`` is set before
         PyTorch is imported.
@@ -65,6 +67,7 @@ class TorchSHAC(SHAC):
     (10, 18, 4)
     """
 
+    @takes_either_order
     def __init__(
         self,
         evaluation_function: EvaluationFunction | None,
@@ -112,6 +115,8 @@ class TorchSHAC(SHAC):
             raise ValueError("gpus_per_evaluation: expected max_gpu_evaluators above 0 with it, got 0")
         self.num_parallel_evaluators = num_gpu_evaluators or num_cpu_evaluators
         self.limit_memory = num_gpu_evaluators > 0
+        self.max_gpu_evaluators = num_gpu_evaluators
+        self.max_cpu_evaluators = num_cpu_evaluators
         self.pin_gpus = bool(pin_gpus)
 
     def evaluator_settings(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,15 @@ from shac.dataset import Dataset
 from shac.engine import SHAC
 from shac.errors import DamagedFileError, SaveFolderError
 from shac.files import parse_json, read_file, write_atomic
+from shac.labels import check_objective
 from shac.space import HyperParameterList
 from shac.store.manifest import holds_search
-from shac.store.table import DATASET_FILE, PARAMETERS_FILE, read_evaluations
+from shac.store.table import DATASET_FILE, PARAMETERS_FILE, column_of, header_of, read_evaluations
 
 if TYPE_CHECKING:
     import os
 
+    from shac.engine import Strategy
     from shac.parameters import AbstractHyperParameter
 
 __all__ = ["import_ancestor", "read_ancestor"]
@@ -37,8 +40,10 @@ def import_ancestor(
     old: str | os.PathLike[str],
     new: str | os.PathLike[str],
     *,
-    objective: str = "max",
+    objective: str,
     num_batches: int | None = None,
+    total_budget: int | None = None,
+    strategy: str | Strategy | None = None,
     max_classifiers: int = 18,
     skip_cv_checks: bool = False,
     seed: int = 0,
@@ -54,8 +59,14 @@ def import_ancestor(
     objective : {'max', 'min'}
         What the old search looked for; its files do not say.
     num_batches : int, optional
-        Rounds of the old search; its files do not say. By default the number up to 20 that leaves out the fewest rows.
-        Rows that do not fill a round at the end are left out, with a warning.
+        Rounds of the old search; its files do not say. By default they are guessed, which is logged as a warning: from
+        ids that begin anew with each round, else the most up to 20 that leave out the fewest evaluations and have a
+        multiple of 10 each, or of 5. Rows that do not fill a round at the end are left out, with a warning.
+    total_budget : int, optional
+        Evaluations of the old search, if it was not finished: `fit` goes on with what is left. By default those that
+        it has.
+    strategy : str or Strategy, optional
+        See `SHAC`; 'ancestor' trains trees as the ancestor did.
     max_classifiers, skip_cv_checks, seed
         See `SHAC` and `fit`.
 
@@ -73,7 +84,7 @@ def import_ancestor(
     SaveFolderError
         If `new` holds a search.
     ValueError
-        If there are fewer rows than rounds, or an argument is out of its range.
+        If there are fewer rows than rounds, or more than `total_budget`, or an argument is out of its range.
 
     Examples
     --------
@@ -83,20 +94,23 @@ def import_ancestor(
     >>> _ = (Path(old) / "parameters.json").write_text(space)
     >>> table = "id,x,scores" + "".join(f"\n{i},{i / 40},{i / 40}" for i in range(40)) + "\n"
     >>> _ = (Path(old) / "dataset.csv").write_text(table)
-    >>> import_ancestor(old, new, num_batches=4).predict(num_samples=2, seed=0)[0]["x"] > 0.5
+    >>> import_ancestor(old, new, objective="max", num_batches=4).predict(num_samples=2, seed=0)[0]["x"] > 0.5
     True
     """
     if holds_search(Path(new)):
         raise SaveFolderError(f"new: expected a folder without a search, got {new}")
+    check_objective(objective)
     dataset = read_ancestor(old)
-    count = _default_batches(len(dataset)) if num_batches is None else num_batches
-    if not 1 <= count <= len(dataset):
-        raise ValueError(f"num_batches: expected 1 to {len(dataset)}, the number of rows, got {count}")
-    total = len(dataset) // count * count
-    if total < len(dataset):
-        _logger.warning(
-            "%d rows fill no round and are left out: %d rows, %d rounds", len(dataset) - total, len(dataset), count
-        )
+    num_rows = len(dataset)
+    if total_budget is not None and not total_budget >= num_rows:
+        raise ValueError(f"total_budget: expected at least {num_rows}, the evaluations there are, got {total_budget}")
+    count = _guessed_rounds(old, total_budget or num_rows) if num_batches is None else num_batches
+    if not 1 <= count <= (total_budget or num_rows):
+        raise ValueError(f"num_batches: expected 1 to {total_budget or num_rows}, the evaluations, got {count}")
+    total = num_rows // count * count if total_budget is None else total_budget
+    taken = num_rows if total % count else num_rows // (total // count) * (total // count)
+    if taken < num_rows:
+        _logger.warning("%d rows fill no round and are left out: %d rows, %d rounds", num_rows - taken, num_rows, count)
     engine = SHAC(
         None,
         dataset.parameters,
@@ -106,17 +120,49 @@ def import_ancestor(
         max_classifiers=max_classifiers,
         save_dir=new,
         seed=seed,
+        strategy=strategy,
     )
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / DATASET_FILE
         write_atomic(table, dataset.to_csv())
-        engine.fit_dataset(table, skip_cv_checks=skip_cv_checks, presort=False)
+        engine.fit_dataset(table, skip_cv_checks=skip_cv_checks, presort=False, partial=total_budget is not None)
     return engine
 
 
-def _default_batches(num_rows: int) -> int:
-    candidates = range(1, min(_MOST_BATCHES, num_rows) + 1)
-    return min(candidates, key=lambda count: (num_rows % count if count > 1 else num_rows, -count), default=1)
+def _guessed_rounds(old: str | os.PathLike[str], total: int) -> int:
+    """Guess the rounds of so many evaluations, and say what was guessed and from what."""
+    size = _first_run(_ids(_place_of(old) / DATASET_FILE))
+    if size is not None and total % size == 0:
+        rounds, source = total // size, "ids that begin anew with each round"
+    else:
+        rounds, source = _usual_rounds(total), "the number of evaluations alone"
+    _logger.warning("num_batches: guessed %d rounds of %d evaluations, from %s", rounds, total // rounds, source)
+    return rounds
+
+
+def _usual_rounds(total: int) -> int:
+    """Return the rounds that leave out the fewest evaluations, of sizes that people choose."""
+    candidates = range(2, min(_MOST_BATCHES, total) + 1)
+
+    def rank(count: int) -> tuple[int, bool, bool, int]:
+        size = total // count
+        return total % count, size % 10 != 0, size % 5 != 0, -count
+
+    return min(candidates, key=rank, default=1)
+
+
+def _ids(file: Path) -> list[int]:
+    try:
+        return [int(float(text)) for text in column_of(file, "id")]
+    except (ValueError, OverflowError, DamagedFileError):
+        return []
+
+
+def _first_run(ids: list[int]) -> int | None:
+    """Return after how many rows ids begin anew, if they do so again and again."""
+    size = next((i for i in range(1, len(ids)) if ids[i] <= ids[i - 1]), 0)
+    is_steady = size > 0 and all((b <= a) == (i % size == 0) for i, (a, b) in enumerate(pairwise(ids), start=1))
+    return size if is_steady else None
 
 
 def read_ancestor(folder: str | os.PathLike[str]) -> Dataset:
@@ -125,7 +171,8 @@ def read_ancestor(folder: str | os.PathLike[str]) -> Dataset:
     Parameters
     ----------
     folder : path-like
-        With ``dataset.csv`` and ``parameters.json``, or ``datasets/`` with them.
+        With ``dataset.csv`` and ``parameters.json``, or ``datasets/`` with them. Where the table lacks the name of a
+        parameter its columns are taken by their position, as the ancestor took them, with a warning.
 
     Returns
     -------
@@ -138,12 +185,7 @@ def read_ancestor(folder: str | os.PathLike[str]) -> Dataset:
     DamagedFileError
         If one of them is not what the ancestor writes.
     """
-    places = [Path(folder), Path(folder) / "datasets"]
-    place = next((p for p in places if (p / DATASET_FILE).is_file() and (p / PARAMETERS_FILE).is_file()), None)
-    if place is None:
-        raise FileNotFoundError(
-            f"{folder}: expected {DATASET_FILE} and {PARAMETERS_FILE}, in the folder or in its datasets/"
-        )
+    place = _place_of(folder)
     where = place / PARAMETERS_FILE
     try:
         space = HyperParameterList.load_from_config(parse_json(read_file(where, _MOST_BYTES), str(where)))
@@ -151,10 +193,23 @@ def read_ancestor(folder: str | os.PathLike[str]) -> Dataset:
         raise DamagedFileError(f"{where}: {error}") from error
     dataset = Dataset(space)
     file = place / DATASET_FILE
-    dataset.set_dataset(*read_evaluations(file, space, _value))
+    names, header = space.get_parameter_names(), header_of(file)
+    by_position = not {*names} <= {*header}
+    if by_position:
+        _logger.warning("%s: columns are read by their position: %s for %s", file, header[1:-1], names)
+    dataset.set_dataset(*read_evaluations(file, space, _value, by_position=by_position))
     if not len(dataset):
         raise DamagedFileError(f"{file}: expected evaluations, got a table without rows")
     return dataset
+
+
+def _place_of(folder: str | os.PathLike[str]) -> Path:
+    for place in (Path(folder), Path(folder) / "datasets"):
+        if (place / DATASET_FILE).is_file() and (place / PARAMETERS_FILE).is_file():
+            return place
+    raise FileNotFoundError(
+        f"{folder}: expected {DATASET_FILE} and {PARAMETERS_FILE}, in the folder or in its datasets/"
+    )
 
 
 def _value(column: AbstractHyperParameter, text: str, at: str) -> Any:

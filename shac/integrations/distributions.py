@@ -26,7 +26,7 @@ class _SampledHyperParameter(AbstractHyperParameter):
     """A distribution of which only ``rvs`` is known."""
 
     def __init__(self, name: str, distribution: Any, seed: int | None = None) -> None:
-        super().__init__(name, seed)
+        super().__init__(name, seed=seed)
         self._distribution = distribution
 
     def sample(self) -> Any:

@@ -7,10 +7,12 @@ from shac.parameters.continuous import (
     NormalContinuousHyperParameter,
     UniformContinuousHyperParameter,
 )
+from shac.parameters.custom import AbstractContinuousHyperParameter
 from shac.parameters.discrete import DiscreteHyperParameter
 from shac.parameters.distribution import ScipyHyperParameter
 from shac.parameters.integer import IntegerHyperParameter, LogIntegerHyperParameter
 from shac.parameters.multi import (
+    AbstractMultiContinuousHyperParameter,
     AbstractMultiHyperParameter,
     MultiDiscreteHyperParameter,
     MultiNormalContinuousHyperParameter,
@@ -30,7 +32,9 @@ MultiNormalHP = MultiNormalContinuousHyperParameter
 
 __all__ = [
     "MISSING",
+    "AbstractContinuousHyperParameter",
     "AbstractHyperParameter",
+    "AbstractMultiContinuousHyperParameter",
     "AbstractMultiHyperParameter",
     "DiscreteHP",
     "DiscreteHyperParameter",

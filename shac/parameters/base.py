@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -39,20 +40,25 @@ class AbstractHyperParameter:
 
     A subclass defines `quantile` (and `cdf`, which plots and tests use), or only `sample`, which the sampler then calls
     for every candidate, slower by orders of magnitude. It also overrides `encode_array`, `decode_array`, `to_text`
-    and `from_text` when its values are not floats, and `get_config` when its constructor takes more than a name and a
-    seed. `set_custom_parameter_class` makes the class known to saved searches.
+    and `from_text` when its values are not floats, and `get_config` when its constructor takes more than a name, values
+    and a seed. One that overrides `encode` or `decode` of single values is encoded value by value; where it does not
+    define `quantile` as well, it is sampled only. `set_custom_parameter_class` makes the class known to saved searches.
 
     Parameters
     ----------
     name : str
         Key of the parameter in the mapping that evaluations get.
+    values : sequence, optional
+        The values, for a subclass that chooses among them; an attribute then. None of two may have the same `repr`.
     seed : int, optional
         Seed of the parameter's own generator, which `sample` draws from.
 
     Raises
     ------
     ValueError
-        If `name` is not a non-empty string, or `seed` is not an integer of at least 0.
+        If `name` is not a non-empty string, `values` is no sequence, or `seed` is not an integer of at least 0.
+    TypeError
+        If it is not of a subclass.
 
     Examples
     --------
@@ -67,9 +73,25 @@ class AbstractHyperParameter:
     0.5
     """
 
-    def __init__(self, name: str, seed: int | None = None) -> None:
+    _is_base = True
+    _choices: dict[str, Any] | None = None  # by their text
+
+    def __init__(self, name: str, values: Sequence[Any] | None = None, seed: int | None = None) -> None:
+        if vars(type(self)).get("_is_base", False):
+            raise TypeError(f"{type(self).__name__} is a base of parameter classes: expected a subclass of it")
         self.name = checked_name(name)
+        if values is not None:
+            self.values = _checked_values(name, values)
+            self._choices = {repr(value): value for value in self.values}
         self.set_seed(seed)
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """Let arrays go through the encoding and decoding of single values that a subclass overrides."""
+        super().__init_subclass__(**arguments)
+        if "encode" in vars(cls) and "encode_array" not in vars(cls):
+            cls.encode_array = _encode_each  # type: ignore[method-assign]
+        if "decode" in vars(cls) and "decode_array" not in vars(cls):
+            cls.decode_array = _decode_each  # type: ignore[method-assign]
 
     @property
     def seed(self) -> int | None:
@@ -95,9 +117,9 @@ class AbstractHyperParameter:
     @property
     def has_quantile(self) -> bool:
         """Whether the compiled sampler can run the parameter."""
-        # The most derived of the two decides: a subclass that only changes how its base samples keeps no quantile.
+        # The most derived decides: a subclass that only changes how its base samples, or encodes, keeps no quantile.
         for cls in type(self).__mro__:
-            if cls is AbstractHyperParameter or "quantile" in vars(cls) or "sample" in vars(cls):
+            if cls is AbstractHyperParameter or {"quantile", "sample", "encode"} & vars(cls).keys():
                 return cls is not AbstractHyperParameter and "quantile" in vars(cls)
         return False
 
@@ -281,6 +303,10 @@ class AbstractHyperParameter:
         ValueError
             If it is not a value of the parameter.
         """
+        if self._choices is not None:
+            if (text := repr(to_builtin(value))) not in self._choices:
+                raise ValueError(f"parameter {self.name!r}: expected one of {self.values!r}, got {value!r}")
+            return text
         try:
             return repr(checked_numbers(self.name, [value]).tolist()[0])
         except ValueError as error:
@@ -294,16 +320,35 @@ class AbstractHyperParameter:
         ValueError
             If the text is no value of the parameter.
         """
-        return float(text)
+        if self._choices is None:
+            return float(text)
+        if text not in self._choices:
+            raise ValueError(f"parameter {self.name!r}: expected one of {[*self._choices]!r}, got {text!r}")
+        return self._choices[text]
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that build the parameter again, in types that JSON has."""
-        return {"name": self.name, "seed": self.seed}
+        if self._choices is None:
+            return {"name": self.name, "seed": self.seed}
+        return {"name": self.name, "values": list(self.values), "seed": self.seed}
 
     @classmethod
     def load_from_config(cls, config: dict[str, Any]) -> Self:
-        """Build a parameter from what `get_config` gave."""
-        return cls(**config)
+        """Build a parameter from what `get_config` gave.
+
+        Raises
+        ------
+        TypeError
+            If the constructor does not take these arguments; it need not take `seed`.
+        """
+        signature = inspect.signature(cls)
+        kinds = {parameter.kind for parameter in signature.parameters.values()}
+        if "seed" in signature.parameters or inspect.Parameter.VAR_KEYWORD in kinds:
+            return cls(**config)
+        made = cls(**{name: value for name, value in config.items() if name != "seed"})
+        if config.get("seed") is not None:
+            made.set_seed(config["seed"])
+        return made
 
     def __eq__(self, other: object) -> bool:
         # repr tells 1 from True and from 1.0, and nan equals nan.
@@ -315,3 +360,24 @@ class AbstractHyperParameter:
     def __repr__(self) -> str:
         arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items() if (k, v) != ("seed", None))
         return f"{type(self).__name__}({arguments})"
+
+
+def _encode_each(self: AbstractHyperParameter, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
+    return to_float32(np.array([self.encode(value) for value in values], dtype=np.float64))
+
+
+def _decode_each(self: AbstractHyperParameter, encoded: ArrayLike) -> NDArray[Any]:
+    decoded = [self.decode(number) for number in np.asarray(encoded, dtype=np.float64).tolist()]
+    result = np.empty(len(decoded), dtype=object)
+    for index, value in enumerate(decoded):
+        result[index] = value
+    return result
+
+
+def _checked_values(owner: str, values: Any) -> list[Any]:
+    if isinstance(values, (str, bytes, int)) or not hasattr(values, "__iter__"):
+        raise ValueError(f"parameter {owner!r}: values: expected a sequence of values, got {values!r}")
+    checked = [to_builtin(value) for value in values]
+    if len({repr(value) for value in checked}) < len(checked):
+        raise ValueError(f"parameter {owner!r}: values: expected different values, got {values!r}")
+    return checked

@@ -64,7 +64,7 @@ class ConditionalColumn(AbstractHyperParameter):
     """
 
     def __init__(self, column: AbstractHyperParameter) -> None:
-        super().__init__(column.name, column.seed)
+        super().__init__(column.name, seed=column.seed)
         self.column = column
 
     @property

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["LogUniformHyperParameter", "NormalContinuousHyperParameter", "UniformContinuousHyperParameter"]
 
 
+_SMALLEST = 2.0**-1074  # of the positive float64
+
+
 def logarithms(owner: str, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
     """Natural logarithms of positive numbers."""
     checked = checked_numbers(owner, values)
@@ -46,14 +49,15 @@ class UniformContinuousHyperParameter(AbstractHyperParameter):
     min_value, max_value : float
         Bounds.
     log_encode : bool
-        Whether the classifiers see the natural logarithm; values stay uniform.
+        Whether the classifiers see the natural logarithm; values stay uniform. They see 0 as the smallest number above
+        it, where `min_value` is 0.
     seed : int, optional
         Seed of the parameter's own generator.
 
     Raises
     ------
     ValueError
-        If a bound is not finite, `min_value` is not below `max_value`, or not positive with `log_encode`, or
+        If a bound is not finite, `min_value` is not below `max_value`, or is negative with `log_encode`, or
         `log_encode` is no bool.
 
     Examples
@@ -65,13 +69,13 @@ class UniformContinuousHyperParameter(AbstractHyperParameter):
     def __init__(
         self, name: str, min_value: float, max_value: float, log_encode: bool = False, seed: int | None = None
     ) -> None:
-        super().__init__(name, seed)
+        super().__init__(name, seed=seed)
         self.min_value = checked_number(name, "min_value", min_value)
         self.max_value = checked_number(name, "max_value", max_value)
         if not isinstance(log_encode, (bool, np.bool_)):
             raise ValueError(f"parameter {name!r}: log_encode: expected True or False, got {log_encode!r}")
         self.log_encode = bool(log_encode)
-        checked_range(name, self.min_value, self.max_value, positive=self.log_encode)
+        checked_range(name, self.min_value, self.max_value, positive=self.log_encode and self.min_value != 0)
 
     def quantile(self, u: NDArray[np.float64]) -> NDArray[Any]:
         values = self.min_value + np.asarray(u) * (self.max_value - self.min_value)
@@ -86,7 +90,12 @@ class UniformContinuousHyperParameter(AbstractHyperParameter):
             return np.clip((below - self.min_value) / (self.max_value - self.min_value), 0.0, 1.0)
 
     def real_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
-        return logarithms(self.name, values) if self.log_encode else super().real_array(values)
+        if not self.log_encode:
+            return super().real_array(values)
+        if self.min_value == 0:
+            numbers = checked_numbers(self.name, values)
+            values = np.where(numbers == 0, _SMALLEST, numbers)
+        return logarithms(self.name, values)
 
     def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
         numbers = np.asarray(encoded, dtype=np.float64)
@@ -128,7 +137,7 @@ class LogUniformHyperParameter(AbstractHyperParameter):
     """
 
     def __init__(self, name: str, min_value: float, max_value: float, seed: int | None = None) -> None:
-        super().__init__(name, seed)
+        super().__init__(name, seed=seed)
         self.min_value = checked_number(name, "min_value", min_value)
         self.max_value = checked_number(name, "max_value", max_value)
         checked_range(name, self.min_value, self.max_value, positive=True)
@@ -191,7 +200,7 @@ class NormalContinuousHyperParameter(AbstractHyperParameter):
     """
 
     def __init__(self, name: str, mean: float, std: float, seed: int | None = None) -> None:
-        super().__init__(name, seed)
+        super().__init__(name, seed=seed)
         self.mean = checked_number(name, "mean", mean)
         self.std = checked_number(name, "std", std)
         if self.std <= 0:

@@ -47,11 +47,11 @@ class DiscreteHyperParameter(AbstractHyperParameter):
     --------
     >>> parameter = DiscreteHyperParameter("optimiser", ["sgd", "adam", None])
     >>> parameter.encode("adam"), parameter.decode(2.0)
-    (1.0, None)
+    (1, None)
     """
 
     def __init__(self, name: str, values: Sequence[Hashable], seed: int | None = None) -> None:
-        super().__init__(name, seed)
+        super().__init__(name, seed=seed)
         # The order of a set changes from run to run, and with it the encoding.
         if isinstance(values, (str, bytes, AbstractSet, Mapping)) or not _is_iterable(values):
             raise ValueError(f"parameter {name!r}: values: expected a sequence of values, got {values!r}")
@@ -86,6 +86,9 @@ class DiscreteHyperParameter(AbstractHyperParameter):
 
     def encode_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
         return np.array([self.index_of(value) for value in values], dtype=np.float32)
+
+    def encode(self, value: Any) -> int:
+        return self.index_of(value)
 
     def decode_array(self, encoded: ArrayLike) -> NDArray[Any]:
         numbers = np.asarray(encoded, dtype=np.float64)

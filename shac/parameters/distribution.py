@@ -48,7 +48,7 @@ class ScipyHyperParameter(AbstractHyperParameter):
     """
 
     def __init__(self, name: str, distribution: Any, seed: int | None = None) -> None:
-        super().__init__(name, seed)
+        super().__init__(name, seed=seed)
         from scipy import stats
 
         if not all(hasattr(distribution, part) for part in ("ppf", "cdf", "dist", "args", "kwds")):

@@ -54,7 +54,7 @@ class IntegerHyperParameter(AbstractHyperParameter):
     """
 
     def __init__(self, name: str, min_value: int, max_value: int, seed: int | None = None) -> None:
-        super().__init__(name, seed)
+        super().__init__(name, seed=seed)
         self.min_value = checked_integer(name, "min_value", min_value)
         self.max_value = checked_integer(name, "max_value", max_value)
         if not self.min_value <= self.max_value:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
 __all__ = [
+    "AbstractMultiContinuousHyperParameter",
     "AbstractMultiHyperParameter",
     "MultiDiscreteHyperParameter",
     "MultiNormalContinuousHyperParameter",
@@ -43,7 +44,7 @@ class AbstractMultiHyperParameter(AbstractHyperParameter):
     """
 
     def __init__(self, marginal: AbstractHyperParameter, sample_count: int) -> None:
-        super().__init__(marginal.name, marginal.seed)
+        super().__init__(marginal.name, seed=marginal.seed)
         self.marginal = marginal
         self.sample_count = checked_integer(marginal.name, "sample_count", sample_count)
         if self.sample_count < 1:
@@ -61,6 +62,9 @@ class AbstractMultiHyperParameter(AbstractHyperParameter):
 
     def column_names(self) -> list[str]:
         return [f"{self.name}_{i + 1}" for i in range(self.sample_count)]
+
+    encode_array = AbstractHyperParameter.encode_array
+    decode_array = AbstractHyperParameter.decode_array
 
     def encode(self, value: Any) -> Any:
         if len(value) != self.sample_count:
@@ -85,6 +89,10 @@ class AbstractMultiHyperParameter(AbstractHyperParameter):
         return {**self.marginal.get_config(), "sample_count": self.sample_count, "seed": self.seed}
 
 
+class AbstractMultiContinuousHyperParameter(AbstractMultiHyperParameter):
+    """Base of lists of floats; see `AbstractMultiHyperParameter`."""
+
+
 class MultiDiscreteHyperParameter(AbstractMultiHyperParameter):
     """A list of values, each one of `values`.
 
@@ -107,10 +115,12 @@ class MultiDiscreteHyperParameter(AbstractMultiHyperParameter):
     """
 
     def __init__(self, name: str, values: Sequence[Hashable], sample_count: int = 1, seed: int | None = None) -> None:
-        super().__init__(DiscreteHyperParameter(name, values, seed), sample_count)
+        marginal = DiscreteHyperParameter(name, values, seed)
+        super().__init__(marginal, sample_count)
+        self.values = marginal.values
 
 
-class MultiUniformContinuousHyperParameter(AbstractMultiHyperParameter):
+class MultiUniformContinuousHyperParameter(AbstractMultiContinuousHyperParameter):
     """A list of floats, uniform between two bounds.
 
     Parameters
@@ -140,10 +150,12 @@ class MultiUniformContinuousHyperParameter(AbstractMultiHyperParameter):
         sample_count: int = 1,
         seed: int | None = None,
     ) -> None:
-        super().__init__(UniformContinuousHyperParameter(name, min_value, max_value, log_encode, seed), sample_count)
+        marginal = UniformContinuousHyperParameter(name, min_value, max_value, log_encode, seed)
+        super().__init__(marginal, sample_count)
+        self.min_value, self.max_value, self.log_encode = marginal.min_value, marginal.max_value, marginal.log_encode
 
 
-class MultiNormalContinuousHyperParameter(AbstractMultiHyperParameter):
+class MultiNormalContinuousHyperParameter(AbstractMultiContinuousHyperParameter):
     """A list of floats of a normal distribution.
 
     Parameters
@@ -165,4 +177,6 @@ class MultiNormalContinuousHyperParameter(AbstractMultiHyperParameter):
     """
 
     def __init__(self, name: str, mean: float, std: float, sample_count: int = 1, seed: int | None = None) -> None:
-        super().__init__(NormalContinuousHyperParameter(name, mean, std, seed), sample_count)
+        marginal = NormalContinuousHyperParameter(name, mean, std, seed)
+        super().__init__(marginal, sample_count)
+        self.mean, self.std = marginal.mean, marginal.std

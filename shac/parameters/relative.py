@@ -79,7 +79,7 @@ class RelativeColumn(AbstractHyperParameter):
     """
 
     def __init__(self, column: AbstractHyperParameter, offset: float, width: float) -> None:
-        super().__init__(column.name, column.seed)
+        super().__init__(column.name, seed=column.seed)
         self.column = column
         self.offset = offset
         self.width = width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -19,7 +19,7 @@ __all__ = ["plot_dataset"]
 
 def plot_dataset(
     dataset: Any = None,
-    to_file: str | os.PathLike[str] | None = "dataset.png",
+    to_file: str | os.PathLike[str] | Literal[False] | None = "dataset.png",
     title: str | None = "Dataset evaluation",
     eval_label: str | None = "Score",
     trend_deg: int = 3,
@@ -33,7 +33,7 @@ def plot_dataset(
     dataset : Dataset, engine or path-like, optional
         A dataset, an engine, or a folder with ``dataset.csv`` and ``parameters.json``; ``shac_run`` by default.
     to_file : path-like, optional
-        Where to save the picture; None for nowhere.
+        Where to save the picture; None or False for nowhere.
     title, eval_label : str, optional
         Title, and label of the scores.
     trend_deg : int
@@ -80,7 +80,7 @@ def plot_dataset(
         ax.plot(numbers[~finite], bottom, "x", color=BAD, transform=ax.get_xaxis_transform(), label="failed")
     style_axes(ax, title=title or "", x="evaluation", y=eval_label or "")
     ax.legend(frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)
-    if to_file is not None:
+    if to_file is not None and to_file is not False:
         figure = ax.get_figure(root=True)
         assert figure is not None
         figure.savefig(to_file, dpi=150)

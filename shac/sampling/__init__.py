@@ -2,6 +2,8 @@
 
 from shac.sampling.cascade import Cascade
 from shac.sampling.draws import Draw, SampleReport
+from shac.sampling.estimating import DrawEstimate
+from shac.sampling.mixing import MixedSample, sample_until_mixed
 from shac.sampling.policy import draw_all, draw_relaxing
 from shac.sampling.region import Marginal, Volume
 from shac.sampling.slice_sampling import slice_sample, uniforms_of
@@ -11,12 +13,15 @@ __all__ = [
     "CalibratedModel",
     "Cascade",
     "Draw",
+    "DrawEstimate",
     "Marginal",
+    "MixedSample",
     "SampleReport",
     "Volume",
     "calibrate_threshold",
     "draw_all",
     "draw_relaxing",
+    "sample_until_mixed",
     "slice_sample",
     "uniforms_of",
 ]

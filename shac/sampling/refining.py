@@ -50,6 +50,11 @@ class RefiningSampler:
         self._num_stages = num_stages
         self._expected = expected
 
+    @property
+    def sampler(self) -> core.RegionSampler:
+        """The sampler of the index to begin with."""
+        return self._first[1]
+
     def sample(
         self,
         *,

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["slice_sample", "uniforms_of"]
+__all__ = ["EDGE", "MAX_SHRINKAGE_STEPS", "accepted_by", "slice_sample", "spread_of", "take_step", "uniforms_of"]
 
 _STEPS = 6
-_MAX_SHRINKAGE_STEPS = 14
+MAX_SHRINKAGE_STEPS = 14
 _CHAINS_AT_ONCE = 8192  # does not change the result
-_EDGE = 2.0**-40  # uniforms stay within (0, 1)
+EDGE = 2.0**-40  # uniforms stay within (0, 1)
 
 
 def uniforms_of(space: HyperParameterList, X: NDArray[np.float32]) -> Floats:
@@ -52,7 +52,7 @@ def uniforms_of(space: HyperParameterList, X: NDArray[np.float32]) -> Floats:
         below = column.cdf(X[exists, c])
         up_to = column.cdf(np.nextafter(X[exists, c], np.float32(np.inf)))
         uniforms[exists, c] = 0.5 * (below + up_to)
-    result: Floats = np.clip(uniforms, _EDGE, 1 - _EDGE)
+    result: Floats = np.clip(uniforms, EDGE, 1 - EDGE)
     return result
 
 
@@ -87,10 +87,7 @@ def slice_sample(
         Uniforms where the chains end, all within the region.
     """
     cascade = cascade.newest_first()
-    exists = ~np.isnan(initial_points)
-    means = np.where(exists, initial_points, 0.0).sum(axis=0) / np.maximum(exists.sum(axis=0), 1)
-    squares = np.where(exists, initial_points - means, 0.0) ** 2
-    spread = np.sqrt(squares.sum(axis=0) / np.maximum(exists.sum(axis=0), 1)) + 1e-9
+    spread = spread_of(initial_points)
     samples_at_once = max(1, _CHAINS_AT_ONCE // chains_per_sample)
     ends = [np.empty((0, initial_points.shape[1]))]
     for first in range(0, num_samples, samples_at_once):
@@ -102,9 +99,18 @@ def slice_sample(
         for step in range(_STEPS):
             directions = np.concatenate([chain.directions[step] for chain in chains])
             fractions = np.concatenate([chain.fractions[step] for chain in chains])
-            _take_step(cascade, current, directions, fractions, threads)
+            take_step(cascade, current, directions, fractions, threads)
         ends.append(current)
     return np.concatenate(ends)
+
+
+def spread_of(points: Floats) -> Floats:
+    """Return the standard deviation of each column where it exists, and a little more: the scale of directions."""
+    exists = ~np.isnan(points)
+    means = np.where(exists, points, 0.0).sum(axis=0) / np.maximum(exists.sum(axis=0), 1)
+    squares = np.where(exists, points - means, 0.0) ** 2
+    result: Floats = np.sqrt(squares.sum(axis=0) / np.maximum(exists.sum(axis=0), 1)) + 1e-9
+    return result
 
 
 class _Chains:
@@ -114,29 +120,35 @@ class _Chains:
         width = initial_points.shape[1]
         self.initial = initial_points[random.integers(len(initial_points), size=count)]
         missing = np.isnan(self.initial)
-        self.initial[missing] = np.clip(random.random(int(missing.sum())), _EDGE, 1 - _EDGE)
+        self.initial[missing] = np.clip(random.random(int(missing.sum())), EDGE, 1 - EDGE)
         self.directions = random.normal(size=(_STEPS, count, width)) * spread
         along_one = random.random((_STEPS, count)) < 0.5
         one = np.eye(width)[random.integers(width, size=(_STEPS, count))]
         self.directions[along_one] = one[along_one]
-        self.fractions = random.random((_STEPS, count, _MAX_SHRINKAGE_STEPS))
+        self.fractions = random.random((_STEPS, count, MAX_SHRINKAGE_STEPS))
 
 
-def _take_step(cascade: Cascade, current: Floats, directions: Floats, fractions: Floats, threads: int | None) -> None:
+def accepted_by(cascade: Cascade, uniforms: Floats, threads: int | None) -> NDArray[np.bool_]:
+    """Return which rows of uniforms the cascade and the constraints of its space accept."""
+    X = cascade.space.encode_uniforms(uniforms)
+    accepted = cascade.accepts(X, threads=threads)
+    if cascade.space.constraints:
+        accepted &= cascade.space.satisfied_by_uniforms(np.where(np.isnan(X), np.nan, uniforms))
+    return accepted
+
+
+def take_step(cascade: Cascade, current: Floats, directions: Floats, fractions: Floats, threads: int | None) -> None:
     """Move each point along its line to one that the cascade accepts; where none is found it stays."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        to_low, to_high = (_EDGE - current) / directions, (1 - _EDGE - current) / directions
+        to_low, to_high = (EDGE - current) / directions, (1 - EDGE - current) / directions
     still = directions == 0
     begin = np.where(still, -np.inf, np.minimum(to_low, to_high)).max(axis=1)
     end = np.where(still, np.inf, np.maximum(to_low, to_high)).min(axis=1)
     active = np.arange(len(current))
-    for shrinkage in range(_MAX_SHRINKAGE_STEPS):
+    for shrinkage in range(MAX_SHRINKAGE_STEPS):
         along = begin[active] + (end[active] - begin[active]) * fractions[active, shrinkage]
-        candidates = np.clip(current[active] + along[:, None] * directions[active], _EDGE, 1 - _EDGE)
-        X = cascade.space.encode_uniforms(candidates)
-        accepted = cascade.accepts(X, threads=threads)
-        if cascade.space.constraints:
-            accepted &= cascade.space.satisfied_by_uniforms(np.where(np.isnan(X), np.nan, candidates))
+        candidates = np.clip(current[active] + along[:, None] * directions[active], EDGE, 1 - EDGE)
+        accepted = accepted_by(cascade, candidates, threads)
         current[active[accepted]] = candidates[accepted]
         active, along = active[~accepted], along[~accepted]
         if not active.size:

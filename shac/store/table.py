@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = [
     "DATASET_FILE",
     "PARAMETERS_FILE",
+    "column_of",
+    "header_of",
     "is_header",
     "read_evaluations",
     "read_table",
@@ -104,7 +106,13 @@ def is_header(text: str) -> bool:
 
 
 def read_table(
-    path: Path, space: HyperParameterList, *, num_rows: int, presort: bool, objective: str
+    path: Path,
+    space: HyperParameterList,
+    *,
+    num_rows: int,
+    most_rows: int | None = None,
+    presort: bool,
+    objective: str,
 ) -> tuple[list[list[Any]], list[float]]:
     """Read configurations and scores that come from elsewhere.
 
@@ -117,9 +125,11 @@ def read_table(
         The search space.
     num_rows : int
         Rows wanted.
+    most_rows : int, optional
+        Rows that are taken where there are more; `num_rows` by default.
     presort : bool
         Whether to order the rows from the worst score to the best, so that each batch is better than the one before.
-        Of a longer table the best `num_rows` are taken then, else the first.
+        Of a longer table the best `most_rows` are taken then, else the first.
     objective : {'max', 'min'}
         Whether larger or smaller scores are better.
 
@@ -140,17 +150,19 @@ def read_table(
     file = path / "dataset.csv" if path.is_dir() else path
     rows, scores = read_evaluations(file, space, read_value)
     if len(rows) < num_rows:
-        raise ValueError(
-            f"dataset_path: expected at least {num_rows} rows, the total budget, got {len(rows)} in {file}"
-        )
+        what = "the total budget" if most_rows in (None, num_rows) else "those of a round"
+        raise ValueError(f"dataset_path: expected at least {num_rows} rows, {what}, got {len(rows)} in {file}")
+    count = num_rows if most_rows is None else most_rows
     if not presort:
-        return rows[:num_rows], scores[:num_rows]
+        return rows[:count], scores[:count]
     sign = 1.0 if objective == "max" else -1.0
     order = sorted(range(len(rows)), key=lambda i: sign * scores[i] if math.isfinite(scores[i]) else -math.inf)
-    return [rows[i] for i in order[-num_rows:]], [scores[i] for i in order[-num_rows:]]
+    return [rows[i] for i in order[-count:]], [scores[i] for i in order[-count:]]
 
 
-def read_evaluations(file: Path, space: HyperParameterList, read_field: ReadField) -> Rows:
+def read_evaluations(
+    file: Path, space: HyperParameterList, read_field: ReadField, *, by_position: bool = False
+) -> Rows:
     """Read a table whose header names the space's columns and ``scores``, in any order, among others.
 
     Parameters
@@ -160,6 +172,8 @@ def read_evaluations(file: Path, space: HyperParameterList, read_field: ReadFiel
     space : HyperParameterList
     read_field : callable
         Reads a column's field; its third argument says where it stands, for error messages.
+    by_position : bool
+        Whether the columns but ``id`` and ``scores`` are those of the space in order, whatever their names are.
 
     Returns
     -------
@@ -177,13 +191,34 @@ def read_evaluations(file: Path, space: HyperParameterList, read_field: ReadFiel
     names = [*space.get_parameter_names(), "scores"]
     rows: list[list[Any]] = []
     scores: list[float] = []
-    for line, fields in _dict_records(file, names):
+    headers = names
+    if by_position:
+        headers = [*(name for name in header_of(file) if name not in ("id", "scores")), "scores"]
+        if len(headers) != len(names):
+            raise DamagedFileError(
+                f"{file}: expected {len(names) - 1} columns beside id and scores, got {headers[:-1]}"
+            )
+    for line, fields in _dict_records(file, headers):
         at = f"{file}, line {line}"
         rows.append(
-            [read_field(c, fields[n], f"{at}, column {n!r}") for c, n in zip(space.columns, names, strict=False)]
+            [read_field(c, fields[n], f"{at}, column {n!r}") for c, n in zip(space.columns, headers, strict=False)]
         )
         scores.append(_score(fields["scores"], f"{at}, column 'scores'"))
     return rows, scores
+
+
+def header_of(file: Path) -> list[str]:
+    """Return the names of a table's columns; see `read_evaluations`."""
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            return next(csv.reader(lines, strict=True), [])
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DamagedFileError(f"{file}: expected a table in CSV: {error}") from error
+
+
+def column_of(file: Path, name: str) -> list[str]:
+    """Return the fields of one column; see `read_evaluations`."""
+    return [fields[name] for _, fields in _dict_records(file, [name])]
 
 
 def _dict_records(file: Path, names: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:

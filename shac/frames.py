@@ -1,0 +1,61 @@
+"""Rows of values as tables in memory: data frames of pandas, and arrays of objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shac.parameters.conditional import MISSING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+__all__ = ["data_frame", "object_array"]
+
+
+def data_frame(names: Sequence[str], rows: Sequence[Sequence[Any]], scores: Sequence[float]) -> pd.DataFrame:
+    """Return a data frame; see `shac.Dataset.to_pandas`, which has the same errors.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the columns.
+    rows : sequence of rows
+    scores : sequence of float
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError("data frames need pandas: pip install 'shac[pandas]'") from error
+    columns = {name: [row[c] for row in rows] for c, name in enumerate(names)}
+    series = {
+        name: pd.Series([None if value is MISSING else value for value in values], dtype=_dtype(values))
+        for name, values in columns.items()
+    }
+    frame = pd.DataFrame(series)
+    return frame.assign(**{"scores_" if "scores" in frame else "scores": np.array(scores, dtype=np.float64)})
+
+
+def _dtype(values: Sequence[Any]) -> Any:
+    """Numbers and bools as such where all are of one kind; everything else stays the Python object that it is."""
+    kinds = {type(value) for value in values if value is not MISSING}
+    if len(kinds) < len({type(value) for value in values}):
+        return float if kinds in ({int}, {float}) else object
+    return kinds.pop() if len(kinds) == 1 and kinds <= {bool, int, float} else object
+
+
+def object_array(rows: Sequence[Sequence[Any]], width: int) -> NDArray[Any]:
+    """Values may be tuples, which NumPy would take for one more dimension."""
+    array = np.empty((len(rows), width), dtype=object)
+    for i, row in enumerate(rows):
+        for c, value in enumerate(row):
+            array[i, c] = value
+    return array
