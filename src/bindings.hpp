@@ -25,6 +25,10 @@ namespace py = pybind11;
 template <typename T>
 using Array = py::array_t<T, py::array::c_style>;
 
+/// An array of exactly this dtype, in any order.
+template <typename T>
+using AnyOrder = py::array_t<T, 0>;
+
 template <typename T>
 ArrayView<const T> vector_view(const Array<T>& array, const char* name) {
     if (array.ndim() != 1) {
@@ -41,6 +45,22 @@ MatrixView<const T> matrix_view(const Array<T>& array, const char* name) {
                                     std::to_string(array.ndim()));
     }
     return {array.data(), static_cast<std::size_t>(array.shape(0)), static_cast<std::size_t>(array.shape(1))};
+}
+
+/// Rows of a row-major or column-major matrix.
+inline RowsView rows_view(const AnyOrder<float>& array, const char* name) {
+    if (array.ndim() != 2) {
+        throw std::invalid_argument(std::string(name) + ": expected 2 dimensions, got " +
+                                    std::to_string(array.ndim()));
+    }
+    if ((array.flags() & (py::array::c_style | py::array::f_style)) == 0) {
+        throw std::invalid_argument(std::string(name) + ": expected rows or columns without gaps");
+    }
+    const auto stride = [&array](py::ssize_t axis) {
+        return static_cast<std::size_t>(array.strides(axis)) / sizeof(float);
+    };
+    return {array.data(), static_cast<std::size_t>(array.shape(0)), static_cast<std::size_t>(array.shape(1)),
+            stride(0), stride(1)};
 }
 
 /// Workers that end when Python has a signal to handle; the caller must have released the GIL.

@@ -1,4 +1,4 @@
-#include "model/cascade.hpp"
+#include "rows/cascade.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -9,8 +9,8 @@
 namespace shac {
 namespace {
 
-Array<float> margins(const Cascade& cascade, const Array<float>& x, std::size_t threads) {
-    const auto rows = matrix_view(x, "x");
+Array<float> margins(const Cascade& cascade, const AnyOrder<float>& x, std::size_t threads) {
+    const auto rows = rows_view(x, "x");
     Array<float> result({rows.rows, cascade.num_stages()});
     const MatrixView<float> out{result.mutable_data(), rows.rows, cascade.num_stages()};
     bool finished = false;
@@ -22,9 +22,9 @@ Array<float> margins(const Cascade& cascade, const Array<float>& x, std::size_t 
     return result;
 }
 
-Array<std::int32_t> dropped_at(const Cascade& cascade, const Array<float>& x, std::size_t relax,
+Array<std::int32_t> dropped_at(const Cascade& cascade, const AnyOrder<float>& x, std::size_t relax,
                                std::size_t threads) {
-    const auto rows = matrix_view(x, "x");
+    const auto rows = rows_view(x, "x");
     Array<std::int32_t> result(static_cast<py::ssize_t>(rows.rows));
     const ArrayView<std::int32_t> out{result.mutable_data(), rows.rows};
     bool finished = false;
@@ -40,7 +40,7 @@ Array<std::int32_t> dropped_at(const Cascade& cascade, const Array<float>& x, st
 
 void register_cascade(py::module_& module) {
     py::class_<Cascade>(module, "Cascade")
-        .def(py::init([](const std::vector<std::shared_ptr<Forest>>& stages, std::size_t num_features) {
+        .def(py::init([](const std::vector<std::shared_ptr<BinnedForest>>& stages, std::size_t num_features) {
                  return Cascade(as_const(stages), num_features);
              }),
              py::arg("stages"), py::arg("num_features"))

@@ -9,7 +9,7 @@
 namespace shac {
 namespace {
 
-std::shared_ptr<Stage> make_stage(std::shared_ptr<Forest> forest, std::vector<Column> columns,
+std::shared_ptr<Stage> make_stage(std::shared_ptr<BinnedForest> forest, std::vector<Column> columns,
                                   std::size_t max_table_bytes) {
     const py::gil_scoped_release unlocked;
     return std::make_shared<Stage>(std::move(forest), Space(std::move(columns)), max_table_bytes);

@@ -1,4 +1,6 @@
 // The kernels for AVX2: 16 or 32 rows an instruction. Tables are looked up by shuffles of 16 bytes.
+#include <algorithm>
+
 #include "kernels/levels.hpp"
 #include "prior/random.hpp"
 
@@ -247,20 +249,10 @@ SHAC_AVX2 inline std::uint32_t bits_above(const std::uint8_t* bins, __m256i abov
         _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(bin, above_threshold), bin)));
 }
 
-SHAC_AVX2 void add_tree(const TreeTable& tree, const std::uint8_t* bins, std::size_t words,
-                        std::int16_t* sums) {
-    std::uint64_t met[64][kTreeWords] = {};
-    for (const TreeTable::Node& node : tree.nodes) {
-        const std::uint8_t* const column = bins + node.slot * kChunk;
-        const __m256i above = _mm256_set1_epi8(static_cast<char>(node.threshold + 1));
-        for (std::size_t word = 0; word < words; ++word) {
-            met[node.position][word] = bits_above(column + word * kLane, above) |
-                                       std::uint64_t{bits_above(column + word * kLane + 32, above)} << 32;
-        }
-    }
-    // Level by level, the bits of the nodes that rows meet there: halves of the level are chosen between by
-    // the bits of the levels above, the root's first.
-    for (std::uint32_t level = 1; level < tree.depth; ++level) {
+/// Level by level, the bits of the nodes that rows meet there, at the first position of the level: halves of
+/// the level are chosen between by the bits of the levels above, the root's first.
+SHAC_AVX2 inline void select_levels(std::uint64_t (*met)[kTreeWords], std::uint32_t depth) {
+    for (std::uint32_t level = 1; level < depth; ++level) {
         const std::size_t begin = std::size_t{1} << level;
         std::size_t half = begin / 2;
         for (std::uint32_t upper = 0; upper < level; ++upper, half /= 2) {
@@ -272,6 +264,31 @@ SHAC_AVX2 void add_tree(const TreeTable& tree, const std::uint8_t* bins, std::si
             }
         }
     }
+}
+
+/// Index of the leaf of each of 32 rows, the lower or the upper half of a word.
+SHAC_AVX2 inline __m256i leaf_index(const std::uint64_t (*met)[kTreeWords], std::uint32_t depth,
+                                    std::size_t word, std::size_t part) {
+    __m256i index = _mm256_setzero_si256();
+    for (std::uint32_t level = 0; level < depth; ++level) {
+        const auto bits = static_cast<std::uint32_t>(met[std::size_t{1} << level][word] >> (32 * part));
+        index = _mm256_or_si256(index, expand(bits, static_cast<char>(1 << (depth - 1 - level))));
+    }
+    return index;
+}
+
+SHAC_AVX2 void add_tree(const TreeTable& tree, const std::uint8_t* bins, std::size_t words,
+                        std::int16_t* sums) {
+    std::uint64_t met[64][kTreeWords] = {};
+    for (const TreeTable::Node& node : tree.nodes) {
+        const std::uint8_t* const column = bins + node.slot * kChunk;
+        const __m256i above = _mm256_set1_epi8(static_cast<char>(node.threshold + 1));
+        for (std::size_t word = 0; word < words; ++word) {
+            met[node.position][word] = bits_above(column + word * kLane, above) |
+                                       std::uint64_t{bits_above(column + word * kLane + 32, above)} << 32;
+        }
+    }
+    select_levels(met, tree.depth);
     std::uint8_t low[64];
     std::uint8_t high[64];
     for (std::size_t leaf = 0; leaf < 64; ++leaf) {
@@ -280,13 +297,7 @@ SHAC_AVX2 void add_tree(const TreeTable& tree, const std::uint8_t* bins, std::si
     }
     for (std::size_t word = 0; word < words; ++word) {
         for (std::size_t part = 0; part < 2; ++part) {
-            __m256i index = _mm256_setzero_si256();
-            for (std::uint32_t level = 0; level < tree.depth; ++level) {
-                const auto bits =
-                    static_cast<std::uint32_t>(met[std::size_t{1} << level][word] >> (32 * part));
-                index =
-                    _mm256_or_si256(index, expand(bits, static_cast<char>(1 << (tree.depth - 1 - level))));
-            }
+            const __m256i index = leaf_index(met, tree.depth, word, part);
             add_entries(low, high, std::size_t{1} << tree.depth, index, sums + word * kLane + 32 * part);
         }
     }
@@ -298,6 +309,128 @@ SHAC_AVX2 void add_trees(const TreeTable* trees, std::size_t count, const std::u
         const std::size_t left = (rows - begin) / kLane;
         for (std::size_t t = 0; t < count; ++t) {
             add_tree(trees[t], bins + begin, left < kTreeWords ? left : kTreeWords, sums + begin);
+        }
+    }
+}
+
+/// Entries at 32-bit indices of a table of 8 * kVectors floats.
+template <int kVectors>
+SHAC_AVX2 inline __m256 lookup_floats(const float* table, __m256i index) {
+    if constexpr (kVectors == 1) {
+        return _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index);
+    } else if constexpr (kVectors == 2) {
+        const __m256 upper = _mm256_castsi256_ps(_mm256_slli_epi32(index, 28));
+        return _mm256_blendv_ps(_mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index),
+                                _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), index), upper);
+    } else {
+        return _mm256_i32gather_ps(table, index, 4);
+    }
+}
+
+template <int kVectors>
+SHAC_AVX2 inline __m256i descend(const float* edges, __m256 values, __m256i bin) {
+    const __m256 reached = _mm256_cmp_ps(lookup_floats<kVectors>(edges, bin), values, _CMP_LE_OQ);
+    return _mm256_sub_epi32(_mm256_add_epi32(bin, bin), _mm256_castps_si256(reached));
+}
+
+SHAC_AVX2 inline __m256i threshold_bin(const ThresholdSearch& thresholds, __m256 values) {
+    __m256i bin = _mm256_setzero_si256();
+    for (std::uint32_t level = 0; level < thresholds.levels; ++level) {
+        const float* const edges = thresholds.by_level.data() + ThresholdSearch::kLevelOffsets[level];
+        bin = level < 4    ? descend<1>(edges, values, bin)
+              : level == 4 ? descend<2>(edges, values, bin)
+                           : descend<4>(edges, values, bin);
+    }
+    return bin;
+}
+
+/// Counts the thresholds one by one.
+SHAC_AVX2 inline __m256i count_thresholds(const ThresholdSearch& thresholds, __m256 values) {
+    __m256i bin = _mm256_setzero_si256();
+    for (const float threshold : thresholds.sorted) {
+        const __m256 reached = _mm256_cmp_ps(_mm256_set1_ps(threshold), values, _CMP_LE_OQ);
+        bin = _mm256_sub_epi32(bin, _mm256_castps_si256(reached));
+    }
+    return bin;
+}
+
+SHAC_AVX2 void find_threshold_bins(const ThresholdSearch& thresholds, const float* values, std::size_t rows,
+                                   std::uint8_t* bins) {
+    const bool counts = thresholds.levels < kCountedLevels;
+    const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    for (std::size_t row = 0; row < rows; row += 32) {
+        __m256i bin[4];
+        for (std::size_t part = 0; part < 4; ++part) {
+            const __m256 x = _mm256_loadu_ps(values + row + 8 * part);
+            bin[part] = counts ? count_thresholds(thresholds, x) : threshold_bin(thresholds, x);
+            const __m256i missing = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+            bin[part] = _mm256_or_si256(bin[part], _mm256_and_si256(missing, _mm256_set1_epi32(kMissingBin)));
+        }
+        const __m256i bytes =
+            _mm256_packus_epi16(_mm256_packus_epi32(bin[0], bin[1]), _mm256_packus_epi32(bin[2], bin[3]));
+        store(bins + row, _mm256_permutevar8x32_epi32(bytes, in_order));
+    }
+}
+
+/// Adds the leaves at byte indices to the sums of 32 rows.
+template <int kVectors>
+SHAC_AVX2 inline void add_leaves_at(const float* leaves, __m256i index, float* sums) {
+    const __m128i halves[2] = {_mm256_castsi256_si128(index), _mm256_extracti128_si256(index, 1)};
+    for (std::size_t half = 0; half < 2; ++half) {
+        const __m256i first = _mm256_cvtepu8_epi32(halves[half]);
+        const __m256i second = _mm256_cvtepu8_epi32(_mm_srli_si128(halves[half], 8));
+        float* const sum = sums + 16 * half;
+        _mm256_storeu_ps(sum, _mm256_add_ps(_mm256_loadu_ps(sum), lookup_floats<kVectors>(leaves, first)));
+        _mm256_storeu_ps(sum + 8,
+                         _mm256_add_ps(_mm256_loadu_ps(sum + 8), lookup_floats<kVectors>(leaves, second)));
+    }
+}
+
+SHAC_AVX2 inline std::uint32_t goes_right(const LeafTrees::Node& node, const std::uint8_t* bins) {
+    const __m256i above = _mm256_sub_epi8(load(bins), _mm256_set1_epi8(static_cast<char>(node.first)));
+    const __m256i span = _mm256_set1_epi8(static_cast<char>(node.span));
+    return static_cast<std::uint32_t>(
+        _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(above, span), above)));
+}
+
+SHAC_AVX2 void add_leaves_of(const LeafTrees& trees, const LeafTrees::Tree& tree, const std::uint8_t* bins,
+                             std::size_t words, float* sums) {
+    std::uint64_t met[64][kTreeWords];
+    const std::size_t inner = std::size_t{1} << tree.depth;
+    if (tree.nodes_end - tree.nodes_begin + 1 < inner) {
+        std::fill(&met[0][0], &met[0][0] + inner * kTreeWords, 0);
+    }
+    for (std::uint32_t n = tree.nodes_begin; n < tree.nodes_end; ++n) {
+        const LeafTrees::Node& node = trees.nodes[n];
+        const std::uint8_t* const column = bins + node.slot * kChunk;
+        for (std::size_t word = 0; word < words; ++word) {
+            met[node.position][word] = goes_right(node, column + word * kLane) |
+                                       std::uint64_t{goes_right(node, column + word * kLane + 32)} << 32;
+        }
+        std::fill(&met[node.position][0] + words, &met[node.position][0] + kTreeWords, 0);
+    }
+    select_levels(met, tree.depth);
+    const float* const leaves = trees.leaves.data() + tree.leaves_begin;
+    for (std::size_t word = 0; word < words; ++word) {
+        for (std::size_t part = 0; part < 2; ++part) {
+            const __m256i index = leaf_index(met, tree.depth, word, part);
+            float* const sum = sums + word * kLane + 32 * part;
+            if (tree.depth <= 3) {
+                add_leaves_at<1>(leaves, index, sum);
+            } else if (tree.depth == 4) {
+                add_leaves_at<2>(leaves, index, sum);
+            } else {
+                add_leaves_at<4>(leaves, index, sum);
+            }
+        }
+    }
+}
+
+SHAC_AVX2 void add_leaves(const LeafTrees& trees, const std::uint8_t* bins, std::size_t rows, float* sums) {
+    for (std::size_t begin = 0; begin < rows; begin += kTreeWords * kLane) {
+        const std::size_t left = (rows - begin) / kLane;
+        for (const LeafTrees::Tree& tree : trees.trees) {
+            add_leaves_of(trees, tree, bins + begin, left < kTreeWords ? left : kTreeWords, sums + begin);
         }
     }
 }
@@ -360,8 +493,9 @@ SHAC_AVX2 void compact_bytes(const std::uint64_t* keep, std::size_t rows, const 
     }
 }
 
-constexpr Kernels kAvx2{"avx2",    draw,       find_bins,     add_small_tables, add_large_table,
-                        add_trees, find_below, compact_words, compact_bytes};
+constexpr Kernels kAvx2{"avx2",          draw,          find_bins,           add_small_tables,
+                        add_large_table, add_trees,     find_threshold_bins, add_leaves,
+                        find_below,      compact_words, compact_bytes};
 
 }  // namespace
 

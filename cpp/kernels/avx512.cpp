@@ -295,6 +295,29 @@ SHAC_AVX512 inline __m512i leaf_index(const std::uint64_t (*bits)[8], std::uint3
     return index;
 }
 
+/// Level by level, the bits of the nodes that rows meet there: halves of the level are chosen between by the
+/// bits of the levels above, the root's first.
+SHAC_AVX512 inline void select_levels(const std::uint64_t (*right)[8], std::uint32_t depth,
+                                      std::uint64_t (*bits)[8]) {
+    __m512i above[kMaxTreeDepth];
+    for (std::uint32_t level = 0; level < depth; ++level) {
+        __m512i met[32];
+        const std::size_t begin = std::size_t{1} << level;
+        for (std::size_t p = 0; p < begin; ++p) {
+            met[p] = load(right[begin + p]);
+        }
+        std::size_t half = begin / 2;
+        for (std::uint32_t upper = 0; upper < level; ++upper, half /= 2) {
+            constexpr int kSelect = 0xCA;  // a ? b : c
+            for (std::size_t p = 0; p < half; ++p) {
+                met[p] = _mm512_ternarylogic_epi64(above[upper], met[p + half], met[p], kSelect);
+            }
+        }
+        above[level] = met[0];
+        store(bits[level], met[0]);
+    }
+}
+
 SHAC_AVX512 void add_tree(const TreeTable& tree, const std::uint8_t* bins, std::size_t words,
                           std::int16_t* sums) {
     alignas(64) std::uint64_t right[64][8];
@@ -312,26 +335,8 @@ SHAC_AVX512 void add_tree(const TreeTable& tree, const std::uint8_t* bins, std::
                 _cvtmask64_u64(_mm512_cmpgt_epu8_mask(load(column + word * kLane), threshold));
         }
     }
-    // Level by level, the bits of the nodes that rows meet there: halves of the level are chosen between by
-    // the bits of the levels above, the root's first.
     alignas(64) std::uint64_t bits[kMaxTreeDepth][8];
-    __m512i above[kMaxTreeDepth];
-    for (std::uint32_t level = 0; level < tree.depth; ++level) {
-        __m512i met[32];
-        const std::size_t begin = std::size_t{1} << level;
-        for (std::size_t p = 0; p < begin; ++p) {
-            met[p] = load(right[begin + p]);
-        }
-        std::size_t half = begin / 2;
-        for (std::uint32_t upper = 0; upper < level; ++upper, half /= 2) {
-            constexpr int kSelect = 0xCA;  // a ? b : c
-            for (std::size_t p = 0; p < half; ++p) {
-                met[p] = _mm512_ternarylogic_epi64(above[upper], met[p + half], met[p], kSelect);
-            }
-        }
-        above[level] = met[0];
-        store(bits[level], met[0]);
-    }
+    select_levels(right, tree.depth, bits);
     const auto* const leaves = reinterpret_cast<const std::uint16_t*>(tree.leaves.data());
     for (std::size_t word = 0; word < words; ++word) {
         const __m512i index = leaf_index(bits, tree.depth, word);
@@ -349,6 +354,183 @@ SHAC_AVX512 void add_trees(const TreeTable* trees, std::size_t count, const std:
         const std::size_t words = (rows - begin < kTreeRows ? rows - begin : kTreeRows) / kLane;
         for (std::size_t t = 0; t < count; ++t) {
             add_tree(trees[t], bins + begin, words, sums + begin);
+        }
+    }
+}
+
+/// Entries at 32-bit indices of a table of 16 * kVectors floats.
+template <int kVectors>
+SHAC_AVX512 inline __m512 lookup_floats(const float* table, __m512i index) {
+    if constexpr (kVectors == 1) {
+        return _mm512_permutexvar_ps(index, _mm512_loadu_ps(table));
+    } else if constexpr (kVectors == 2) {
+        return _mm512_permutex2var_ps(_mm512_loadu_ps(table), index, _mm512_loadu_ps(table + 16));
+    } else {
+        const __mmask16 upper = _mm512_test_epi32_mask(index, _mm512_set1_epi32(8 * kVectors));
+        return _mm512_mask_blend_ps(upper, lookup_floats<kVectors / 2>(table, index),
+                                    lookup_floats<kVectors / 2>(table + 8 * kVectors, index));
+    }
+}
+
+template <std::uint32_t kLevels>
+SHAC_AVX512 inline __m512i threshold_bins(const float* by_level, __m512 values) {
+    __m512i bin = _mm512_setzero_si512();
+    const __m512i minus_one = _mm512_set1_epi32(-1);
+    if constexpr (kLevels > 0) {
+        bin = _mm512_maskz_set1_epi32(_mm512_cmp_ps_mask(_mm512_set1_ps(by_level[0]), values, _CMP_LE_OQ), 1);
+    }
+#define SHAC_DESCEND(level, vectors)                                                                     \
+    if constexpr (kLevels > (level)) {                                                                   \
+        const __m512 threshold =                                                                         \
+            lookup_floats<vectors>(by_level + ThresholdSearch::kLevelOffsets[level], bin);               \
+        const __m512i doubled = _mm512_add_epi32(bin, bin);                                              \
+        bin = _mm512_mask_sub_epi32(doubled, _mm512_cmp_ps_mask(threshold, values, _CMP_LE_OQ), doubled, \
+                                    minus_one);                                                          \
+    }
+    SHAC_DESCEND(1, 1)
+    SHAC_DESCEND(2, 1)
+    SHAC_DESCEND(3, 1)
+    SHAC_DESCEND(4, 1)
+    SHAC_DESCEND(5, 2)
+    SHAC_DESCEND(6, 4)
+    SHAC_DESCEND(7, 8)
+#undef SHAC_DESCEND
+    const __mmask16 missing = _mm512_cmp_ps_mask(values, values, _CMP_UNORD_Q);
+    return _mm512_mask_set1_epi32(bin, missing, kMissingBin);
+}
+
+template <std::uint32_t kLevels>
+SHAC_AVX512 void find_threshold_bins_of(const ThresholdSearch& thresholds, const float* values,
+                                        std::size_t rows, std::uint8_t* bins) {
+    const float* const by_level = thresholds.by_level.data();
+    for (std::size_t row = 0; row < rows; row += kLane) {
+        for (std::size_t part = 0; part < kLane; part += 16) {
+            const __m512i bin = threshold_bins<kLevels>(by_level, _mm512_loadu_ps(values + row + part));
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(bins + row + part), _mm512_cvtepi32_epi8(bin));
+        }
+    }
+}
+
+void find_threshold_bins(const ThresholdSearch& thresholds, const float* values, std::size_t rows,
+                         std::uint8_t* bins) {
+    using Search = void (*)(const ThresholdSearch&, const float*, std::size_t, std::uint8_t*);
+    constexpr std::array<Search, 9> kSearches{
+        find_threshold_bins_of<0>, find_threshold_bins_of<1>, find_threshold_bins_of<2>,
+        find_threshold_bins_of<3>, find_threshold_bins_of<4>, find_threshold_bins_of<5>,
+        find_threshold_bins_of<6>, find_threshold_bins_of<7>, find_threshold_bins_of<8>};
+    kSearches[thresholds.levels](thresholds, values, rows, bins);
+}
+
+SHAC_AVX512 inline __mmask64 goes_right(const LeafTrees::Node& node, const std::uint8_t* bins) {
+    const __m512i above =
+        _mm512_sub_epi8(load(bins + node.slot * kChunk), _mm512_set1_epi8(static_cast<char>(node.first)));
+    return _mm512_cmple_epu8_mask(above, _mm512_set1_epi8(static_cast<char>(node.span)));
+}
+
+template <int kVectors>
+SHAC_AVX512 inline void add_16_leaves(const float* leaves, __m128i index, float* sums) {
+    const __m512 leaf = lookup_floats<kVectors>(leaves, _mm512_cvtepu8_epi32(index));
+    _mm512_storeu_ps(sums, _mm512_add_ps(_mm512_loadu_ps(sums), leaf));
+}
+
+/// Adds the leaves at byte indices to the sums of 64 rows.
+template <int kVectors>
+SHAC_AVX512 inline void add_leaves_at(const float* leaves, __m512i index, float* sums) {
+    add_16_leaves<kVectors>(leaves, _mm512_castsi512_si128(index), sums);
+    add_16_leaves<kVectors>(leaves, _mm512_extracti32x4_epi32(index, 1), sums + 16);
+    add_16_leaves<kVectors>(leaves, _mm512_extracti32x4_epi32(index, 2), sums + 32);
+    add_16_leaves<kVectors>(leaves, _mm512_extracti32x4_epi32(index, 3), sums + 48);
+}
+
+SHAC_AVX512 inline std::uint64_t select(std::uint64_t which, std::uint64_t set, std::uint64_t clear) {
+    return clear ^ (which & (set ^ clear));
+}
+
+/// Trees of few nodes: their bits stay in registers.
+template <std::uint32_t kDepth>
+SHAC_AVX512 void add_leaves_of_listed(const LeafTrees::Node* nodes, const float* leaves,
+                                      const std::uint8_t* bins, std::size_t words, float* sums) {
+    for (std::size_t word = 0; word < words; ++word) {
+        const std::uint8_t* const of_word = bins + word * kLane;
+        float* const sum = sums + word * kLane;
+        if constexpr (kDepth == 0) {
+            for (std::size_t i = 0; i < kLane; i += 16) {
+                _mm512_storeu_ps(sum + i, _mm512_add_ps(_mm512_loadu_ps(sum + i), _mm512_set1_ps(*leaves)));
+            }
+        } else {
+            const std::uint64_t root = _cvtmask64_u64(goes_right(nodes[0], of_word));
+            if constexpr (kDepth == 1) {
+                for (std::size_t i = 0; i < kLane; i += 16) {
+                    const auto right = static_cast<__mmask16>(root >> i);
+                    const __m512 leaf =
+                        _mm512_mask_blend_ps(right, _mm512_set1_ps(leaves[0]), _mm512_set1_ps(leaves[1]));
+                    _mm512_storeu_ps(sum + i, _mm512_add_ps(_mm512_loadu_ps(sum + i), leaf));
+                }
+            } else {
+                const std::uint64_t second = select(root, _cvtmask64_u64(goes_right(nodes[2], of_word)),
+                                                    _cvtmask64_u64(goes_right(nodes[1], of_word)));
+                __m512i index = _mm512_maskz_set1_epi8(_cvtu64_mask64(root), 1 << (kDepth - 1));
+                index = _mm512_mask_add_epi8(index, _cvtu64_mask64(second), index,
+                                             _mm512_set1_epi8(1 << (kDepth - 2)));
+                if constexpr (kDepth == 3) {
+                    const std::uint64_t low = select(second, _cvtmask64_u64(goes_right(nodes[4], of_word)),
+                                                     _cvtmask64_u64(goes_right(nodes[3], of_word)));
+                    const std::uint64_t high = select(second, _cvtmask64_u64(goes_right(nodes[6], of_word)),
+                                                      _cvtmask64_u64(goes_right(nodes[5], of_word)));
+                    index = _mm512_mask_add_epi8(index, _cvtu64_mask64(select(root, high, low)), index,
+                                                 _mm512_set1_epi8(1));
+                }
+                add_leaves_at<1>(leaves, index, sum);
+            }
+        }
+    }
+}
+
+SHAC_AVX512 void add_leaves_of_deep(const LeafTrees& trees, const LeafTrees::Tree& tree,
+                                    const std::uint8_t* bins, std::size_t words, float* sums) {
+    alignas(64) std::uint64_t right[64][8];
+    const std::size_t inner = std::size_t{1} << tree.depth;
+    if (tree.nodes_end - tree.nodes_begin + 1 < inner) {
+        for (std::size_t position = 1; position < inner; ++position) {
+            store(right[position], _mm512_setzero_si512());
+        }
+    }
+    for (std::uint32_t n = tree.nodes_begin; n < tree.nodes_end; ++n) {
+        const LeafTrees::Node& node = trees.nodes[n];
+        for (std::size_t word = 0; word < words; ++word) {
+            right[node.position][word] = _cvtmask64_u64(goes_right(node, bins + word * kLane));
+        }
+    }
+    alignas(64) std::uint64_t bits[kMaxTreeDepth][8];
+    select_levels(right, tree.depth, bits);
+    const float* const leaves = trees.leaves.data() + tree.leaves_begin;
+    for (std::size_t word = 0; word < words; ++word) {
+        const __m512i index = leaf_index(bits, tree.depth, word);
+        float* const sum = sums + word * kLane;
+        if (tree.depth <= 4) {
+            add_leaves_at<1>(leaves, index, sum);
+        } else if (tree.depth == 5) {
+            add_leaves_at<2>(leaves, index, sum);
+        } else {
+            add_leaves_at<4>(leaves, index, sum);
+        }
+    }
+}
+
+SHAC_AVX512 void add_leaves(const LeafTrees& trees, const std::uint8_t* bins, std::size_t rows, float* sums) {
+    using Listed = void (*)(const LeafTrees::Node*, const float*, const std::uint8_t*, std::size_t, float*);
+    constexpr std::array<Listed, kListedDepth + 1> kListed{add_leaves_of_listed<0>, add_leaves_of_listed<1>,
+                                                           add_leaves_of_listed<2>, add_leaves_of_listed<3>};
+    for (std::size_t begin = 0; begin < rows; begin += kTreeRows) {
+        const std::size_t words = (rows - begin < kTreeRows ? rows - begin : kTreeRows) / kLane;
+        for (const LeafTrees::Tree& tree : trees.trees) {
+            if (tree.depth <= kListedDepth) {
+                kListed[tree.depth](trees.nodes.data() + tree.nodes_begin,
+                                    trees.leaves.data() + tree.leaves_begin, bins + begin, words,
+                                    sums + begin);
+            } else {
+                add_leaves_of_deep(trees, tree, bins + begin, words, sums + begin);
+            }
         }
     }
 }
@@ -387,8 +569,9 @@ SHAC_AVX512 void compact_bytes(const std::uint64_t* keep, std::size_t rows, cons
     }
 }
 
-constexpr Kernels kAvx512{"avx512",  draw,       find_bins,     add_small_tables, add_large_table,
-                          add_trees, find_below, compact_words, compact_bytes};
+constexpr Kernels kAvx512{"avx512",        draw,          find_bins,           add_small_tables,
+                          add_large_table, add_trees,     find_threshold_bins, add_leaves,
+                          find_below,      compact_words, compact_bytes};
 
 }  // namespace
 

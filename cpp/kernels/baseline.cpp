@@ -122,6 +122,84 @@ void add_trees(const TreeTable* trees, std::size_t count, const std::uint8_t* bi
     }
 }
 
+void find_threshold_bins(const ThresholdSearch& thresholds, const float* values, std::size_t rows,
+                         std::uint8_t* bins) {
+    constexpr std::size_t kCounted = 24;  // up to so many, counting in vectors beats searching row by row
+    for (std::size_t begin = 0; begin < rows; begin += kLane) {
+        const float* const x = values + begin;
+        std::array<std::uint32_t, kLane> bin{};
+        if (thresholds.sorted.size() <= kCounted) {
+            for (const float threshold : thresholds.sorted) {
+                for (std::size_t i = 0; i < kLane; ++i) {
+                    bin[i] += threshold <= x[i] ? 1U : 0U;
+                }
+            }
+        } else {
+            for (std::uint32_t level = 0; level < thresholds.levels; ++level) {
+                const float* const edges = thresholds.by_level.data() + ThresholdSearch::kLevelOffsets[level];
+                for (std::size_t i = 0; i < kLane; ++i) {
+                    bin[i] = 2 * bin[i] + (edges[bin[i]] <= x[i] ? 1U : 0U);
+                }
+            }
+        }
+        for (std::size_t i = 0; i < kLane; ++i) {
+            bins[begin + i] = static_cast<std::uint8_t>(x[i] == x[i] ? bin[i] : kMissingBin);
+        }
+    }
+}
+
+/// The lane's rows by bytes: all bits of a byte say the same.
+using ByteMask = std::array<std::uint8_t, kLane>;
+
+void add_tree_leaves(const LeafTrees& trees, const LeafTrees::Tree& tree, const std::uint8_t* bins,
+                     std::array<ByteMask, 64>& met, float* sums) {
+    const std::size_t inner = std::size_t{1} << tree.depth;
+    if (tree.nodes_end - tree.nodes_begin + 1 < inner) {
+        std::fill(met.begin(), met.begin() + static_cast<std::ptrdiff_t>(inner), ByteMask{});
+    }
+    for (std::uint32_t n = tree.nodes_begin; n < tree.nodes_end; ++n) {
+        const LeafTrees::Node node = trees.nodes[n];
+        const std::uint8_t* const column = bins + node.slot * kChunk;
+        ByteMask& right = met[node.position];
+        for (std::size_t i = 0; i < kLane; ++i) {
+            right[i] = static_cast<std::uint8_t>(column[i] - node.first) <= node.span ? 0xFF : 0;
+        }
+    }
+    // Level by level, the masks of the nodes that rows meet there: halves of the level are chosen between by
+    // the masks of the levels above, the root's first.
+    ByteMask index{};
+    for (std::uint32_t level = 0; level < tree.depth; ++level) {
+        const std::size_t begin = std::size_t{1} << level;
+        std::size_t half = begin / 2;
+        for (std::uint32_t upper = 0; upper < level; ++upper, half /= 2) {
+            const ByteMask& right = met[std::size_t{1} << upper];
+            for (std::size_t p = begin; p < begin + half; ++p) {
+                const ByteMask& other = met[p + half];
+                ByteMask& own = met[p];
+                for (std::size_t i = 0; i < kLane; ++i) {
+                    own[i] = static_cast<std::uint8_t>(own[i] ^ (right[i] & (own[i] ^ other[i])));
+                }
+            }
+        }
+        for (std::size_t i = 0; i < kLane; ++i) {
+            index[i] = static_cast<std::uint8_t>(index[i] + index[i] + (met[begin][i] & 1U));
+        }
+    }
+    const float* const leaves = trees.leaves.data() + tree.leaves_begin;
+    for (std::size_t i = 0; i < kLane; ++i) {
+        sums[i] += leaves[index[i]];
+    }
+}
+
+void add_leaves(const LeafTrees& trees, const std::uint8_t* bins, std::size_t rows, float* sums) {
+    std::array<ByteMask, 64> met{};
+    for (std::size_t begin = 0; begin < rows; begin += kLane) {
+        for (const LeafTrees::Tree& tree : trees.trees) {
+            add_tree_leaves(trees, tree, bins + begin, met, sums + begin);
+        }
+    }
+}
+
 void find_below(const std::int16_t* sums, std::int16_t limit, std::size_t rows, std::uint64_t* below) {
     for (std::size_t begin = 0; begin < rows; begin += kWordBits) {
         std::uint64_t bits = 0;
@@ -143,9 +221,9 @@ void compact(const std::uint64_t* keep, std::size_t rows, const T* in, T* out) {
     }
 }
 
-constexpr Kernels kBaseline{"baseline",           draw,      find_bins,  add_small_tables,
-                            add_large_table,      add_trees, find_below, compact<std::uint16_t>,
-                            compact<std::uint8_t>};
+constexpr Kernels kBaseline{
+    "baseline",          draw,       find_bins,  add_small_tables,       add_large_table,      add_trees,
+    find_threshold_bins, add_leaves, find_below, compact<std::uint16_t>, compact<std::uint8_t>};
 
 }  // namespace
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <stdexcept>
+#include <utility>
 
 #include "kernels/levels.hpp"
 
@@ -23,6 +25,29 @@ EdgeSearch::EdgeSearch(const std::vector<std::uint16_t>& edges) {
         const std::size_t span = std::size_t{1} << (levels - level);
         for (std::size_t p = 0; p < (std::size_t{1} << level); ++p) {
             by_level[kLevelOffsets[level] + p] = sorted[p * span + span / 2 - 1];
+        }
+    }
+}
+
+ThresholdSearch::ThresholdSearch(std::vector<float> thresholds) : sorted(std::move(thresholds)) {
+    if (sorted.size() > kMaxThresholds) {
+        throw std::invalid_argument("thresholds: expected at most " + std::to_string(kMaxThresholds) +
+                                    ", got " + std::to_string(sorted.size()));
+    }
+    while ((std::size_t{1} << levels) <= sorted.size()) {
+        ++levels;
+    }
+    if (levels > 0) {
+        by_level.assign(kLevelOffsets[levels - 1] + std::max(std::size_t{16}, std::size_t{1} << (levels - 1)),
+                        std::numeric_limits<float>::quiet_NaN());
+    }
+    for (std::uint32_t level = 0; level < levels; ++level) {
+        const std::size_t span = std::size_t{1} << (levels - level);
+        for (std::size_t p = 0; p < (std::size_t{1} << level); ++p) {
+            const std::size_t place = p * span + span / 2 - 1;
+            if (place < sorted.size()) {
+                by_level[kLevelOffsets[level] + p] = sorted[place];
+            }
         }
     }
 }

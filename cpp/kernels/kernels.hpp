@@ -1,5 +1,6 @@
-// The loops over candidates that take nearly all of the sampler's time, once for each level of vector
-// instructions, chosen at run time. All arithmetic is on integers, so all levels give the same bits.
+// The loops over rows that take nearly all of the time, once for each level of vector instructions, chosen at
+// run time. Arithmetic is on integers, or adds float32 numbers row by row in a fixed order, so all levels
+// give the same bits.
 //
 // Rows are counted in whole lanes of kLane: `rows` is a multiple of it, arrays hold as many entries, and what
 // stands in the rows of padding is computed like any other and ignored by the caller. Columns of bins stand
@@ -24,6 +25,9 @@ constexpr std::size_t kMaxEdges = 255;       // coarse edges of a column within 
 constexpr std::size_t kMaxSmallTable = 256;  // entries: indices fit a byte
 constexpr std::size_t kMaxDims = 4;
 constexpr std::size_t kMaxTreeDepth = 6;
+constexpr std::size_t kListedDepth = 3;      // trees up to it have a node at every position
+constexpr std::size_t kMaxThresholds = 254;  // of a column of values: bins fit a byte
+constexpr std::uint8_t kMissingBin = 255;
 
 constexpr std::size_t whole_lanes(std::size_t rows) {
     return (rows + kLane - 1) / kLane * kLane;
@@ -93,6 +97,42 @@ struct TreeTable {
     }
 };
 
+/// Thresholds of a column, for a search without branches, laid out like EdgeSearch.
+struct ThresholdSearch {
+    std::uint32_t levels = 0;
+    std::vector<float> sorted;    // not padded
+    std::vector<float> by_level;  // padded with NaN, which no value reaches
+
+    static constexpr std::array<std::size_t, 8> kLevelOffsets{0, 16, 32, 48, 64, 80, 112, 176};
+
+    /// Takes at most kMaxThresholds thresholds, ascending.
+    explicit ThresholdSearch(std::vector<float> thresholds);
+};
+
+/// Trees with float32 leaves over bins of values, each of depth at most kMaxTreeDepth, as complete ones:
+/// heap positions from 1, leaves left to right. Where a leaf stands higher, all leaves below it are the same.
+struct LeafTrees {
+    struct Node {
+        std::uint32_t slot;
+        std::uint8_t first;  // right iff the byte bin - first is at most `span`
+        std::uint8_t span;
+        std::uint8_t position;
+
+        bool goes_right(std::uint8_t bin) const { return static_cast<std::uint8_t>(bin - first) <= span; }
+    };
+    struct Tree {
+        std::uint32_t depth;
+        std::uint32_t nodes_begin;  // up to kListedDepth: a node for every position, in their order
+        std::uint32_t nodes_end;
+        std::uint32_t leaves_begin;
+    };
+    std::vector<Tree> trees;
+    std::vector<Node> nodes;
+    std::vector<float> leaves;  // at least kLeafPadding behind the first of each tree
+
+    static constexpr std::size_t kLeafPadding = 16;
+};
+
 /// Where the kernels draw: candidates first + offsets[i].
 struct DrawRequest {
     std::uint64_t seed;
@@ -120,6 +160,13 @@ struct Kernels {
                             std::int16_t* sums);
     void (*add_trees)(const TreeTable* trees, std::size_t count, const std::uint8_t* bins, std::size_t rows,
                       std::int16_t* sums);
+
+    /// Writes the number of thresholds at or below each value; kMissingBin for NaN.
+    void (*find_threshold_bins)(const ThresholdSearch& thresholds, const float* values, std::size_t rows,
+                                std::uint8_t* bins);
+
+    /// Adds each row's leaf of every tree to its sum, tree after tree.
+    void (*add_leaves)(const LeafTrees& trees, const std::uint8_t* bins, std::size_t rows, float* sums);
 
     /// Sets the bits of the rows whose sum is below the limit.
     void (*find_below)(const std::int16_t* sums, std::int16_t limit, std::size_t rows, std::uint64_t* below);

@@ -153,13 +153,19 @@ std::vector<float> Forest::thresholds(std::size_t feature) const {
 
 void Forest::margins(const ColumnBlock& block, ArrayView<const std::uint32_t> rows, float* margins) const {
     std::fill(margins, margins + rows.size, base_);
+    add_leaves(0, num_trees(), block, rows, margins);
+}
+
+void Forest::add_leaves(std::size_t first, std::size_t count, const ColumnBlock& block,
+                        ArrayView<const std::uint32_t> rows, float* sums) const {
     const Node* const nodes = nodes_.data();
     // Tree by tree, so that a tree stays in the first-level cache for all rows; each row still adds its
     // leaves in tree order.
-    for (const std::uint32_t root : roots_) {
+    for (std::size_t tree = first; tree < first + count; ++tree) {
+        const std::uint32_t root = roots_[tree];
         if (nodes[root].is_leaf()) {
             for (std::size_t k = 0; k < rows.size; ++k) {
-                margins[k] += nodes[root].value;
+                sums[k] += nodes[root].value;
             }
             continue;
         }
@@ -172,7 +178,7 @@ void Forest::margins(const ColumnBlock& block, ArrayView<const std::uint32_t> ro
                 const bool goes_left = x < node.value || (std::isnan(x) && node.default_left());
                 i = node.left + (goes_left ? 0U : 1U);
             }
-            margins[k] += nodes[i].value;
+            sums[k] += nodes[i].value;
         }
     }
 }

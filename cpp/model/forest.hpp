@@ -86,6 +86,10 @@ class Forest {
     /// Margins of the rows of `block` that `rows` lists, into `margins` (one for each of `rows`).
     void margins(const ColumnBlock& block, ArrayView<const std::uint32_t> rows, float* margins) const;
 
+    /// Adds the leaves of trees [first, first + count) to the sums of the listed rows.
+    void add_leaves(std::size_t first, std::size_t count, const ColumnBlock& block,
+                    ArrayView<const std::uint32_t> rows, float* sums) const;
+
   private:
     void add_tree(const ForestArrays& arrays, std::size_t tree);
 

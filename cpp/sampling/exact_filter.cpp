@@ -34,7 +34,7 @@ void ExactFilter::filter(std::uint64_t seed, std::uint64_t first, std::size_t re
     if (count == 0) {
         return;
     }
-    auto& [uniforms, values, margins, rows, failures] = scratch;
+    auto& [uniforms, values, margins, rows, failures, binned] = scratch;
     draw_uniforms(seed, first, offsets, width_, uniforms);
     conditions_.apply(uniforms.data(), count, count);
     values.resize(width_ * count);
@@ -51,7 +51,8 @@ void ExactFilter::filter(std::uint64_t seed, std::uint64_t first, std::size_t re
                 scratch.values[c * count + row] = column.representative(scratch.uniforms[c * count + row]);
             }
         }
-        stage.forest->margins({scratch.values.data(), count, count}, left, scratch.margins.data());
+        stage.forest->margins(kernels_, {scratch.values.data(), count, count}, left, scratch.binned,
+                              scratch.margins.data());
         return
             [&scratch, threshold](std::size_t k) { return !accepts_margin(scratch.margins[k], threshold); };
     };

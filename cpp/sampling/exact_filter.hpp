@@ -27,12 +27,14 @@ class ExactFilter {
         std::vector<float> margins;
         std::vector<std::uint32_t> rows;
         std::vector<std::uint32_t> failures;
+        BinnedForest::Scratch binned;
     };
 
     /// Tries the stages in the given order. All arguments must outlive the filter.
     ExactFilter(const std::vector<std::shared_ptr<const Stage>>& stages,
-                const std::vector<std::size_t>& order, std::size_t width, const Conditions& conditions)
-        : stages_(stages), order_(order), width_(width), conditions_(conditions) {}
+                const std::vector<std::size_t>& order, std::size_t width, const Conditions& conditions,
+                const Kernels& kernels)
+        : stages_(stages), order_(order), width_(width), conditions_(conditions), kernels_(kernels) {}
 
     /// Shortens `offsets` to those whose candidates first + offset fail at most `relax` stages, and adds the
     /// others to `rejected_by_stage`.
@@ -45,6 +47,7 @@ class ExactFilter {
     const std::vector<std::size_t>& order_;
     std::size_t width_;
     const Conditions& conditions_;
+    const Kernels& kernels_;
 };
 
 }  // namespace shac

@@ -37,7 +37,7 @@ PlainSampler::PlainSampler(std::vector<std::shared_ptr<const Stage>> stages, std
       use_tables_(use_tables),
       conditions_(std::move(conditions)),
       filter_(checked(stages_, width), width, conditions_, chosen_kernels()),
-      exact_filter_(stages_, filter_.order(), width, conditions_) {}
+      exact_filter_(stages_, filter_.order(), width, conditions_, chosen_kernels()) {}
 
 Samples PlainSampler::draw(const SampleRequest& request, const Workers& workers) const {
     std::vector<Buffers> buffers(workers.threads);

@@ -80,9 +80,12 @@ constexpr bool pays_to_compact(std::size_t kept, std::size_t rows) {
 
 // The exact forests
 
-/// Nodes that a thread visits between two looks at the stop request. Chosen: a few milliseconds of tree
-/// walking.
-constexpr std::size_t kVisitsPerBlock = 4'000'000;
+/// Nodes that a thread may have to look at between two looks at the stop request. Chosen: a few milliseconds
+/// on trees over bins, a tenth of a second where all trees are walked.
+constexpr std::size_t kVisitsPerBlock = 32'000'000;
+
+/// Rows for which walking through a forest is no slower than deciding its trees for a lane of them. Chosen.
+constexpr std::size_t kFewRows = 8;
 
 /// Candidates of a block without tables, and the step of blocks with them. Chosen: a few milliseconds of tree
 /// walking.

@@ -11,7 +11,7 @@ bool Stage::accepts(const std::uint64_t* uniforms, std::vector<float>& values) c
     }
     const std::uint32_t row = 0;
     float margin = 0.0F;
-    forest->margins({values.data(), 1, 1}, {&row, 1}, &margin);
+    forest->forest().margins({values.data(), 1, 1}, {&row, 1}, &margin);
     return accepts_margin(margin, decision_threshold());
 }
 

@@ -15,6 +15,7 @@
 
 #include "model/forest.hpp"
 #include "prior/space.hpp"
+#include "tables/binned_forest.hpp"
 #include "tables/quantized_stage.hpp"
 #include "tables/table_compiler.hpp"
 
@@ -22,16 +23,20 @@ namespace shac {
 
 struct Stage {
     /// `bins` holds, for each column, the edges of the forest's thresholds.
-    Stage(std::shared_ptr<const Forest> model, Space own_bins, std::size_t max_table_bytes = kMaxTableBytes)
+    Stage(std::shared_ptr<const BinnedForest> model, Space own_bins,
+          std::size_t max_table_bytes = kMaxTableBytes)
         : forest(std::move(model)),
           bins(std::move(own_bins)),
-          quantized(compile_tables(*forest, bins, max_table_bytes)) {}
+          quantized(compile_tables(forest->forest(), bins, max_table_bytes)) {}
+    Stage(std::shared_ptr<const Forest> model, Space own_bins, std::size_t max_table_bytes = kMaxTableBytes)
+        : Stage(std::make_shared<const BinnedForest>(std::move(model)), std::move(own_bins),
+                max_table_bytes) {}
 
     /// Whether the forest accepts the candidate with these uniforms, one for each column; the last word where
     /// tables leave it open. `values` is a buffer.
     bool accepts(const std::uint64_t* uniforms, std::vector<float>& values) const;
 
-    std::shared_ptr<const Forest> forest;
+    std::shared_ptr<const BinnedForest> forest;
     Space bins;
     QuantizedStage quantized;
 };

@@ -57,7 +57,8 @@ def checked_rows(X: ArrayLike, num_columns: int) -> NDArray[np.float32]:
         If `X` does not have two dimensions and so many columns.
     """
     with np.errstate(over="ignore"):  # beyond float32 is an infinity, as for XGBoost
-        rows = np.ascontiguousarray(X, dtype=np.float32)
+        rows = np.asarray(X, dtype=np.float32)
     if rows.ndim != 2 or rows.shape[1] != num_columns:
         raise ValueError(f"X: expected an array of shape (rows, {num_columns}), got shape {np.shape(X)}")
-    return rows
+    is_dense = rows.flags.c_contiguous or rows.flags.f_contiguous
+    return rows if is_dense and rows.flags.aligned else np.ascontiguousarray(rows)

@@ -5,25 +5,27 @@
 #include <stdexcept>
 #include <vector>
 
-#include "model/cascade.hpp"
+#include "rows/cascade.hpp"
 #include "trees.hpp"
 
 using shac::Cascade;
 using shac::kPassed;
+using shac::RowsView;
+using shac::testing::binned;
 using shac::testing::stump;
 
 namespace {
 
 // One feature; stages accept x < 4, x < 3, x < 2.
 Cascade three_stages() {
-    return Cascade({stump(1, 0, 4.0F), stump(1, 0, 3.0F), stump(1, 0, 2.0F)}, 1);
+    return Cascade(binned({stump(1, 0, 4.0F), stump(1, 0, 3.0F), stump(1, 0, 2.0F)}), 1);
 }
 
 std::vector<std::int32_t> drops(const Cascade& cascade, const std::vector<float>& x, std::size_t relax,
                                 std::size_t threads) {
     std::vector<std::int32_t> result(x.size(), -99);
-    CHECK(shac::compute_drops(cascade, {x.data(), x.size(), 1}, relax, {result.data(), result.size()},
-                              {threads, {}}));
+    CHECK(shac::compute_drops(cascade, RowsView::row_major(x.data(), x.size(), 1), relax,
+                              {result.data(), result.size()}, {threads, {}}));
     return result;
 }
 
@@ -66,17 +68,19 @@ TEST_CASE("margins stand in rows by stages") {
     const auto cascade = three_stages();
     const std::vector<float> x{1.0F, 2.5F, 3.5F, 4.5F};
     std::vector<float> margins(12);
-    CHECK(shac::compute_margins(cascade, {x.data(), 4, 1}, {margins.data(), 4, 3}, {2, {}}));
+    CHECK(
+        shac::compute_margins(cascade, RowsView::row_major(x.data(), 4, 1), {margins.data(), 4, 3}, {2, {}}));
     CHECK(margins == std::vector<float>{1, 1, 1, 1, 1, -1, 1, -1, -1, -1, -1, -1});
 }
 
 TEST_CASE("forests and rows of another width are refused") {
-    CHECK_THROWS_AS(Cascade({stump(1, 0, 1.0F), stump(2, 0, 1.0F)}, 1), std::invalid_argument);
+    CHECK_THROWS_AS(Cascade(binned({stump(1, 0, 1.0F), stump(2, 0, 1.0F)}), 1), std::invalid_argument);
     CHECK_THROWS_AS(Cascade({nullptr}, 1), std::invalid_argument);
     const std::vector<float> x(4);
     std::vector<std::int32_t> out(2);
-    CHECK_THROWS_AS(shac::compute_drops(three_stages(), {x.data(), 2, 2}, 0, {out.data(), 2}, {1, {}}),
-                    std::invalid_argument);
+    CHECK_THROWS_AS(
+        shac::compute_drops(three_stages(), RowsView::row_major(x.data(), 2, 2), 0, {out.data(), 2}, {1, {}}),
+        std::invalid_argument);
 }
 
 TEST_CASE("a large cascade gets small blocks, so that a stop request is seen soon") {
@@ -84,6 +88,6 @@ TEST_CASE("a large cascade gets small blocks, so that a stop request is seen soo
     for (int tree = 0; tree < 100'000; ++tree) {
         model.add({shac::testing::leaf(0.0F)});
     }
-    CHECK(Cascade({model.forest(1)}, 1).block_size() < 64);
+    CHECK(Cascade(binned({model.forest(1)}), 1).block_size() < 512);
     CHECK(three_stages().block_size() == 1024);
 }

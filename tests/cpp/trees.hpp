@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/forest.hpp"
+#include "tables/binned_forest.hpp"
 
 namespace shac::testing {
 
@@ -55,6 +56,15 @@ inline std::shared_ptr<const Forest> stump(std::size_t num_features, std::int32_
                                            bool accept_below = true) {
     const float sign = accept_below ? 1.0F : -1.0F;
     return Model().add({{1, 2, feature, threshold}, leaf(sign), leaf(-sign)}).forest(num_features);
+}
+
+inline std::vector<std::shared_ptr<const BinnedForest>> binned(
+    const std::vector<std::shared_ptr<const Forest>>& forests) {
+    std::vector<std::shared_ptr<const BinnedForest>> result;
+    for (const auto& forest : forests) {
+        result.push_back(std::make_shared<const BinnedForest>(forest));
+    }
+    return result;
 }
 
 /// Margin of one row.

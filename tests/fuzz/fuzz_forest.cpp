@@ -1,20 +1,24 @@
 // Fuzzes the builder of forests and cascades: arrays with anything in the place of anything.
 //
 // Outcome: std::invalid_argument, or a forest whose margins are, to the last bit, those of a walk through the
-// arrays as they were given. Everything else ends the process.
+// arrays as they were given, and so are those over bins, on every level of vector instructions. Everything
+// else ends the process.
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <stdexcept>
 #include <vector>
 
-#include "model/cascade.hpp"
+#include "kernels/kernels.hpp"
 #include "model/decision.hpp"
 #include "model/forest.hpp"
 #include "reader.hpp"
+#include "rows/cascade.hpp"
+#include "tables/binned_forest.hpp"
 
 namespace {
 
@@ -104,28 +108,46 @@ float walk(const Arrays& arrays, float base_score, const std::vector<float>& row
     return sum;
 }
 
-void check_margins(const Arrays& arrays, float base_score, const Forest& forest, Reader& reader) {
-    const std::uint32_t first = 0;
-    for (int i = 0; i < 4; ++i) {
-        std::vector<float> row(forest.num_features());
-        for (float& x : row) {
-            x = reader.empty() ? std::numeric_limits<float>::quiet_NaN() : read_value(reader);
+void require_same(float found, float expected) {
+    if (std::memcmp(&found, &expected, sizeof found) != 0 && !(std::isnan(found) && std::isnan(expected))) {
+        std::abort();
+    }
+}
+
+void check_margins(const Arrays& arrays, float base_score, const shac::BinnedForest& binned, Reader& reader) {
+    constexpr std::size_t kRows = 12;
+    const std::size_t width = binned.forest().num_features();
+    std::vector<float> columns(width * kRows);
+    for (float& x : columns) {
+        x = reader.empty() ? std::numeric_limits<float>::quiet_NaN() : read_value(reader);
+    }
+    std::vector<std::uint32_t> rows(kRows);
+    std::iota(rows.begin(), rows.end(), 0U);
+    const shac::ColumnBlock block{columns.data(), kRows, kRows};
+    std::vector<float> margins(kRows);
+    binned.forest().margins(block, {rows.data(), kRows}, margins.data());
+    for (std::size_t i = 0; i < kRows; ++i) {
+        std::vector<float> row(width);
+        for (std::size_t f = 0; f < width; ++f) {
+            row[f] = columns[f * kRows + i];
         }
-        float found = 0.0F;
-        forest.margins({row.data(), 1, 1}, {&first, 1}, &found);
-        const float expected = walk(arrays, base_score, row);
-        if (std::memcmp(&found, &expected, sizeof found) != 0 &&
-            !(std::isnan(found) && std::isnan(expected))) {
-            std::abort();
+        require_same(margins[i], walk(arrays, base_score, row));
+    }
+    shac::BinnedForest::Scratch scratch;
+    for (const shac::Kernels* const level : shac::available_kernels()) {
+        std::vector<float> found(kRows);
+        binned.margins(*level, block, {rows.data(), kRows}, scratch, found.data());
+        for (std::size_t i = 0; i < kRows; ++i) {
+            require_same(found[i], margins[i]);
         }
     }
 }
 
-void build_cascade(const std::shared_ptr<const Forest>& forest, std::size_t width) {
+void build_cascade(const std::shared_ptr<const shac::BinnedForest>& forest, std::size_t width) {
     const shac::Cascade cascade({forest, forest}, width);
     const std::vector<float> x(3 * width, 0.25F);
     std::vector<std::int32_t> dropped_at(3);
-    compute_drops(cascade, {x.data(), 3, width}, 1, {dropped_at.data(), 3}, {1, {}});
+    compute_drops(cascade, shac::RowsView::row_major(x.data(), 3, width), 1, {dropped_at.data(), 3}, {1, {}});
     for (const std::int32_t stage : dropped_at) {
         if (stage != dropped_at[0] || stage < shac::kPassed || stage > 1) {
             std::abort();
@@ -142,7 +164,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const float base_score = score < 250 ? static_cast<float>(score + 1) / 256.0F : reader.take<float>();
     const Arrays arrays = read_arrays(reader);
     try {
-        const auto forest = std::make_shared<const Forest>(arrays.view(), base_score, width);
+        const auto forest = std::make_shared<const shac::BinnedForest>(
+            std::make_shared<const Forest>(arrays.view(), base_score, width));
         check_margins(arrays, base_score, *forest, reader);
         build_cascade(forest, width + (reader.byte() == 255 ? 1 : 0));
     } catch (const std::invalid_argument&) {  // what a broken model shall be answered with

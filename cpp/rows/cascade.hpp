@@ -17,6 +17,7 @@
 #include "model/forest.hpp"
 #include "support/array_view.hpp"
 #include "support/parallel.hpp"
+#include "tables/binned_forest.hpp"
 
 namespace shac {
 
@@ -29,14 +30,15 @@ class Cascade {
         std::vector<std::uint32_t> rows;  // the survivors, ascending
         std::vector<std::uint32_t> failures;
         std::vector<float> margins;
+        BinnedForest::Scratch binned;
     };
 
     /// Throws std::invalid_argument when a forest is for another number of features.
-    Cascade(std::vector<std::shared_ptr<const Forest>> stages, std::size_t num_features);
+    Cascade(std::vector<std::shared_ptr<const BinnedForest>> stages, std::size_t num_features);
 
     std::size_t num_features() const { return num_features_; }
     std::size_t num_stages() const { return stages_.size(); }
-    const std::vector<std::shared_ptr<const Forest>>& stages() const { return stages_; }
+    const std::vector<std::shared_ptr<const BinnedForest>>& stages() const { return stages_; }
 
     /// Rows that a block should have: few enough that a thread looks for a stop request every few
     /// milliseconds.
@@ -50,16 +52,16 @@ class Cascade {
 
   private:
     std::size_t num_features_;
-    std::vector<std::shared_ptr<const Forest>> stages_;
+    std::vector<std::shared_ptr<const BinnedForest>> stages_;
 };
 
 /// Writes XGBoost's float32 margins, rows by stages. False when `workers.stop` ended it first.
-bool compute_margins(const Cascade& cascade, MatrixView<const float> x, MatrixView<float> margins,
+bool compute_margins(const Cascade& cascade, const RowsView& x, MatrixView<float> margins,
                      const Workers& workers);
 
 /// Writes for each row the stage at which it is dropped, or kPassed. False when `workers.stop` ended it
 /// first.
-bool compute_drops(const Cascade& cascade, MatrixView<const float> x, std::size_t relax,
+bool compute_drops(const Cascade& cascade, const RowsView& x, std::size_t relax,
                    ArrayView<std::int32_t> dropped_at, const Workers& workers);
 
 }  // namespace shac

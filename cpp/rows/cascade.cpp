@@ -1,4 +1,4 @@
-#include "model/cascade.hpp"
+#include "rows/cascade.hpp"
 
 #include <algorithm>
 #include <numeric>
@@ -13,28 +13,36 @@
 namespace shac {
 namespace {
 
-constexpr std::size_t kLargestBlock = 1024;
-constexpr std::size_t kSmallestBlock = 16;
-
-/// Rows [begin, begin + size) of a row-major matrix, turned into columns.
+/// Rows [begin, begin + size), as columns that stand kChunk values apart.
 class RowBlock {
   public:
-    ColumnBlock load(MatrixView<const float> x, std::size_t begin, std::size_t size) {
-        columns_.resize(x.width * size);
-        for (std::size_t i = 0; i < size; ++i) {
-            const float* const row = x.row(begin + i);
+    ColumnBlock load(const RowsView& x, std::size_t begin, std::size_t size) {
+        columns_.resize(x.width * kChunk);
+        const float* const first = x.data + begin * x.row_stride;
+        if (x.row_stride == 1) {
             for (std::size_t f = 0; f < x.width; ++f) {
-                columns_[f * size + i] = row[f];
+                std::copy_n(first + f * x.column_stride, size, columns_.data() + f * kChunk);
+            }
+            return {columns_.data(), kChunk, size};
+        }
+        // Few rows at a time, so that their values stay in the first-level cache for all columns.
+        for (std::size_t part = 0; part < size; part += kRows) {
+            const std::size_t end = std::min(part + kRows, size);
+            for (std::size_t f = 0; f < x.width; ++f) {
+                for (std::size_t i = part; i < end; ++i) {
+                    columns_[f * kChunk + i] = first[i * x.row_stride + f * x.column_stride];
+                }
             }
         }
-        return {columns_.data(), size, size};
+        return {columns_.data(), kChunk, size};
     }
 
   private:
+    static constexpr std::size_t kRows = 16;
     std::vector<float> columns_;
 };
 
-void check_width(const Cascade& cascade, MatrixView<const float> x) {
+void check_width(const Cascade& cascade, const RowsView& x) {
     if (x.width != cascade.num_features()) {
         throw std::invalid_argument("x: expected " + std::to_string(cascade.num_features()) +
                                     " columns, got " + std::to_string(x.width));
@@ -55,14 +63,14 @@ bool for_row_blocks(const Cascade& cascade, std::size_t rows, const Workers& wor
 
 }  // namespace
 
-Cascade::Cascade(std::vector<std::shared_ptr<const Forest>> stages, std::size_t num_features)
+Cascade::Cascade(std::vector<std::shared_ptr<const BinnedForest>> stages, std::size_t num_features)
     : num_features_(num_features), stages_(std::move(stages)) {
     for (std::size_t s = 0; s < stages_.size(); ++s) {
-        if (stages_[s] == nullptr || stages_[s]->num_features() != num_features_) {
-            throw std::invalid_argument("stages: expected forests of " + std::to_string(num_features_) +
-                                        " features, got " +
-                                        (stages_[s] ? std::to_string(stages_[s]->num_features()) : "none") +
-                                        " at stage " + std::to_string(s));
+        if (stages_[s] == nullptr || stages_[s]->forest().num_features() != num_features_) {
+            throw std::invalid_argument(
+                "stages: expected forests of " + std::to_string(num_features_) + " features, got " +
+                (stages_[s] ? std::to_string(stages_[s]->forest().num_features()) : "none") + " at stage " +
+                std::to_string(s));
         }
     }
 }
@@ -70,14 +78,14 @@ Cascade::Cascade(std::vector<std::shared_ptr<const Forest>> stages, std::size_t 
 std::size_t Cascade::block_size() const {
     std::size_t longest_walk = 1;
     for (const auto& stage : stages_) {
-        longest_walk += stage->longest_walk();
+        longest_walk += stage->forest().longest_walk();
     }
-    return std::clamp(costs::kVisitsPerBlock / longest_walk, kSmallestBlock, kLargestBlock);
+    return std::clamp(costs::kVisitsPerBlock / longest_walk / kLane * kLane, kLane, kChunk);
 }
 
 void Cascade::filter(const ColumnBlock& block, std::size_t relax, Scratch& scratch,
                      ArrayView<std::uint64_t> rejected_by_stage, std::int32_t* dropped_at) const {
-    auto& [rows, failures, margins] = scratch;
+    auto& [rows, failures, margins, binned] = scratch;
     rows.resize(block.size);
     std::iota(rows.begin(), rows.end(), 0U);
     failures.assign(block.size, 0);
@@ -86,8 +94,10 @@ void Cascade::filter(const ColumnBlock& block, std::size_t relax, Scratch& scrat
         std::fill(dropped_at, dropped_at + block.size, kPassed);
     }
     const float threshold = decision_threshold();
-    const auto decide = [&, &all_margins = margins](std::size_t s, ArrayView<const std::uint32_t> left) {
-        stages_[s]->margins(block, left, all_margins.data());
+    const Kernels& kernels = chosen_kernels();
+    const auto decide = [&, &all_margins = margins, &own = binned](std::size_t s,
+                                                                   ArrayView<const std::uint32_t> left) {
+        stages_[s]->margins(kernels, block, left, own, all_margins.data());
         return
             [&all_margins, threshold](std::size_t k) { return !accepts_margin(all_margins[k], threshold); };
     };
@@ -101,32 +111,35 @@ void Cascade::filter(const ColumnBlock& block, std::size_t relax, Scratch& scrat
         count_failures(stages_.size(), relax, {rows.data(), rows.size()}, failures.data(), decide, on_drop));
 }
 
-bool compute_margins(const Cascade& cascade, MatrixView<const float> x, MatrixView<float> margins,
+bool compute_margins(const Cascade& cascade, const RowsView& x, MatrixView<float> margins,
                      const Workers& workers) {
     check_width(cascade, x);
     struct Buffers {
         RowBlock block;
         std::vector<std::uint32_t> rows;
         std::vector<float> margins;
+        BinnedForest::Scratch binned;
     };
+    const Kernels& kernels = chosen_kernels();
     std::vector<Buffers> buffers(workers.threads);
-    return for_row_blocks(
-        cascade, x.rows, workers, [&](std::size_t begin, std::size_t size, std::size_t thread) {
-            Buffers& own = buffers[thread];
-            const ColumnBlock block = own.block.load(x, begin, size);
-            own.rows.resize(size);
-            std::iota(own.rows.begin(), own.rows.end(), 0U);
-            own.margins.resize(size);
-            for (std::size_t s = 0; s < cascade.num_stages(); ++s) {
-                cascade.stages()[s]->margins(block, {own.rows.data(), size}, own.margins.data());
-                for (std::size_t i = 0; i < size; ++i) {
-                    margins.row(begin + i)[s] = own.margins[i];
-                }
-            }
-        });
+    return for_row_blocks(cascade, x.rows, workers,
+                          [&](std::size_t begin, std::size_t size, std::size_t thread) {
+                              Buffers& own = buffers[thread];
+                              const ColumnBlock block = own.block.load(x, begin, size);
+                              own.rows.resize(size);
+                              std::iota(own.rows.begin(), own.rows.end(), 0U);
+                              own.margins.resize(size);
+                              for (std::size_t s = 0; s < cascade.num_stages(); ++s) {
+                                  cascade.stages()[s]->margins(kernels, block, {own.rows.data(), size},
+                                                               own.binned, own.margins.data());
+                                  for (std::size_t i = 0; i < size; ++i) {
+                                      margins.row(begin + i)[s] = own.margins[i];
+                                  }
+                              }
+                          });
 }
 
-bool compute_drops(const Cascade& cascade, MatrixView<const float> x, std::size_t relax,
+bool compute_drops(const Cascade& cascade, const RowsView& x, std::size_t relax,
                    ArrayView<std::int32_t> dropped_at, const Workers& workers) {
     check_width(cascade, x);
     struct Buffers {
