@@ -97,6 +97,7 @@ void register_space(py::module_& module);
 void register_decision(py::module_& module);
 void register_forest(py::module_& module);
 void register_cascade(py::module_& module);
+void register_row_filter(py::module_& module);
 void register_kernels(py::module_& module);
 void register_stage(py::module_& module);
 void register_plain_sampler(py::module_& module);

@@ -11,6 +11,7 @@ PYBIND11_MODULE(_core, module) {
     shac::register_cascade(module);
     shac::register_kernels(module);
     shac::register_stage(module);
+    shac::register_row_filter(module);
     shac::register_plain_sampler(module);
     shac::register_region(module);
     shac::register_region_sampler(module);

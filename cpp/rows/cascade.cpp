@@ -8,60 +8,10 @@
 
 #include "model/count_failures.hpp"
 #include "model/decision.hpp"
+#include "rows/row_block.hpp"
 #include "support/costs.hpp"
 
 namespace shac {
-namespace {
-
-/// Rows [begin, begin + size), as columns that stand kChunk values apart.
-class RowBlock {
-  public:
-    ColumnBlock load(const RowsView& x, std::size_t begin, std::size_t size) {
-        columns_.resize(x.width * kChunk);
-        const float* const first = x.data + begin * x.row_stride;
-        if (x.row_stride == 1) {
-            for (std::size_t f = 0; f < x.width; ++f) {
-                std::copy_n(first + f * x.column_stride, size, columns_.data() + f * kChunk);
-            }
-            return {columns_.data(), kChunk, size};
-        }
-        // Few rows at a time, so that their values stay in the first-level cache for all columns.
-        for (std::size_t part = 0; part < size; part += kRows) {
-            const std::size_t end = std::min(part + kRows, size);
-            for (std::size_t f = 0; f < x.width; ++f) {
-                for (std::size_t i = part; i < end; ++i) {
-                    columns_[f * kChunk + i] = first[i * x.row_stride + f * x.column_stride];
-                }
-            }
-        }
-        return {columns_.data(), kChunk, size};
-    }
-
-  private:
-    static constexpr std::size_t kRows = 16;
-    std::vector<float> columns_;
-};
-
-void check_width(const Cascade& cascade, const RowsView& x) {
-    if (x.width != cascade.num_features()) {
-        throw std::invalid_argument("x: expected " + std::to_string(cascade.num_features()) +
-                                    " columns, got " + std::to_string(x.width));
-    }
-}
-
-/// Calls work(begin, size, thread) for consecutive blocks of rows.
-template <typename Work>
-bool for_row_blocks(const Cascade& cascade, std::size_t rows, const Workers& workers, Work work) {
-    const std::size_t block_size = cascade.block_size();
-    const std::size_t blocks = (rows + block_size - 1) / block_size;
-    return run_blocks(blocks, workers, [&](std::uint64_t block, std::size_t thread) {
-        const auto begin = static_cast<std::size_t>(block) * block_size;
-        work(begin, std::min(block_size, rows - begin), thread);
-        return true;
-    });
-}
-
-}  // namespace
 
 Cascade::Cascade(std::vector<std::shared_ptr<const BinnedForest>> stages, std::size_t num_features)
     : num_features_(num_features), stages_(std::move(stages)) {
@@ -113,7 +63,7 @@ void Cascade::filter(const ColumnBlock& block, std::size_t relax, Scratch& scrat
 
 bool compute_margins(const Cascade& cascade, const RowsView& x, MatrixView<float> margins,
                      const Workers& workers) {
-    check_width(cascade, x);
+    check_width(x, cascade.num_features());
     struct Buffers {
         RowBlock block;
         std::vector<std::uint32_t> rows;
@@ -122,7 +72,7 @@ bool compute_margins(const Cascade& cascade, const RowsView& x, MatrixView<float
     };
     const Kernels& kernels = chosen_kernels();
     std::vector<Buffers> buffers(workers.threads);
-    return for_row_blocks(cascade, x.rows, workers,
+    return for_row_blocks(x.rows, cascade.block_size(), workers,
                           [&](std::size_t begin, std::size_t size, std::size_t thread) {
                               Buffers& own = buffers[thread];
                               const ColumnBlock block = own.block.load(x, begin, size);
@@ -141,7 +91,7 @@ bool compute_margins(const Cascade& cascade, const RowsView& x, MatrixView<float
 
 bool compute_drops(const Cascade& cascade, const RowsView& x, std::size_t relax,
                    ArrayView<std::int32_t> dropped_at, const Workers& workers) {
-    check_width(cascade, x);
+    check_width(x, cascade.num_features());
     struct Buffers {
         RowBlock block;
         Cascade::Scratch scratch;
@@ -149,7 +99,7 @@ bool compute_drops(const Cascade& cascade, const RowsView& x, std::size_t relax,
     };
     std::vector<Buffers> buffers(workers.threads);
     return for_row_blocks(
-        cascade, x.rows, workers, [&](std::size_t begin, std::size_t size, std::size_t thread) {
+        x.rows, cascade.block_size(), workers, [&](std::size_t begin, std::size_t size, std::size_t thread) {
             Buffers& own = buffers[thread];
             own.rejected.resize(cascade.num_stages());
             cascade.filter(own.block.load(x, begin, size), relax, own.scratch,

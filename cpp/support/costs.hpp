@@ -84,6 +84,15 @@ constexpr bool pays_to_compact(std::size_t kept, std::size_t rows) {
 /// on trees over bins, a tenth of a second where all trees are walked.
 constexpr std::size_t kVisitsPerBlock = 32'000'000;
 
+/// Tables of a stage prove nothing of some rows, which then cost the forest, too: they are asked about given
+/// rows where they cost less than this share of it. Chosen.
+constexpr double kTablesPay = 0.7;
+
+/// Rows that choose the order of the stages for others, and how many others there must be for each. Chosen:
+/// a tenth of the work on the rest, at most.
+constexpr std::size_t kPilotRows = 256;
+constexpr std::size_t kRowsForPilotRow = 64;
+
 /// Rows for which walking through a forest is no slower than deciding its trees for a lane of them. Chosen.
 constexpr std::size_t kFewRows = 8;
 

@@ -9,6 +9,23 @@
 
 namespace shac {
 
+void find_listed_bins(const Kernels& kernels, const ThresholdSearch& thresholds, const ColumnBlock& block,
+                      std::size_t column, ArrayView<const std::uint32_t> rows, std::vector<float>& values,
+                      std::uint8_t* bins) {
+    const float* const begin = block.columns + column * block.stride;
+    const std::size_t padded = whole_lanes(rows.size);
+    const std::size_t span = rows.size == 0 ? 0 : rows[rows.size - 1] - rows[0] + 1;
+    // Without gaps, and with values behind the last row up to a whole lane.
+    if (span == rows.size && span > 0 && rows[0] + padded <= block.stride) {
+        kernels.find_threshold_bins(thresholds, begin + rows[0], padded, bins);
+        return;
+    }
+    for (std::size_t k = 0; k < rows.size; ++k) {
+        values[k] = begin[rows[k]];
+    }
+    kernels.find_threshold_bins(thresholds, values.data(), padded, bins);
+}
+
 /// Takes trees in order, and begins a new run where one cannot hold the next tree.
 class BinnedForest::Builder {
   public:
@@ -164,6 +181,25 @@ class BinnedForest::Builder {
 
 BinnedForest::BinnedForest(std::shared_ptr<const Forest> forest) : forest_(std::move(forest)) {
     Builder(*forest_, runs_).build();
+    for (const Run& run : runs_) {
+        for (const BinnedColumn& column : run.columns) {
+            cost_ += 2.0 * costs::edge_search(column.thresholds.levels);  // half as many rows in a vector
+        }
+        for (const LeafTrees::Tree& tree : run.trees.trees) {
+            cost_ += costs::tree(tree.nodes_end - tree.nodes_begin + 1, tree.depth);
+        }
+    }
+}
+
+const ThresholdSearch* BinnedForest::thresholds(std::size_t feature) const {
+    if (!shares_bins() || runs_.empty()) {
+        return nullptr;
+    }
+    const auto& columns = runs_[0].columns;
+    const auto found = std::lower_bound(
+        columns.begin(), columns.end(), feature,
+        [](const BinnedColumn& column, std::size_t wanted) { return column.feature < wanted; });
+    return found == columns.end() || found->feature != feature ? nullptr : &found->thresholds;
 }
 
 void BinnedForest::margins(const Kernels& kernels, const ColumnBlock& block,
@@ -178,7 +214,6 @@ void BinnedForest::margins(const Kernels& kernels, const ColumnBlock& block,
     for (std::size_t begin = 0; begin < rows.size; begin += kChunk) {
         const ArrayView<const std::uint32_t> chunk{rows.data + begin, std::min(kChunk, rows.size - begin)};
         const std::size_t padded = whole_lanes(chunk.size);
-        const bool is_dense = chunk.size % kLane == 0 && chunk[chunk.size - 1] - chunk[0] + 1 == chunk.size;
         std::fill(sums.begin(), sums.begin() + static_cast<std::ptrdiff_t>(padded), forest_->base());
         for (const Run& run : runs_) {
             if (run.is_walked) {
@@ -187,15 +222,8 @@ void BinnedForest::margins(const Kernels& kernels, const ColumnBlock& block,
             }
             bins.resize(std::max(bins.size(), run.columns.size() * kChunk));
             for (std::size_t slot = 0; slot < run.columns.size(); ++slot) {
-                const float* const column = block.columns + run.columns[slot].feature * block.stride;
-                if (!is_dense) {
-                    for (std::size_t k = 0; k < chunk.size; ++k) {
-                        values[k] = column[chunk[k]];
-                    }
-                }
-                kernels.find_threshold_bins(run.columns[slot].thresholds,
-                                            is_dense ? column + chunk[0] : values.data(), padded,
-                                            bins.data() + slot * kChunk);
+                find_listed_bins(kernels, run.columns[slot].thresholds, block, run.columns[slot].feature,
+                                 chunk, values, bins.data() + slot * kChunk);
             }
             kernels.add_leaves(run.trees, bins.data(), padded, sums.data());
         }

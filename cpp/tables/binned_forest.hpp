@@ -24,6 +24,12 @@
 
 namespace shac {
 
+/// Finds the bins of a column of the listed rows (ascending, at most kChunk), in whole lanes. `values` is a
+/// buffer of kChunk values.
+void find_listed_bins(const Kernels& kernels, const ThresholdSearch& thresholds, const ColumnBlock& block,
+                      std::size_t column, ArrayView<const std::uint32_t> rows, std::vector<float>& values,
+                      std::uint8_t* bins);
+
 class BinnedForest {
   public:
     /// Buffers of one thread, kept from block to block.
@@ -37,7 +43,14 @@ class BinnedForest {
 
     const Forest& forest() const { return *forest_; }
 
-    /// Margins of the rows of `block` that `rows` lists, into `margins` (one for each of `rows`).
+    /// Thresholds of a feature, where all trees share their bins; null where they do not, or none asks it.
+    const ThresholdSearch* thresholds(std::size_t feature) const;
+    /// Work for 64 rows, in vector instructions.
+    double cost() const { return cost_; }
+
+    bool shares_bins() const { return runs_.size() <= 1 && (runs_.empty() || !runs_[0].is_walked); }
+
+    /// Margins of the rows of `block` that `rows` lists, ascending, into `margins` (one for each of `rows`).
     void margins(const Kernels& kernels, const ColumnBlock& block, ArrayView<const std::uint32_t> rows,
                  Scratch& scratch, float* margins) const;
 
@@ -58,6 +71,7 @@ class BinnedForest {
 
     std::shared_ptr<const Forest> forest_;
     std::vector<Run> runs_;
+    double cost_ = 0.0;
 };
 
 }  // namespace shac

@@ -142,16 +142,43 @@ Decision QuantizedStage::decide(const std::uint64_t* uniforms) const {
 
 void QuantizedStage::reject(const Kernels& kernels, const std::uint16_t* const* uniforms, std::size_t offset,
                             std::size_t rows, QuantizedScratch& scratch, std::uint64_t* rejected) const {
+    const auto find_bins = [&](std::size_t segment, std::uint8_t* bins, std::uint64_t* ambiguous) {
+        const auto& columns = segments()[segment].columns;
+        for (std::size_t slot = 0; slot < columns.size(); ++slot) {
+            kernels.find_bins(columns[slot].edges, uniforms[columns[slot].column] + offset, whole_lanes(rows),
+                              bins + slot * kChunk, ambiguous);
+        }
+    };
+    add_up(kernels, rows, find_bins, scratch, rejected);
+}
+
+void QuantizedStage::decide(const Kernels& kernels, std::size_t rows, const FindBins& find_bins,
+                            QuantizedScratch& scratch, std::uint64_t* rejected,
+                            std::uint64_t* accepted) const {
+    add_up(kernels, rows, [&](auto... arguments) { find_bins(arguments...); }, scratch, rejected);
+    const std::size_t words = whole_lanes(rows) / kLane;
+    if (accept_limit() > std::numeric_limits<std::int16_t>::max()) {
+        std::fill(accepted, accepted + words, 0);
+        return;
+    }
+    kernels.find_below(scratch.sums.data(), static_cast<std::int16_t>(accept_limit()), words * kLane,
+                       scratch.below.data());
+    for (std::size_t word = 0; word < words; ++word) {
+        accepted[word] = ~(scratch.below[word] | scratch.ambiguous[word] | rejected[word]);
+    }
+}
+
+template <typename Find>
+void QuantizedStage::add_up(const Kernels& kernels, std::size_t rows, Find find_bins,
+                            QuantizedScratch& scratch, std::uint64_t* rejected) const {
     const std::size_t padded = whole_lanes(rows);
     scratch.sums.assign(kChunk, parts_.bias);
     scratch.ambiguous.fill(0);
     std::fill(rejected, rejected + padded / kLane, 0);
-    for (const Segment& segment : segments()) {
+    for (std::size_t s = 0; s < segments().size(); ++s) {
+        const Segment& segment = segments()[s];
         scratch.bins.resize(std::max(scratch.bins.size(), segment.columns.size() * kChunk));
-        for (std::size_t slot = 0; slot < segment.columns.size(); ++slot) {
-            kernels.find_bins(segment.columns[slot].edges, uniforms[segment.columns[slot].column] + offset,
-                              padded, scratch.bins.data() + slot * kChunk, scratch.ambiguous.data());
-        }
+        find_bins(s, scratch.bins.data(), scratch.ambiguous.data());
         kernels.add_small_tables(segment.small_tables.data(), segment.small_tables.size(),
                                  scratch.bins.data(), padded, scratch.sums.data());
         for (const LargeTable& table : segment.large_tables) {

@@ -19,6 +19,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <vector>
 
@@ -89,7 +90,19 @@ class QuantizedStage {
     void reject(const Kernels& kernels, const std::uint16_t* const* uniforms, std::size_t offset,
                 std::size_t rows, QuantizedScratch& scratch, std::uint64_t* rejected) const;
 
+    /// Writes the bins of a segment's columns, kChunk bytes each, and adds a bit to `ambiguous` for each row
+    /// that has no bin of some column.
+    using FindBins = std::function<void(std::size_t segment, std::uint8_t* bins, std::uint64_t* ambiguous)>;
+
+    /// Sets the bits of the rows (at most kChunk) that the stage is proven to reject, and of those that it is
+    /// proven to accept.
+    void decide(const Kernels& kernels, std::size_t rows, const FindBins& find_bins,
+                QuantizedScratch& scratch, std::uint64_t* rejected, std::uint64_t* accepted) const;
+
   private:
+    template <typename Find>
+    void add_up(const Kernels& kernels, std::size_t rows, Find find_bins, QuantizedScratch& scratch,
+                std::uint64_t* rejected) const;
     void add_trees(const Kernels& kernels, const Segment& segment, std::size_t rows,
                    QuantizedScratch& scratch, std::uint64_t* rejected) const;
     void move_together(const Kernels& kernels, const Segment& segment,

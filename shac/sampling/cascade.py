@@ -143,8 +143,9 @@ class Cascade:
         ValueError
             If `X` does not have two dimensions and a column for each of the space, or `relax` is negative.
         """
-        passed: NDArray[np.bool_] = self.dropped_at(X, relax, threads=threads) == -1
-        return passed
+        relax = checked_integer("relax", relax, 0, LARGEST_COUNT)
+        rows = checked_rows(X, self.space.num_columns)
+        return self._compiled.accepts(rows, relax, thread_count(threads))
 
     def dropped_at(self, X: ArrayLike, relax: int = 0, *, threads: int | None = None) -> NDArray[np.int32]:
         """Return at which stage each row fails for the (`relax` + 1)-th time; -1 for rows that pass.
@@ -160,7 +161,7 @@ class Cascade:
         """
         relax = checked_integer("relax", relax, 0, LARGEST_COUNT)
         rows = checked_rows(X, self.space.num_columns)
-        return self._compiled.decisions.dropped_at(rows, relax, thread_count(threads))
+        return self._compiled.dropped_at(rows, relax, thread_count(threads))
 
     def margins(self, X: ArrayLike, *, threads: int | None = None) -> NDArray[np.float32]:
         """Compute every stage's margin, as ``predict(output_margin=True)`` does.

@@ -11,6 +11,7 @@ import numpy as np
 from shac.errors import InvalidModelError
 from shac.export import ForestArrays, export_forest
 from shac.parameters.conditional import ConditionalColumn
+from shac.sampling import costs
 from shac.sampling.bins import Condition, ThresholdBins, conditions_of
 from shac.sampling.draws import Piece
 from shac.sampling.extension import core
@@ -66,6 +67,7 @@ class CompiledCascade:
         self._bins: dict[int, ThresholdBins] = {}
         self._stages: tuple[core.Stage, ...] = ()
         self._sampler: core.PlainSampler | None = None
+        self._row_filter: core.RowFilter | None = None
         self._regions: Regions | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -94,6 +96,28 @@ class CompiledCascade:
         )
         self._stages = known
         return known
+
+    def dropped_at(self, rows: NDArray[np.float32], relax: int, threads: int) -> NDArray[np.int32]:
+        """Return at which stage each row is dropped, -1 for those that pass; by tables first where that pays."""
+        row_filter = self._row_filter_for(len(rows))
+        return (row_filter or self.decisions).dropped_at(rows, relax, threads)
+
+    def accepts(self, rows: NDArray[np.float32], relax: int, threads: int) -> NDArray[np.bool_]:
+        """Return which rows pass."""
+        row_filter = self._row_filter_for(len(rows))
+        if row_filter is None:
+            passed: NDArray[np.bool_] = self.decisions.dropped_at(rows, relax, threads) == -1
+            return passed
+        return row_filter.accepts(rows, relax, threads).view(np.bool_)
+
+    def _row_filter_for(self, num_rows: int) -> core.RowFilter | None:
+        """Return what asks the stages' tables first, where they are compiled or compiling them pays."""
+        if self._row_filter is None:
+            is_compiled = len(self._stages) == len(self.forests)
+            if not is_compiled and (num_rows < costs.ROWS_TO_COMPILE_FOR or not self.space.has_quantile):
+                return None
+            self._row_filter = core.RowFilter(self.stages, self.space.num_columns)
+        return self._row_filter
 
     def conditions(self) -> list[Condition]:
         """Return when the space's conditional columns exist, by the uniforms of those that they depend on."""
@@ -221,7 +245,7 @@ class CompiledCascade:
         X = np.empty(uniforms.shape, dtype=np.float32)
         for c, column in enumerate(self.space.columns):
             X[:, c] = column.encode_array(column.quantile(uniforms[:, c]))
-        passed = self.decisions.dropped_at(X, relax, threads) == -1
+        passed = self.accepts(X, relax, threads)
         if not passed.all():
             _logger.debug("redrawing %d samples that rounded onto a threshold", int((~passed).sum()))
         if not self.space.constraints:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shac.sampling.extension import core
 
-__all__ = ["DIVIDING_SHARE", "seconds_of_candidate", "seconds_of_dividing", "seconds_of_draws", "seconds_of_samples"]
+__all__ = [
+    "ROWS_TO_COMPILE_FOR",
+    "DIVIDING_SHARE",
+    "seconds_of_candidate",
+    "seconds_of_dividing",
+    "seconds_of_draws",
+    "seconds_of_samples",
+]
 
 # On one core of a 2.6 GHz EPYC with AVX-512; `python benchmarks/measure_costs.py` measures them on another machine.
 _SECONDS_PER_INSTRUCTION = 3.5e-10  # of the rejection filter, for one candidate
@@ -20,6 +27,7 @@ _SECONDS_PER_TESTED_DRAW = 1.3e-6
 _SECONDS_PER_DRAW = 2e-7
 _SECONDS_PER_EXACT_STAGE = 4e-7  # of a candidate that the rejection filter lets pass
 
+ROWS_TO_COMPILE_FOR = 1_000_000  # a stage takes a few milliseconds to compile, and saves a few nanoseconds a row; chosen
 DIVIDING_SHARE = 0.5  # the part of the sampling still ahead that dividing further may cost; chosen
 
 
