@@ -1,6 +1,7 @@
 #include "rows/row_filter.hpp"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -17,15 +18,20 @@ namespace shac {
 
 /// Buffers of one thread, kept from block to block.
 struct RowFilter::Scratch {
+    using Bits = std::array<std::uint64_t, kChunk / kLane>;
+
     RowBlock block;
     std::vector<std::uint32_t> rows;
     std::vector<std::uint32_t> failures;
-    std::vector<std::uint8_t> fails;  // by position among the rows that are left
-    std::vector<std::uint32_t> undecided;
-    std::vector<std::uint32_t> places;  // of the undecided, among the rows that are left
+    Bits fails;                                    // bits, by position among the rows that are left
+    std::vector<std::uint32_t> undecided;          // rows that the tables say nothing of
+    std::vector<std::uint32_t> places;             // of the undecided, among the rows that are left
+    std::vector<std::vector<std::uint32_t>> open;  // by position of the stage: rows left undecided there
     std::vector<float> margins;
     ValueTables::Scratch tables;
     BinnedForest::Scratch binned;
+
+    bool fails_at(std::size_t place) const { return (fails[place / kLane] >> (place % kLane) & 1U) != 0; }
 };
 
 RowFilter::RowFilter(std::vector<std::shared_ptr<const Stage>> stages, std::size_t width)
@@ -42,41 +48,47 @@ RowFilter::RowFilter(std::vector<std::shared_ptr<const Stage>> stages, std::size
 
 void RowFilter::find_failures(std::size_t stage, const ColumnBlock& block,
                               ArrayView<const std::uint32_t> rows, Scratch& scratch) const {
-    auto& [own_block, own_rows, failures, fails, undecided, places, margins, tables, binned] = scratch;
-    fails.assign(rows.size, 0);
+    auto& [own_block, own_rows, failures, fails, undecided, places, open, margins, tables, binned] = scratch;
     undecided.clear();
     places.clear();
-    const Kernels& kernels = chosen_kernels();
     if (tables_[stage].decides()) {
-        tables_[stage].decide(kernels, block, rows, tables);
+        tables_[stage].decide(chosen_kernels(), block, rows, tables);
         for (std::size_t begin = 0; begin < rows.size; begin += kLane) {
-            const std::uint64_t rejected = tables.rejected[begin / kLane];
-            const std::size_t size = std::min(kLane, rows.size - begin);
-            for (std::size_t i = 0; i < size; ++i) {
-                fails[begin + i] = static_cast<std::uint8_t>(rejected >> i & 1U);
+            const std::size_t word = begin / kLane;
+            fails[word] = tables.rejected[word];
+            std::uint64_t left = ~(tables.rejected[word] | tables.accepted[word]);
+            if (rows.size - begin < kLane) {
+                left &= (std::uint64_t{1} << (rows.size - begin)) - 1;
             }
-            std::uint64_t open = ~(rejected | tables.accepted[begin / kLane]);
-            if (size < kLane) {
-                open &= (std::uint64_t{1} << size) - 1;
-            }
-            for (; open != 0; open &= open - 1) {
-                const std::size_t place = begin + lowest_bit(open);
+            for (; left != 0; left &= left - 1) {
+                const std::size_t place = begin + lowest_bit(left);
                 places.push_back(static_cast<std::uint32_t>(place));
                 undecided.push_back(rows[place]);
             }
         }
     } else {
+        fails.fill(0);
         undecided.assign(rows.begin(), rows.end());
         places.resize(rows.size);
         std::iota(places.begin(), places.end(), 0U);
     }
-    margins.resize(undecided.size());
-    stages_[stage]->forest->margins(kernels, block, {undecided.data(), undecided.size()}, binned,
-                                    margins.data());
+}
+
+void RowFilter::settle_undecided(std::size_t stage, const ColumnBlock& block, Scratch& scratch) const {
+    compute_margins_of(stage, block, {scratch.undecided.data(), scratch.undecided.size()}, scratch);
     const float threshold = decision_threshold();
-    for (std::size_t k = 0; k < undecided.size(); ++k) {
-        fails[places[k]] = accepts_margin(margins[k], threshold) ? 0 : 1;
+    for (std::size_t k = 0; k < scratch.undecided.size(); ++k) {
+        const std::uint32_t place = scratch.places[k];
+        if (!accepts_margin(scratch.margins[k], threshold)) {
+            scratch.fails[place / kLane] |= std::uint64_t{1} << (place % kLane);
+        }
     }
+}
+
+void RowFilter::compute_margins_of(std::size_t stage, const ColumnBlock& block,
+                                   ArrayView<const std::uint32_t> rows, Scratch& scratch) const {
+    scratch.margins.resize(rows.size);
+    stages_[stage]->forest->margins(chosen_kernels(), block, rows, scratch.binned, scratch.margins.data());
 }
 
 std::size_t RowFilter::block_size() const {
@@ -87,35 +99,33 @@ std::size_t RowFilter::block_size() const {
     return std::clamp(costs::kVisitsPerBlock / longest_walk / kLane * kLane, kLane, kChunk);
 }
 
-template <typename OnDrop>
-bool RowFilter::filter(const RowsView& x, std::size_t relax, const std::vector<std::size_t>& order,
-                       const Workers& workers, OnDrop on_drop) const {
+template <typename Test>
+bool RowFilter::for_blocks(const RowsView& x, const Workers& workers, Test test) const {
     std::vector<Scratch> scratch(workers.threads);
-    return for_row_blocks(
-        x.rows, block_size(), workers, [&](std::size_t begin, std::size_t size, std::size_t thread) {
-            Scratch& own = scratch[thread];
-            const ColumnBlock block = own.block.load(x, begin, size);
-            own.rows.resize(size);
-            std::iota(own.rows.begin(), own.rows.end(), 0U);
-            own.failures.assign(size, 0);
-            const auto decide = [&](std::size_t position, ArrayView<const std::uint32_t> left) {
-                find_failures(order[position], block, left, own);
-                return [&own](std::size_t k) { return own.fails[k] != 0; };
-            };
-            count_failures(
-                order.size(), relax, {own.rows.data(), size}, own.failures.data(), decide,
-                [&](std::size_t position, std::uint32_t row) { on_drop(begin + row, order[position]); });
-        });
+    return for_row_blocks(x.rows, block_size(), workers,
+                          [&](std::size_t begin, std::size_t size, std::size_t thread) {
+                              Scratch& own = scratch[thread];
+                              own.rows.resize(size);
+                              std::iota(own.rows.begin(), own.rows.end(), 0U);
+                              own.failures.assign(size, 0);
+                              test(begin, own.block.load(x, begin, size), own);
+                          });
 }
 
 bool RowFilter::compute_drops(const RowsView& x, std::size_t relax, ArrayView<std::int32_t> dropped_at,
                               const Workers& workers) const {
     check_width(x, width_);
-    std::vector<std::size_t> order(num_stages());
-    std::iota(order.begin(), order.end(), std::size_t{0});
     std::fill(dropped_at.begin(), dropped_at.end(), kPassed);
-    return filter(x, relax, order, workers, [&](std::size_t row, std::size_t stage) {
-        dropped_at[row] = static_cast<std::int32_t>(stage);
+    return for_blocks(x, workers, [&](std::size_t begin, const ColumnBlock& block, Scratch& own) {
+        const auto decide = [&](std::size_t stage, ArrayView<const std::uint32_t> left) {
+            find_failures(stage, block, left, own);
+            settle_undecided(stage, block, own);
+            return [&own](std::size_t k) { return own.fails_at(k); };
+        };
+        count_failures(num_stages(), relax, {own.rows.data(), own.rows.size()}, own.failures.data(), decide,
+                       [&](std::size_t stage, std::uint32_t row) {
+                           dropped_at[begin + row] = static_cast<std::int32_t>(stage);
+                       });
     });
 }
 
@@ -123,7 +133,50 @@ bool RowFilter::compute_accepted(const RowsView& x, std::size_t relax, ArrayView
                                  const Workers& workers) const {
     check_width(x, width_);
     std::fill(accepted.begin(), accepted.end(), std::uint8_t{1});
-    return filter(x, relax, order_for(x), workers, [&](std::size_t row, std::size_t) { accepted[row] = 0; });
+    const std::vector<std::size_t> order = order_for(x);
+    return for_blocks(x, workers, [&](std::size_t begin, const ColumnBlock& block, Scratch& own) {
+        const auto on_drop = [&](std::size_t, std::uint32_t row) { accepted[begin + row] = 0; };
+        own.open.resize(order.size());
+        // What one stage's tables leave undecided another's reject, nearly always; so proven failures alone
+        // are counted first.
+        const auto decide = [&](std::size_t position, ArrayView<const std::uint32_t> left) {
+            const std::size_t stage = order[position];
+            find_failures(stage, block, left, own);
+            own.open[position].clear();
+            if (tables_[stage].decides()) {
+                own.open[position].swap(own.undecided);
+            } else {
+                settle_undecided(stage, block, own);
+            }
+            return [&own](std::size_t k) { return own.fails_at(k); };
+        };
+        const std::size_t left = count_failures(order.size(), relax, {own.rows.data(), own.rows.size()},
+                                                own.failures.data(), decide, on_drop);
+        own.rows.resize(left);
+        settle_open(order, relax, block, own, on_drop);
+    });
+}
+
+/// Asks the forests what the tables left open about the rows that are left.
+template <typename OnDrop>
+void RowFilter::settle_open(const std::vector<std::size_t>& order, std::size_t relax,
+                            const ColumnBlock& block, Scratch& own, OnDrop on_drop) const {
+    std::vector<std::uint8_t> fails(block.size);
+    const auto decide = [&](std::size_t position, ArrayView<const std::uint32_t> left) {
+        std::fill(fails.begin(), fails.end(), std::uint8_t{0});
+        std::vector<std::uint32_t>& open = own.open[position];
+        const auto is_gone = [&](std::uint32_t row) {
+            return !std::binary_search(left.begin(), left.end(), row);
+        };
+        open.erase(std::remove_if(open.begin(), open.end(), is_gone), open.end());
+        compute_margins_of(order[position], block, {open.data(), open.size()}, own);
+        for (std::size_t k = 0; k < open.size(); ++k) {
+            fails[open[k]] = accepts_margin(own.margins[k], decision_threshold()) ? 0 : 1;
+        }
+        return [&fails, left](std::size_t k) { return fails[left[k]] != 0; };
+    };
+    count_failures(order.size(), relax, {own.rows.data(), own.rows.size()}, own.failures.data(), decide,
+                   on_drop);
 }
 
 /// Asks all stages about the first rows; then, again and again, takes the stage that rejects most of what is
@@ -134,19 +187,23 @@ std::vector<std::size_t> RowFilter::order_for(const RowsView& x) const {
     if (x.rows < costs::kPilotRows * costs::kRowsForPilotRow) {
         return order;
     }
-    Scratch scratch;
+    Scratch scratch{};
     const ColumnBlock block = scratch.block.load(x, 0, costs::kPilotRows);
     std::vector<std::uint32_t> rows(costs::kPilotRows);
     std::iota(rows.begin(), rows.end(), 0U);
-    std::vector<std::vector<std::uint8_t>> fails;
+    std::vector<Scratch::Bits> fails;
     for (std::size_t s = 0; s < num_stages(); ++s) {
         find_failures(s, block, {rows.data(), rows.size()}, scratch);
+        settle_undecided(s, block, scratch);
         fails.push_back(scratch.fails);
     }
+    const auto does_fail = [&](std::size_t stage, std::uint32_t row) {
+        return (fails[stage][row / kLane] >> (row % kLane) & 1U) != 0;
+    };
     for (auto next = order.begin(); next != order.end(); ++next) {
         const auto worth = [&](std::size_t stage) {
             const auto rejected = std::count_if(rows.begin(), rows.end(),
-                                                [&](std::uint32_t row) { return fails[stage][row] != 0; });
+                                                [&](std::uint32_t row) { return does_fail(stage, row); });
             const double cost =
                 tables_[stage].decides() ? stages_[stage]->quantized.cost() : stages_[stage]->forest->cost();
             return static_cast<double>(rejected) / (cost + 1.0);
@@ -160,7 +217,7 @@ std::vector<std::size_t> RowFilter::order_for(const RowsView& x) const {
             next, order.end(), [&](std::size_t a, std::size_t b) { return worths[a] < worths[b]; });
         std::rotate(next, best, best + 1);
         rows.erase(std::remove_if(rows.begin(), rows.end(),
-                                  [&](std::uint32_t row) { return fails[*next][row] != 0; }),
+                                  [&](std::uint32_t row) { return does_fail(*next, row); }),
                    rows.end());
     }
     return order;

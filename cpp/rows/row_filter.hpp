@@ -44,16 +44,24 @@ class RowFilter {
   private:
     struct Scratch;
 
-    /// Marks which of the listed rows a stage rejects.
+    /// Marks which of the listed rows a stage's tables reject, and lists those that they leave undecided.
     void find_failures(std::size_t stage, const ColumnBlock& block, ArrayView<const std::uint32_t> rows,
                        Scratch& scratch) const;
+
+    /// Asks the stage's forest about the rows that were left undecided.
+    void settle_undecided(std::size_t stage, const ColumnBlock& block, Scratch& scratch) const;
+    void compute_margins_of(std::size_t stage, const ColumnBlock& block, ArrayView<const std::uint32_t> rows,
+                            Scratch& scratch) const;
+
+    template <typename OnDrop>
+    void settle_open(const std::vector<std::size_t>& order, std::size_t relax, const ColumnBlock& block,
+                     Scratch& scratch, OnDrop on_drop) const;
     std::vector<std::size_t> order_for(const RowsView& x) const;
     std::size_t block_size() const;
 
-    /// Calls on_drop(row, stage) for every row that is dropped.
-    template <typename OnDrop>
-    bool filter(const RowsView& x, std::size_t relax, const std::vector<std::size_t>& order,
-                const Workers& workers, OnDrop on_drop) const;
+    /// Calls test(begin, block, scratch) for blocks of rows, whose numbers stand in scratch.rows.
+    template <typename Test>
+    bool for_blocks(const RowsView& x, const Workers& workers, Test test) const;
 
     std::vector<std::shared_ptr<const Stage>> stages_;
     std::size_t width_;

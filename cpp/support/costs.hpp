@@ -94,7 +94,7 @@ constexpr std::size_t kPilotRows = 256;
 constexpr std::size_t kRowsForPilotRow = 64;
 
 /// Rows for which walking through a forest is no slower than deciding its trees for a lane of them. Chosen.
-constexpr std::size_t kFewRows = 8;
+constexpr std::size_t kFewRows = 4;
 
 /// Candidates of a block without tables, and the step of blocks with them. Chosen: a few milliseconds of tree
 /// walking.

@@ -27,7 +27,7 @@ _SECONDS_PER_TESTED_DRAW = 1.3e-6
 _SECONDS_PER_DRAW = 2e-7
 _SECONDS_PER_EXACT_STAGE = 4e-7  # of a candidate that the rejection filter lets pass
 
-ROWS_TO_COMPILE_FOR = 1_000_000  # a stage takes a few milliseconds to compile, and saves a few nanoseconds a row; chosen
+ROWS_TO_COMPILE_FOR = 1_000_000  # compiling takes milliseconds and saves nanoseconds a row; chosen
 DIVIDING_SHARE = 0.5  # the part of the sampling still ahead that dividing further may cost; chosen
 
 
