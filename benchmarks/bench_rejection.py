@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.bench_cascade import BLOCK, CheckError, check_decisions, environment, pass_blocks, pass_rows
+    from benchmarks.onedal import OneDalModels
     from benchmarks.workloads import WORKLOADS, Workload, cache_folder, fingerprint, train_cascade
 
     Floats = NDArray[np.float32]
     Say = Callable[[str], None]
 else:
     from bench_cascade import BLOCK, CheckError, check_decisions, environment, pass_blocks, pass_rows
+    from onedal import OneDalModels
     from workloads import WORKLOADS, Workload, cache_folder, fingerprint, train_cascade
 
 STEP = 500_000  # candidates whose decisions are compared at a time
@@ -140,12 +142,20 @@ def contenders(
         "C++ forest": plain_forest(cascade),
         "predict a row": lambda count: pass_rows(models, workload.draw(np.random.default_rng(1), count), stop=False),
     }
+    rows = workload.draw(np.random.default_rng(2), BLOCK)
+    try:
+        onedal = OneDalModels(models)
+    except ImportError as error:
+        say(f"without oneDAL: {error}")
+    else:
+        different = int((onedal.pass_blocks(rows) != pass_blocks(models, rows)).sum())
+        say(f"{different:,} of {len(rows):,} decisions of oneDAL differ from XGBoost's")
+        ways["oneDAL on blocks"] = blocks(onedal.pass_blocks)
     try:
         compiled = CompiledModels(workload, models, say)
     except ImportError as error:
         say(f"without tl2cgen: {error}")
         return ways
-    rows = workload.draw(np.random.default_rng(2), BLOCK)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check_decisions("tl2cgen", compiled.pass_blocks(rows), pass_blocks(models, rows))
