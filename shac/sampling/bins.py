@@ -3,6 +3,7 @@
 The encoded value of a column is a non-decreasing function of an integer uniform, its quantile function followed by its
 encoding. The smallest uniform whose value reaches a threshold (an edge) is found by bisection on that very function, so
 that deciding by bin and deciding by value agree for every uniform, whatever the rounding inside a quantile function.
+A parameter's CDF only says where to begin.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ __all__ = ["Condition", "ThresholdBins", "conditions_of"]
 Condition: TypeAlias = "tuple[int, int, bool, NDArray[np.uint64]]"  # column, parent, and where of its uniforms
 
 _RANGE = 1 << core.UNIFORM_BITS
+_DISTANCES = (4, 1 << 30)  # from a CDF's guess: its rounding, and that of float32 encodings
 
 
 class ThresholdBins:
@@ -58,6 +60,10 @@ class ThresholdBins:
             np.concatenate([first_bin, thresholds[last_of_edge]]).astype(np.float32),
         )
 
+    def learn(self, thresholds: NDArray[np.float32]) -> None:
+        """Find the edges of many thresholds at once: for a hundred it takes no longer than for one."""
+        self._edges_of(thresholds)
+
     def changes(self, encoded: NDArray[np.float32]) -> tuple[bool, NDArray[np.uint64]]:
         """Return where, among the uniforms, the encoded value begins or ceases to be one of those given.
 
@@ -77,8 +83,8 @@ class ThresholdBins:
 
     def _edges_of(self, thresholds: NDArray[np.float32]) -> NDArray[np.int64]:
         known, edges = self._known
-        new = np.setdiff1d(thresholds, known)
-        if new.size:
+        if not _contains(known, thresholds):
+            new = np.setdiff1d(thresholds, known)
             known = np.concatenate([known, new])
             edges = np.concatenate([edges, self._bisect(new)])
             order = np.argsort(known, kind="stable")
@@ -90,11 +96,22 @@ class ThresholdBins:
     def _bisect(self, thresholds: NDArray[np.float32]) -> NDArray[np.int64]:
         low = np.zeros(thresholds.size, dtype=np.int64)
         high = np.full(thresholds.size, _RANGE, dtype=np.int64)
+
+        def ask(uniforms: NDArray[np.int64]) -> None:
+            # The edges lie in [low, high]; uniforms outside say nothing new.
+            asked = np.clip(uniforms, low, np.maximum(high - 1, low))
+            reached = self._encoded(asked) >= thresholds
+            high[:] = np.where(reached, np.minimum(asked, high), high)
+            low[:] = np.where(reached, low, np.minimum(asked + 1, high))
+
+        if self._parameter.has_cdf:
+            share = np.nan_to_num(np.asarray(self._parameter.cdf(thresholds), dtype=np.float64))
+            guess = (np.clip(share, 0.0, 1.0) * _RANGE).astype(np.int64)
+            for distance in _DISTANCES:
+                ask(guess - distance)
+                ask(guess + distance)
         while np.any(low < high):
-            middle = (low + high) // 2
-            reached = self._encoded(middle) >= thresholds
-            high = np.where(reached, middle, high)
-            low = np.where(reached, low, np.minimum(middle + 1, high))
+            ask((low + high) // 2)
         return low
 
     def _encoded(self, uniforms: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -106,6 +123,11 @@ class ThresholdBins:
                 "encode(quantile(u)) for some u in (0, 1)"
             )
         return encoded
+
+
+def _contains(known: NDArray[np.float32], thresholds: NDArray[np.float32]) -> bool:
+    places = np.searchsorted(known, thresholds)
+    return bool(places.size == 0 or (places[-1] < known.size and np.array_equal(known[places], thresholds)))
 
 
 def conditions_of(

@@ -91,9 +91,9 @@ class CompiledCascade:
         known = self._stages  # another thread may add the same ones meanwhile
         if len(known) == len(self.forests):
             return known
-        known += tuple(
-            core.Stage(forest, self._columns_of(forest), self._max_table_bytes) for forest in self.forests[len(known) :]
-        )
+        new = self.forests[len(known) :]
+        self._learn_thresholds(new)
+        known += tuple(core.Stage(forest, self._columns_of(forest), self._max_table_bytes) for forest in new)
         self._stages = known
         return known
 
@@ -252,6 +252,16 @@ class CompiledCascade:
             return X, passed, 0
         satisfied = self.space.satisfied_by_uniforms(uniforms)
         return X, passed & satisfied, int((passed & ~satisfied).sum())
+
+    def _learn_thresholds(self, forests: tuple[core.Forest, ...]) -> None:
+        """Find the edges of all thresholds of several forests together."""
+        thresholds: dict[int, list[NDArray[np.float32]]] = {}
+        for c, parameter in enumerate(self.space.columns):
+            thresholds.setdefault(id(parameter), []).extend(forest.thresholds(c) for forest in forests)
+        for parameter in self.space.columns:
+            of_parameter = thresholds.pop(id(parameter), None)  # a multi-parameter has several columns
+            if of_parameter is not None:
+                self._bins_of(parameter).learn(np.unique(np.concatenate(of_parameter)))
 
     def _columns_of(self, forest: core.Forest) -> list[core.Column]:
         return [
