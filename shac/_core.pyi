@@ -126,4 +126,17 @@ class RegionSampler(_Sampler):
 
 def decision_threshold() -> float: ...
 def philox4x32(counter: Sequence[int], key: Sequence[int]) -> list[int]: ...
+def read_trees(
+    document: bytes, place: int
+) -> tuple[
+    NDArray[np.int64],
+    NDArray[np.int32],
+    NDArray[np.int32],
+    NDArray[np.int32],
+    NDArray[np.float32],
+    NDArray[np.uint8],
+    int,
+    int,
+    int,
+]: ...
 def simd_levels() -> list[str]: ...

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -21,12 +22,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from shac.errors import InvalidModelError, ShacError, UnsupportedModelError
+from shac.ubjson import FlatTrees, parse_ubjson
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import xgboost
     from numpy.typing import DTypeLike, NDArray
+
+    from shac.ubjson import ReadTrees
 
     Model: TypeAlias = xgboost.XGBClassifier | xgboost.Booster
 
@@ -78,7 +82,7 @@ class ForestArrays:
     num_features: int
 
 
-def export_forest(model: Model) -> ForestArrays:
+def export_forest(model: Model, read_trees: ReadTrees | None = None) -> ForestArrays:
     """Read the trees that a fitted model predicts with.
 
     Parameters
@@ -86,6 +90,9 @@ def export_forest(model: Model) -> ForestArrays:
     model : xgboost.XGBClassifier or xgboost.Booster
         Fitted with objective ``binary:logistic`` and tree booster ``gbtree``. Of a classifier trained with early
         stopping the trees up to ``best_iteration`` are taken, and of a Booster all, as their own ``predict`` does.
+    read_trees : callable, optional
+        Reads the list of trees out of XGBoost's UBJSON, see `parse_ubjson`, as `FlatTrees`; Python reads them out of
+        its JSON by default.
 
     Returns
     -------
@@ -111,7 +118,11 @@ def export_forest(model: Model) -> ForestArrays:
     (1, 3)
     """
     booster, num_iterations = _booster_of(model)
-    arrays = read_document(document_of(booster), num_iterations)
+    if read_trees is None:
+        document = document_of(booster)
+    else:
+        document = parse_ubjson(bytes(booster.save_raw(raw_format="ubj")), read_trees)
+    arrays = read_document(document, num_iterations)
     return replace(arrays, base_score=_as_predicted_with(arrays.base_score))
 
 
@@ -139,7 +150,7 @@ def _booster_of(model: Any) -> tuple[Any, int | None]:
         raise TypeError(f"model: expected an XGBClassifier or a Booster, got {type(model).__name__}")
     if not model.__sklearn_is_fitted__():
         raise UnsupportedModelError("model: expected a fitted XGBClassifier, got one that is not fitted")
-    missing = model.get_params()["missing"]
+    missing = model.missing
     if missing is not None and not np.isnan(missing):
         raise UnsupportedModelError(f"model: expected missing=nan, got missing={missing!r}")
     try:
@@ -176,8 +187,10 @@ def read_document(document: Any, num_iterations: int | None = None) -> ForestArr
         base_score = _read_base_score(parameters["base_score"])
         num_features = int(parameters["num_feature"])
         trees = forest["trees"]
-        if num_iterations is not None:
-            trees = trees[: num_iterations * parallel_trees]
+        wanted = sys.maxsize if num_iterations is None else num_iterations * parallel_trees
+        if isinstance(trees, FlatTrees):
+            return ForestArrays(*trees.first(wanted), base_score, num_features)
+        trees = trees[:wanted]
         return _flatten(trees, base_score, num_features)
     except ShacError:
         raise
@@ -199,12 +212,20 @@ def _check_supported(learner: Any) -> None:
         raise UnsupportedModelError(f"model: expected two classes, got {parameters['num_class']}")
     if int(parameters.get("num_target", 1)) > 1:
         raise UnsupportedModelError(f"model: expected one target, got {parameters['num_target']}")
-    for index, tree in enumerate(booster["model"]["trees"]):
-        if int(tree["tree_param"]["size_leaf_vector"]) > 1:
-            size = tree["tree_param"]["size_leaf_vector"]
-            raise UnsupportedModelError(f"model: expected scalar leaves, got vectors of {size} in tree {index}")
-        if any(tree.get("split_type", ())):
-            raise UnsupportedModelError(f"model: expected numerical splits, got a categorical one in tree {index}")
+    trees = booster["model"]["trees"]
+    if isinstance(trees, FlatTrees):
+        vector, categorical = trees.vector_tree, trees.categorical_tree
+    else:
+        vector = _first(int(tree["tree_param"]["size_leaf_vector"]) > 1 for tree in trees)
+        categorical = _first(any(tree.get("split_type", ())) for tree in trees)
+    if vector >= 0:
+        raise UnsupportedModelError(f"model: expected scalar leaves, got vectors in tree {vector}")
+    if categorical >= 0:
+        raise UnsupportedModelError(f"model: expected numerical splits, got a categorical one in tree {categorical}")
+
+
+def _first(holds: Iterable[bool]) -> int:
+    return next((index for index, one in enumerate(holds) if one), -1)
 
 
 def _read_base_score(text: str) -> float:

@@ -7,16 +7,21 @@ length of the document bounds.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from shac.errors import InvalidModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-__all__ = ["parse_ubjson"]
+    ReadTrees: TypeAlias = Callable[[bytes, int], tuple[Any, int]]
+
+__all__ = ["FlatTrees", "parse_ubjson"]
 
 _NUMBERS: dict[str, np.dtype[Any]] = {
     "i": np.dtype(">i1"),
@@ -29,16 +34,55 @@ _NUMBERS: dict[str, np.dtype[Any]] = {
 }
 _CONSTANTS = {"Z": None, "T": True, "F": False}
 _DEEPEST = 32  # a tree's fields lie 6 deep
+_LONGEST_RUN = 256  # of numbers looked at together: a list of many kinds costs no more than its length
 _MOST_CONTAINERS = 1_000_000  # two bytes of a file can claim one
 
 
-def parse_ubjson(data: bytes) -> Any:
+@dataclass(frozen=True, slots=True)
+class FlatTrees:
+    """The trees of a model, read into the arrays of `shac.export.ForestArrays`.
+
+    Parameters
+    ----------
+    tree_begin, left, right, feature, value, default_left : ndarray
+        See there.
+    vector_tree, categorical_tree : int
+        The first tree with vectors for leaves, or with a categorical split; -1 without one.
+    """
+
+    tree_begin: NDArray[np.int64]
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    feature: NDArray[np.int32]
+    value: NDArray[np.float32]
+    default_left: NDArray[np.uint8]
+    vector_tree: int
+    categorical_tree: int
+
+    def first(self, num_trees: int) -> tuple[Any, Any, Any, Any, Any, Any]:
+        """Return the arrays of the first trees."""
+        begin = self.tree_begin[: num_trees + 1]
+        end = begin[-1]
+        return (
+            begin,
+            self.left[:end],
+            self.right[:end],
+            self.feature[:end],
+            self.value[:end],
+            self.default_left[:end],
+        )
+
+
+def parse_ubjson(data: bytes, read_trees: ReadTrees | None = None) -> Any:
     r"""Read a document.
 
     Parameters
     ----------
     data : bytes
         What ``Booster.save_raw(raw_format="ubj")`` gives.
+    read_trees : callable, optional
+        Reads the list named ``trees``: is given `data` and the place of the list, and returns what stands for it and
+        the place behind it.
 
     Returns
     -------
@@ -55,7 +99,7 @@ def parse_ubjson(data: bytes) -> Any:
     >>> parse_ubjson(b"{L" + bytes(7) + b"\x01a[$U#L" + bytes(7) + b"\x02\x03\x04}")
     {'a': array([3, 4], dtype=uint8)}
     """
-    reader = _Reader(data)
+    reader = _Reader(data, read_trees)
     value = reader.read(reader.marker(), 0)
     if reader.place != len(data):
         raise reader.error(f"expected the end, got {len(data) - reader.place} bytes more")
@@ -63,8 +107,9 @@ def parse_ubjson(data: bytes) -> Any:
 
 
 class _Reader:
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, read_trees: ReadTrees | None) -> None:
         self._data = data
+        self._read_trees = read_trees
         self.place = 0
         self._containers = 0
 
@@ -94,7 +139,10 @@ class _Reader:
             key = self._string()
             if key in entries:
                 raise self.error(f"expected each name once, got {key!r} twice")
-            entries[key] = self.read(self.marker(), depth)
+            if key == "trees" and self._read_trees is not None:
+                entries[key], self.place = self._read_trees(self._data, self.place)
+            else:
+                entries[key] = self.read(self.marker(), depth)
         self.place += 1
         return entries
 
@@ -109,8 +157,24 @@ class _Reader:
             return numbers.astype(numbers.dtype.newbyteorder("="))
         if marker != "#":
             raise self.error(f"expected an array with its length, got {marker!r}")
-        # A list grows as its values are found, whatever length it claims.
-        return [self.read(self.marker(), depth) for _ in range(self._length())]
+        length = self._length()
+        values: list[Any] = []  # grows as values are found, whatever length is claimed
+        while len(values) < length:
+            values += self._run(length - len(values)) or [self.read(self.marker(), depth)]
+        return values
+
+    def _run(self, most: int) -> list[Any]:
+        """Read numbers that follow each other with the same marker, if the next value is one."""
+        dtype = _NUMBERS.get(self._data[self.place : self.place + 1].decode("latin-1"))
+        if dtype is None:
+            return []
+        pairs = np.dtype([("marker", "u1"), ("number", dtype)])
+        count = min(most, _LONGEST_RUN, (len(self._data) - self.place) // pairs.itemsize)
+        run = np.frombuffer(self._data, pairs, count, self.place) if count else np.empty(0, pairs)
+        others = np.flatnonzero(run["marker"] != self._data[self.place])
+        numbers: list[Any] = run["number"][: others[0] if others.size else count].tolist()
+        self.place += len(numbers) * pairs.itemsize
+        return numbers
 
     def _string(self) -> str:
         try:

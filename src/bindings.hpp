@@ -96,6 +96,7 @@ void register_conditions(py::module_& module);
 void register_space(py::module_& module);
 void register_decision(py::module_& module);
 void register_forest(py::module_& module);
+void register_tree_reader(py::module_& module);
 void register_cascade(py::module_& module);
 void register_row_filter(py::module_& module);
 void register_kernels(py::module_& module);

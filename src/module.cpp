@@ -8,6 +8,7 @@ PYBIND11_MODULE(_core, module) {
     shac::register_space(module);
     shac::register_decision(module);
     shac::register_forest(module);
+    shac::register_tree_reader(module);
     shac::register_cascade(module);
     shac::register_kernels(module);
     shac::register_stage(module);

@@ -17,6 +17,7 @@ from shac.sampling.draws import Piece
 from shac.sampling.extension import core
 from shac.sampling.refining import RefiningSampler
 from shac.sampling.region import Regions
+from shac.ubjson import FlatTrees
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -284,7 +285,7 @@ def compile_forest(model: Model | ForestArrays, stage: int) -> core.Forest:
     InvalidModelError
         If the trees are broken.
     """
-    arrays = model if isinstance(model, ForestArrays) else export_forest(model)
+    arrays = model if isinstance(model, ForestArrays) else export_forest(model, _read_trees)
     try:
         return core.Forest(
             tree_begin=arrays.tree_begin,
@@ -298,3 +299,11 @@ def compile_forest(model: Model | ForestArrays, stage: int) -> core.Forest:
         )
     except ValueError as error:
         raise InvalidModelError(f"models: the model of stage {stage} is broken: {error}") from error
+
+
+def _read_trees(document: bytes, place: int) -> tuple[FlatTrees, int]:
+    try:
+        read = core.read_trees(document, place)
+    except ValueError as error:
+        raise InvalidModelError(str(error)) from error
+    return FlatTrees(*read[:8]), read[8]
