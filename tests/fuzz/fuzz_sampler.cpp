@@ -2,12 +2,13 @@
 //
 // The input grows up to three sound stages over the same few columns, some of them conditional, with leaves
 // and thresholds of any bits. The exact forests are the oracle: plain rejection with tables gives their
-// candidates and their counts, every sample of the region passes them, and the region's bounds hold the
-// accepted share of the plain draws.
+// candidates and their counts, given rows are dropped where they drop them, every sample of the region passes
+// them, and the region's bounds hold the accepted share of the plain draws.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <stdexcept>
 #include <utility>
@@ -18,6 +19,8 @@
 #include "prior/random.hpp"
 #include "reader.hpp"
 #include "region/region.hpp"
+#include "rows/cascade.hpp"
+#include "rows/row_filter.hpp"
 #include "sampling/plain_sampler.hpp"
 #include "sampling/region_sampler.hpp"
 #include "tables/stage.hpp"
@@ -234,6 +237,41 @@ void check_region(const std::shared_ptr<const shac::Region>& region, const Sampl
     }
 }
 
+/// Rows of values, on thresholds and beside them more often than not: tables first gives the forests'
+/// answers.
+void check_rows(Reader& reader, const Stages& stages, std::size_t width, std::size_t relax) {
+    constexpr std::size_t kRows = 80;
+    std::vector<std::shared_ptr<const shac::BinnedForest>> forests;
+    std::vector<std::vector<float>> known(width, {-1.0F, 0.5F, std::numeric_limits<float>::quiet_NaN()});
+    for (const auto& stage : stages) {
+        forests.push_back(stage->forest);
+        for (std::size_t f = 0; f < width; ++f) {
+            const std::vector<float> thresholds = stage->forest->forest().thresholds(f);
+            known[f].insert(known[f].end(), thresholds.begin(), thresholds.end());
+        }
+    }
+    std::vector<float> x(kRows * width);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        const std::vector<float>& values = known[i % width];
+        const std::uint8_t code = reader.empty() ? static_cast<std::uint8_t>(i * 37) : reader.byte();
+        const float on = values[(code + i) % values.size()];
+        const float far = code < 128 ? 1e30F : -1e30F;
+        x[i] = code % 3 == 0 ? std::nextafter(on, far) : on;
+    }
+    const shac::RowsView rows = shac::RowsView::row_major(x.data(), kRows, width);
+    std::vector<std::int32_t> expected(kRows);
+    std::vector<std::int32_t> dropped_at(kRows);
+    std::vector<std::uint8_t> accepted(kRows);
+    compute_drops(shac::Cascade(forests, width), rows, relax, {expected.data(), kRows}, {1, {}});
+    const shac::RowFilter filter(stages, width);
+    filter.compute_drops(rows, relax, {dropped_at.data(), kRows}, {1, {}});
+    filter.compute_accepted(rows, relax, {accepted.data(), kRows}, {1, {}});
+    require(dropped_at == expected);
+    for (std::size_t i = 0; i < kRows; ++i) {
+        require((accepted[i] != 0) == (expected[i] == shac::kPassed));
+    }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -253,6 +291,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Samples exact = shac::PlainSampler(stages, width, false, conditions).draw(request, {1, {}});
     const Samples tables = shac::PlainSampler(stages, width, true, conditions).draw(request, {1, {}});
     check_equal(tables, exact);
+    check_rows(reader, stages, width, request.relax);
     check_region(read_region(reader, stages, width, request.relax, conditions), request, exact);
     return 0;
 }
