@@ -35,7 +35,7 @@ struct Words {
     __m256i word[4];
 };
 
-SHAC_AVX2 inline Words philox_at(const DrawRequest& request, std::size_t row) {
+SHAC_AVX2 inline Words philox_at(const DrawRequest& request, std::size_t row, std::uint32_t stream) {
     const auto first_low = static_cast<std::uint32_t>(request.first);
     const __m256i offsets =
         _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(request.offsets + row)));
@@ -45,7 +45,8 @@ SHAC_AVX2 inline Words philox_at(const DrawRequest& request, std::size_t row) {
     const __m256i carry = _mm256_cmpgt_epi32(_mm256_xor_si256(offsets, sign), _mm256_xor_si256(low, sign));
     const __m256i high = _mm256_sub_epi32(
         _mm256_set1_epi32(static_cast<int>(static_cast<std::uint32_t>(request.first >> 32))), carry);
-    Words state{{low, high, _mm256_set1_epi32(static_cast<int>(request.group)), _mm256_setzero_si256()}};
+    Words state{{low, high, _mm256_set1_epi32(static_cast<int>(request.group)),
+                 _mm256_set1_epi32(static_cast<int>(stream))}};
     const __m256i multiplier0 = _mm256_set1_epi32(static_cast<int>(kPhiloxMultiplier0));
     const __m256i multiplier1 = _mm256_set1_epi32(static_cast<int>(kPhiloxMultiplier1));
     auto key0 = static_cast<std::uint32_t>(request.seed);
@@ -75,8 +76,8 @@ SHAC_AVX2 inline __m256i join(__m256i first, __m256i second) {
 SHAC_AVX2 void draw(const DrawRequest& request, const std::array<std::uint16_t*, 8>& columns) {
     const __m256i lower_half = _mm256_set1_epi32(0xFFFF);
     for (std::size_t row = 0; row < request.rows; row += 16) {
-        const Words first = philox_at(request, row);
-        const Words second = philox_at(request, row + 8);
+        const Words first = philox_at(request, row, 0);
+        const Words second = philox_at(request, row + 8, 0);
         for (std::size_t pair = 0; pair < 4; ++pair) {
             if (columns[2 * pair] != nullptr) {
                 store(columns[2 * pair] + row, join(_mm256_and_si256(first.word[pair], lower_half),
@@ -87,6 +88,23 @@ SHAC_AVX2 void draw(const DrawRequest& request, const std::array<std::uint16_t*,
                                                         _mm256_srli_epi32(second.word[pair], 16)));
             }
         }
+    }
+}
+
+/// Writes eight numbers of 64 bits, from their upper and lower halves.
+SHAC_AVX2 inline void store_joined(std::uint64_t* to, __m256i upper, __m256i lower) {
+    const __m256i even = _mm256_unpacklo_epi32(lower, upper);
+    const __m256i odd = _mm256_unpackhi_epi32(lower, upper);
+    store(to, _mm256_permute2x128_si256(even, odd, 0x20));
+    store(to + 4, _mm256_permute2x128_si256(even, odd, 0x31));
+}
+
+SHAC_AVX2 void draw_words(const DrawRequest& request, std::uint32_t stream, std::uint64_t* first,
+                          std::uint64_t* second) {
+    for (std::size_t row = 0; row < request.rows; row += 8) {
+        const Words words = philox_at(request, row, stream);
+        store_joined(first + row, words.word[0], words.word[1]);
+        store_joined(second + row, words.word[2], words.word[3]);
     }
 }
 
@@ -493,9 +511,9 @@ SHAC_AVX2 void compact_bytes(const std::uint64_t* keep, std::size_t rows, const 
     }
 }
 
-constexpr Kernels kAvx2{"avx2",          draw,          find_bins,           add_small_tables,
-                        add_large_table, add_trees,     find_threshold_bins, add_leaves,
-                        find_below,      compact_words, compact_bytes};
+constexpr Kernels kAvx2{"avx2",          draw,         draw_words,          find_bins,  add_small_tables,
+                        add_large_table, add_trees,    find_threshold_bins, add_leaves, find_below,
+                        compact_words,   compact_bytes};
 
 }  // namespace
 

@@ -26,7 +26,8 @@ struct Words {
     __m512i word[4][4];  // by word, then 8 rows each
 };
 
-SHAC_AVX512 inline void philox_at(const DrawRequest& request, std::size_t row, Words& state) {
+SHAC_AVX512 inline void philox_at(const DrawRequest& request, std::size_t row, std::uint32_t stream,
+                                  Words& state) {
     const __m512i first = _mm512_set1_epi64(static_cast<long long>(request.first));
     for (std::size_t part = 0; part < 4; ++part) {
         const auto* const offsets = reinterpret_cast<const __m128i*>(request.offsets + row + 8 * part);
@@ -34,7 +35,7 @@ SHAC_AVX512 inline void philox_at(const DrawRequest& request, std::size_t row, W
         state.word[0][part] = candidate;
         state.word[1][part] = _mm512_srli_epi64(candidate, 32);
         state.word[2][part] = _mm512_set1_epi64(request.group);
-        state.word[3][part] = _mm512_setzero_si512();
+        state.word[3][part] = _mm512_set1_epi64(stream);
     }
     const __m512i multiplier0 = _mm512_set1_epi64(kPhiloxMultiplier0);
     const __m512i multiplier1 = _mm512_set1_epi64(kPhiloxMultiplier1);
@@ -75,7 +76,7 @@ SHAC_AVX512 void draw(const DrawRequest& request, const std::array<std::uint16_t
     const __m512i odd = _mm512_add_epi16(even, _mm512_set1_epi16(1));
     Words words;
     for (std::size_t row = 0; row < request.rows; row += 32) {
-        philox_at(request, row, words);
+        philox_at(request, row, 0, words);
         for (std::size_t pair = 0; pair < 4; ++pair) {
             if (columns[2 * pair] != nullptr) {
                 store(columns[2 * pair] + row, halves(words.word[pair], even));
@@ -83,6 +84,21 @@ SHAC_AVX512 void draw(const DrawRequest& request, const std::array<std::uint16_t
             if (columns[2 * pair + 1] != nullptr) {
                 store(columns[2 * pair + 1] + row, halves(words.word[pair], odd));
             }
+        }
+    }
+}
+
+SHAC_AVX512 void draw_words(const DrawRequest& request, std::uint32_t stream, std::uint64_t* first,
+                            std::uint64_t* second) {
+    const __m512i lower = _mm512_set1_epi64(0xFFFFFFFF);
+    Words words;
+    for (std::size_t row = 0; row < request.rows; row += 32) {
+        philox_at(request, row, stream, words);
+        for (std::size_t part = 0; part < 4; ++part) {
+            store(first + row + 8 * part, _mm512_or_si512(_mm512_slli_epi64(words.word[0][part], 32),
+                                                          _mm512_and_si512(words.word[1][part], lower)));
+            store(second + row + 8 * part, _mm512_or_si512(_mm512_slli_epi64(words.word[2][part], 32),
+                                                           _mm512_and_si512(words.word[3][part], lower)));
         }
     }
 }
@@ -569,9 +585,9 @@ SHAC_AVX512 void compact_bytes(const std::uint64_t* keep, std::size_t rows, cons
     }
 }
 
-constexpr Kernels kAvx512{"avx512",        draw,          find_bins,           add_small_tables,
-                          add_large_table, add_trees,     find_threshold_bins, add_leaves,
-                          find_below,      compact_words, compact_bytes};
+constexpr Kernels kAvx512{"avx512",        draw,         draw_words,          find_bins,  add_small_tables,
+                          add_large_table, add_trees,    find_threshold_bins, add_leaves, find_below,
+                          compact_words,   compact_bytes};
 
 }  // namespace
 

@@ -9,46 +9,61 @@ namespace {
 
 constexpr std::size_t kWordBits = 64;
 
-void draw(const DrawRequest& request, const std::array<std::uint16_t*, 8>& columns) {
-    // Rounds of several counters side by side: the compiler has vectors for them.
-    constexpr std::size_t kCounters = 16;
-    const auto seed_low = static_cast<std::uint32_t>(request.seed);
-    const auto seed_high = static_cast<std::uint32_t>(request.seed >> 32);
-    for (std::size_t begin = 0; begin < request.rows; begin += kCounters) {
-        std::array<std::uint32_t, kCounters> word0;
-        std::array<std::uint32_t, kCounters> word1;
-        std::array<std::uint32_t, kCounters> word2;
-        std::array<std::uint32_t, kCounters> word3;
+// Rounds of several counters side by side: the compiler has vectors for them.
+constexpr std::size_t kCounters = 16;
+
+struct Words {
+    std::array<std::array<std::uint32_t, kCounters>, 4> word;
+};
+
+Words philox_at(const DrawRequest& request, std::size_t begin, std::uint32_t stream) {
+    Words words;
+    auto& [word0, word1, word2, word3] = words.word;
+    for (std::size_t i = 0; i < kCounters; ++i) {
+        const std::uint64_t candidate = request.first + request.offsets[begin + i];
+        word0[i] = static_cast<std::uint32_t>(candidate);
+        word1[i] = static_cast<std::uint32_t>(candidate >> 32);
+        word2[i] = request.group;
+        word3[i] = stream;
+    }
+    auto key0 = static_cast<std::uint32_t>(request.seed);
+    auto key1 = static_cast<std::uint32_t>(request.seed >> 32);
+    for (int round = 0; round < kPhiloxRounds; ++round) {
         for (std::size_t i = 0; i < kCounters; ++i) {
-            const std::uint64_t candidate = request.first + request.offsets[begin + i];
-            word0[i] = static_cast<std::uint32_t>(candidate);
-            word1[i] = static_cast<std::uint32_t>(candidate >> 32);
-            word2[i] = request.group;
-            word3[i] = 0;
+            const std::uint64_t product0 = std::uint64_t{kPhiloxMultiplier0} * word0[i];
+            const std::uint64_t product1 = std::uint64_t{kPhiloxMultiplier1} * word2[i];
+            word0[i] = static_cast<std::uint32_t>(product1 >> 32) ^ word1[i] ^ key0;
+            word1[i] = static_cast<std::uint32_t>(product1);
+            word2[i] = static_cast<std::uint32_t>(product0 >> 32) ^ word3[i] ^ key1;
+            word3[i] = static_cast<std::uint32_t>(product0);
         }
-        std::uint32_t key0 = seed_low;
-        std::uint32_t key1 = seed_high;
-        for (int round = 0; round < kPhiloxRounds; ++round) {
-            for (std::size_t i = 0; i < kCounters; ++i) {
-                const std::uint64_t product0 = std::uint64_t{kPhiloxMultiplier0} * word0[i];
-                const std::uint64_t product1 = std::uint64_t{kPhiloxMultiplier1} * word2[i];
-                word0[i] = static_cast<std::uint32_t>(product1 >> 32) ^ word1[i] ^ key0;
-                word1[i] = static_cast<std::uint32_t>(product1);
-                word2[i] = static_cast<std::uint32_t>(product0 >> 32) ^ word3[i] ^ key1;
-                word3[i] = static_cast<std::uint32_t>(product0);
-            }
-            key0 += kPhiloxWeyl0;
-            key1 += kPhiloxWeyl1;
-        }
-        const std::array<const std::uint32_t*, 4> words{word0.data(), word1.data(), word2.data(),
-                                                        word3.data()};
+        key0 += kPhiloxWeyl0;
+        key1 += kPhiloxWeyl1;
+    }
+    return words;
+}
+
+void draw(const DrawRequest& request, const std::array<std::uint16_t*, 8>& columns) {
+    for (std::size_t begin = 0; begin < request.rows; begin += kCounters) {
+        const Words words = philox_at(request, begin, 0);
         for (std::size_t c = 0; c < columns.size(); ++c) {
             if (columns[c] != nullptr) {
                 for (std::size_t i = 0; i < kCounters; ++i) {
                     columns[c][begin + i] =
-                        static_cast<std::uint16_t>(words[c / 2][i] >> (kCoarseBits * (c % 2)));
+                        static_cast<std::uint16_t>(words.word[c / 2][i] >> (kCoarseBits * (c % 2)));
                 }
             }
+        }
+    }
+}
+
+void draw_words(const DrawRequest& request, std::uint32_t stream, std::uint64_t* first,
+                std::uint64_t* second) {
+    for (std::size_t begin = 0; begin < request.rows; begin += kCounters) {
+        const auto [words] = philox_at(request, begin, stream);
+        for (std::size_t i = 0; i < kCounters; ++i) {
+            first[begin + i] = std::uint64_t{words[0][i]} << 32 | words[1][i];
+            second[begin + i] = std::uint64_t{words[2][i]} << 32 | words[3][i];
         }
     }
 }
@@ -221,9 +236,18 @@ void compact(const std::uint64_t* keep, std::size_t rows, const T* in, T* out) {
     }
 }
 
-constexpr Kernels kBaseline{
-    "baseline",          draw,       find_bins,  add_small_tables,       add_large_table,      add_trees,
-    find_threshold_bins, add_leaves, find_below, compact<std::uint16_t>, compact<std::uint8_t>};
+constexpr Kernels kBaseline{"baseline",
+                            draw,
+                            draw_words,
+                            find_bins,
+                            add_small_tables,
+                            add_large_table,
+                            add_trees,
+                            find_threshold_bins,
+                            add_leaves,
+                            find_below,
+                            compact<std::uint16_t>,
+                            compact<std::uint8_t>};
 
 }  // namespace
 

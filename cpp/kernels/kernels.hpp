@@ -148,6 +148,11 @@ struct Kernels {
     /// Writes the coarse uniforms of the wanted columns of a group; columns that are null are not wanted.
     void (*draw)(const DrawRequest& request, const std::array<std::uint16_t*, 8>& columns);
 
+    /// Writes the two halves of each candidate's block of a stream: the first word above the second, the
+    /// third above the fourth.
+    void (*draw_words)(const DrawRequest& request, std::uint32_t stream, std::uint64_t* first,
+                       std::uint64_t* second);
+
     /// Writes the number of edges below each coarse uniform, and adds a bit to `ambiguous` for each row whose
     /// uniform equals an edge (or the padding, 0xFFFF).
     void (*find_bins)(const EdgeSearch& edges, const std::uint16_t* uniforms, std::size_t rows,

@@ -1,11 +1,16 @@
 #include "sampling/region_sampler.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <limits>
+#include <numeric>
 #include <stdexcept>
 #include <utility>
 
+#include "kernels/kernels.hpp"
 #include "model/count_failures.hpp"
+#include "model/decision.hpp"
 #include "prior/random.hpp"
 #include "support/costs.hpp"
 
@@ -15,26 +20,57 @@ namespace {
 constexpr std::uint32_t kPickStream = 0x80000000U;
 constexpr std::uint32_t kDrawStream = 0x80000001U;
 
-PhiloxCounter block_of(std::uint64_t seed, std::uint64_t candidate, std::uint32_t group,
-                       std::uint32_t stream) {
-    return philox4x32(
-        {static_cast<std::uint32_t>(candidate), static_cast<std::uint32_t>(candidate >> 32), group, stream},
-        {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
-}
-
 /// Upper 64 bits of a product.
 std::uint64_t multiply_high(std::uint64_t a, std::uint64_t b) {
+#if defined(__SIZEOF_INT128__)
+    __extension__ using Product = unsigned __int128;
+    return static_cast<std::uint64_t>(static_cast<Product>(a) * b >> 64);
+#else
     const std::uint64_t a_low = a & 0xFFFFFFFFU;
     const std::uint64_t a_high = a >> 32;
     const std::uint64_t b_low = b & 0xFFFFFFFFU;
     const std::uint64_t b_high = b >> 32;
     const std::uint64_t middle = a_high * b_low + (a_low * b_low >> 32);
     return a_high * b_high + (middle >> 32) + ((a_low * b_high + (middle & 0xFFFFFFFFU)) >> 32);
+#endif
+}
+
+/// The upper bits of a uniform, as the rejection filter has them (see prior/conditions.hpp).
+std::uint16_t coarse_of(std::uint64_t uniform, bool is_conditional) {
+    if (uniform == kMissing) {
+        return kCoarseMissing;
+    }
+    const auto coarse = static_cast<std::uint16_t>(uniform >> kFineBits);
+    return is_conditional && coarse >= kCoarseUnknown ? kCoarseUnknown : coarse;
 }
 
 }  // namespace
 
-RegionSampler::RegionSampler(std::shared_ptr<const Region> region) : region_(std::move(region)) {
+/// Buffers of one thread, kept from block to block. Columns stand kChunk entries apart.
+struct RegionSampler::Scratch {
+    std::vector<std::uint32_t> boxes;    // of all candidates, then of those in `offsets`
+    std::vector<std::uint16_t> offsets;  // of the candidates that are drawn
+    std::array<std::uint64_t, kChunk> first;
+    std::array<std::uint64_t, kChunk> second;
+    std::vector<std::uint64_t> uniforms;
+    std::vector<std::uint16_t> coarse;
+    std::vector<std::uint32_t> rows;
+    std::vector<std::uint32_t> failures;
+    std::vector<std::uint8_t> fails;   // by row
+    std::vector<std::uint32_t> asked;  // rows that a stage is asked about
+    std::vector<std::uint32_t> open;   // those of them that its tables say nothing of
+    std::array<std::uint16_t, kChunk> listed;
+    std::vector<std::uint32_t> numbers;  // 0, 1, ...
+    std::vector<float> values;
+    std::vector<float> margins;
+    std::array<std::uint64_t, kChunk / kLane> rejected;
+    std::array<std::uint64_t, kChunk / kLane> accepted;
+    QuantizedScratch quantized;
+    BinnedForest::Scratch binned;
+};
+
+RegionSampler::RegionSampler(std::shared_ptr<const Region> region)
+    : region_(std::move(region)), kernels_(chosen_kernels()) {
     const std::size_t count = region_->num_boxes();
     if (count == 0) {
         throw std::invalid_argument("region: expected one that is not empty");
@@ -77,68 +113,162 @@ RegionSampler::RegionSampler(std::shared_ptr<const Region> region) : region_(std
     }
 }
 
-std::size_t RegionSampler::pick_box(std::uint64_t seed, std::uint64_t candidate) const {
-    const PhiloxCounter words = block_of(seed, candidate, 0, kPickStream);
-    const std::uint64_t first = std::uint64_t{words[0]} << 32 | words[1];
-    const std::uint64_t second = std::uint64_t{words[2]} << 32 | words[3];
+std::size_t RegionSampler::pick_box(std::uint64_t first, std::uint64_t second) const {
     const auto box = static_cast<std::size_t>(multiply_high(first, keep_.size()));
     return second < keep_[box] ? box : alias_[box];
 }
 
-void RegionSampler::draw_within(std::size_t box, std::uint64_t seed, std::uint64_t candidate,
-                                std::vector<std::uint64_t>& uniforms) const {
-    const std::size_t width = region_->width();
-    uniforms.resize(width);
-    for (std::size_t c = 0; c < width; c += 2) {
-        const PhiloxCounter words = block_of(seed, candidate, static_cast<std::uint32_t>(c / 2), kDrawStream);
-        for (std::size_t half = 0; half < 2 && c + half < width; ++half) {
-            const auto [begin, end] = region_->uniforms(box, c + half);
-            const std::uint64_t random = std::uint64_t{words[2 * half]} << 32 | words[2 * half + 1];
-            uniforms[c + half] = begin + multiply_high(random, end - begin);
-        }
+void RegionSampler::pick_boxes(std::uint64_t seed, std::uint64_t first, Scratch& scratch) const {
+    const std::size_t count = scratch.offsets.size();
+    scratch.offsets.resize(whole_lanes(count));
+    kernels_.draw_words({seed, first, scratch.offsets.data(), whole_lanes(count), 0}, kPickStream,
+                        scratch.first.data(), scratch.second.data());
+    scratch.offsets.resize(count);
+    scratch.boxes.resize(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        scratch.boxes[i] = static_cast<std::uint32_t>(pick_box(scratch.first[i], scratch.second[i]));
     }
-    region_->conditions().apply(uniforms.data(), 1, 1);
 }
 
-bool RegionSampler::passes(std::size_t box, Scratch& scratch,
-                           ArrayView<std::uint64_t> rejected_by_stage) const {
-    const BoxState& whole = region_->box(box);
-    const auto& stages = region_->stages();
-    const auto is_rejected = [&](const Stage& stage) {
-        const Decision decision = stage.quantized.decide(scratch.uniforms.data());
-        return decision == Decision::kUndecided ? !stage.accepts(scratch.uniforms.data(), scratch.values)
-                                                : decision == Decision::kRejected;
+void RegionSampler::draw_within(std::uint64_t seed, std::uint64_t first, Scratch& scratch) const {
+    const std::size_t width = region_->width();
+    const std::size_t count = scratch.offsets.size();
+    scratch.uniforms.resize(width * kChunk);
+    scratch.offsets.resize(whole_lanes(count));
+    for (std::size_t c = 0; c < width; ++c) {
+        if (c % 2 == 0) {
+            const auto group = static_cast<std::uint32_t>(c / 2);
+            kernels_.draw_words({seed, first, scratch.offsets.data(), whole_lanes(count), group}, kDrawStream,
+                                scratch.first.data(), scratch.second.data());
+        }
+        const std::uint64_t* const random = c % 2 == 0 ? scratch.first.data() : scratch.second.data();
+        std::uint64_t* const uniforms = scratch.uniforms.data() + c * kChunk;
+        for (std::size_t k = 0; k < count; ++k) {
+            const auto [begin, end] = region_->uniforms(scratch.boxes[k], c);
+            uniforms[k] = begin + multiply_high(random[k], end - begin);
+        }
+    }
+    scratch.offsets.resize(count);
+    region_->conditions().apply(scratch.uniforms.data(), kChunk, count);
+}
+
+void RegionSampler::test_stage(std::size_t s, ArrayView<const std::uint32_t> rows, Scratch& scratch) const {
+    auto& [boxes, offsets, first, second, uniforms, coarse, own_rows, failures, fails, asked, open, listed,
+           numbers, values, margins, rejected, accepted, quantized, binned] = scratch;
+    const Stage& stage = *region_->stages()[s];
+    asked.clear();
+    for (const std::uint32_t row : rows) {
+        fails[row] = 0;
+        if (region_->box(boxes[row]).undecided.test(s)) {
+            asked.push_back(row);
+        }
+    }
+    if (asked.empty()) {
+        return;
+    }
+    const auto find_bins = [&](std::size_t segment, std::uint8_t* bins, std::uint64_t* ambiguous) {
+        const auto& columns = stage.quantized.segments()[segment].columns;
+        for (std::size_t slot = 0; slot < columns.size(); ++slot) {
+            const std::uint16_t* const column = scratch.coarse.data() + columns[slot].column * kChunk;
+            for (std::size_t k = 0; k < scratch.asked.size(); ++k) {
+                scratch.listed[k] = column[scratch.asked[k]];
+            }
+            kernels_.find_bins(columns[slot].edges, scratch.listed.data(), whole_lanes(scratch.asked.size()),
+                               bins + slot * kChunk, ambiguous);
+        }
     };
-    const auto decide = [&](std::size_t s, ArrayView<const std::uint32_t>) {
-        const bool fails = whole.undecided.test(s) && is_rejected(*stages[s]);
-        return [fails](std::size_t) { return fails; };
+    stage.quantized.decide(kernels_, asked.size(), find_bins, quantized, rejected.data(), accepted.data());
+    open.clear();
+    for (std::size_t k = 0; k < asked.size(); ++k) {
+        const std::uint64_t bit = std::uint64_t{1} << (k % kLane);
+        fails[asked[k]] = (rejected[k / kLane] & bit) != 0 ? 1 : 0;
+        if (((rejected[k / kLane] | accepted[k / kLane]) & bit) == 0) {
+            open.push_back(asked[k]);
+        }
+    }
+    if (open.empty()) {
+        return;
+    }
+    const std::size_t width = region_->width();
+    values.resize(width * open.size());
+    for (std::size_t c = 0; c < width; ++c) {
+        for (std::size_t k = 0; k < open.size(); ++k) {
+            values[c * open.size() + k] =
+                stage.bins.columns()[c].representative(uniforms[c * kChunk + open[k]]);
+        }
+    }
+    margins.resize(open.size());
+    stage.forest->margins(kernels_, {values.data(), open.size(), open.size()}, {numbers.data(), open.size()},
+                          binned, margins.data());
+    for (std::size_t k = 0; k < open.size(); ++k) {
+        fails[open[k]] = accepts_margin(margins[k], decision_threshold()) ? 0 : 1;
+    }
+}
+
+void RegionSampler::test(Scratch& scratch, ArrayView<std::uint64_t> rejected_by_stage) const {
+    const std::size_t count = scratch.offsets.size();
+    const std::size_t width = region_->width();
+    scratch.coarse.resize(width * kChunk);
+    for (std::size_t c = 0; c < width; ++c) {
+        const bool is_conditional = region_->conditions().is_conditional(c);
+        for (std::size_t k = 0; k < count; ++k) {
+            scratch.coarse[c * kChunk + k] = coarse_of(scratch.uniforms[c * kChunk + k], is_conditional);
+        }
+    }
+    scratch.numbers.resize(kChunk);
+    std::iota(scratch.numbers.begin(), scratch.numbers.end(), 0U);
+    scratch.rows.assign(scratch.numbers.begin(),
+                        scratch.numbers.begin() + static_cast<std::ptrdiff_t>(count));
+    scratch.fails.resize(kChunk);
+    scratch.failures.resize(count);
+    for (std::size_t k = 0; k < count; ++k) {
+        scratch.failures[k] = region_->box(scratch.boxes[k]).failures;
+    }
+    const auto decide = [&](std::size_t s, ArrayView<const std::uint32_t> left) {
+        test_stage(s, left, scratch);
+        return [&scratch, left](std::size_t k) { return scratch.fails[left[k]] != 0; };
     };
-    std::uint32_t row = 0;
-    std::uint32_t failures = whole.failures;
-    return count_failures(stages.size(), region_->relax(), {&row, 1}, &failures, decide,
-                          [&](std::size_t s, std::uint32_t) { ++rejected_by_stage[s]; }) == 1;
+    scratch.rows.resize(count_failures(region_->stages().size(), region_->relax(),
+                                       {scratch.rows.data(), count}, scratch.failures.data(), decide,
+                                       [&](std::size_t s, std::uint32_t) { ++rejected_by_stage[s]; }));
 }
 
 Samples RegionSampler::draw(const SampleRequest& request, const Workers& workers) const {
     std::vector<Scratch> scratch(workers.threads);
-    const auto test = [&](std::uint64_t first, std::size_t rows, std::size_t thread) {
+    const auto test_block = [&](std::uint64_t first, std::size_t rows, std::size_t thread) {
         Scratch& own = scratch[thread];
         BlockResult result;
         result.rejected_by_stage.resize(region_->stages().size());
-        for (std::uint32_t i = 0; i < rows; ++i) {
-            const std::size_t box = pick_box(request.seed, first + i);
-            if (region_->box(box).undecided.any()) {
-                draw_within(box, request.seed, first + i, own.uniforms);
-                if (!passes(box, own, {result.rejected_by_stage.data(), result.rejected_by_stage.size()})) {
-                    continue;
+        for (std::size_t begin = 0; begin < rows; begin += kChunk) {
+            const std::size_t count = std::min(kChunk, rows - begin);
+            own.offsets.resize(count);
+            std::iota(own.offsets.begin(), own.offsets.end(), std::uint16_t{0});
+            pick_boxes(request.seed, first + begin, own);
+            const auto is_accepted = [&](std::uint32_t box) { return region_->box(box).undecided.none(); };
+            std::size_t undecided = 0;
+            for (std::size_t i = 0; i < count; ++i) {
+                if (is_accepted(own.boxes[i])) {
+                    result.passed.push_back(static_cast<std::uint32_t>(begin + i));
+                } else {
+                    own.boxes[undecided] = own.boxes[i];
+                    own.offsets[undecided++] = static_cast<std::uint16_t>(i);
                 }
             }
-            result.passed.push_back(i);
+            own.offsets.resize(undecided);
+            if (undecided == 0) {
+                continue;
+            }
+            draw_within(request.seed, first + begin, own);
+            test(own, {result.rejected_by_stage.data(), result.rejected_by_stage.size()});
+            for (const std::uint32_t row : own.rows) {
+                result.passed.push_back(static_cast<std::uint32_t>(begin + own.offsets[row]));
+            }
         }
+        std::sort(result.passed.begin(), result.passed.end());
         return result;
     };
     return draw_in_order(request, workers, region_->stages().size(),
-                         request.block_size == 0 ? costs::kDrawsPerBlock : request.block_size, test);
+                         request.block_size == 0 ? costs::kDrawsPerBlock : request.block_size, test_block);
 }
 
 std::vector<double> RegionSampler::rejected_share(std::uint64_t seed, std::uint64_t first,
@@ -147,13 +277,19 @@ std::vector<double> RegionSampler::rejected_share(std::uint64_t seed, std::uint6
     std::vector<double> drawn(region_->num_boxes());
     std::vector<double> rejected(drawn.size());
     const std::uint64_t* next = passed.begin();
-    for (std::uint64_t candidate = first; candidate < first + num_drawn; ++candidate) {
-        const std::size_t box = pick_box(seed, candidate);
-        drawn[box] += 1.0;
-        if (next != passed.end() && *next == candidate) {
-            ++next;
-        } else {
-            rejected[box] += 1.0;
+    Scratch scratch{};
+    for (std::uint64_t begin = 0; begin < num_drawn; begin += kChunk) {
+        const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(kChunk, num_drawn - begin));
+        scratch.offsets.resize(count);
+        std::iota(scratch.offsets.begin(), scratch.offsets.end(), std::uint16_t{0});
+        pick_boxes(seed, first + begin, scratch);
+        for (std::size_t i = 0; i < count; ++i) {
+            drawn[scratch.boxes[i]] += 1.0;
+            if (next != passed.end() && *next == first + begin + i) {
+                ++next;
+            } else {
+                rejected[scratch.boxes[i]] += 1.0;
+            }
         }
     }
     double all_drawn = 0.0;
@@ -176,10 +312,24 @@ std::vector<double> RegionSampler::rejected_share(std::uint64_t seed, std::uint6
 
 void RegionSampler::write_uniforms(std::uint64_t seed, ArrayView<const std::uint64_t> candidates,
                                    MatrixView<double> result) const {
-    std::vector<std::uint64_t> uniforms;
-    for (std::size_t i = 0; i < candidates.size; ++i) {
-        draw_within(pick_box(seed, candidates[i]), seed, candidates[i], uniforms);
-        std::transform(uniforms.begin(), uniforms.end(), result.row(i), value_or_missing);
+    Scratch scratch{};
+    for (std::size_t begin = 0; begin < candidates.size;) {
+        // As many as offsets of 16 bits reach.
+        const std::uint64_t first = candidates[begin];
+        scratch.offsets.clear();
+        for (std::size_t i = begin; i < candidates.size && scratch.offsets.size() < kChunk &&
+                                    candidates[i] - first <= std::numeric_limits<std::uint16_t>::max();
+             ++i) {
+            scratch.offsets.push_back(static_cast<std::uint16_t>(candidates[i] - first));
+        }
+        pick_boxes(seed, first, scratch);
+        draw_within(seed, first, scratch);
+        for (std::size_t k = 0; k < scratch.offsets.size(); ++k) {
+            for (std::size_t c = 0; c < result.width; ++c) {
+                result.row(begin + k)[c] = value_or_missing(scratch.uniforms[c * kChunk + k]);
+            }
+        }
+        begin += scratch.offsets.size();
     }
 }
 

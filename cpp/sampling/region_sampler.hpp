@@ -6,6 +6,9 @@
 // 2^31 + 1 draws two columns a block. A uniform within a range of w integers is the upper half of the product
 // of w and 64 random bits, which favours no part of the range by more than 2^-64 of it.
 //
+// A block of candidates is drawn and tested together: the stages' tables prove what they can of the rows
+// whose boxes leave the stage undecided, and its forest decides the others.
+//
 // Immutable; any number of threads may draw.
 #pragma once
 
@@ -43,19 +46,24 @@ class RegionSampler {
                         MatrixView<double> result) const;
 
   private:
-    struct Scratch {
-        std::vector<std::uint64_t> uniforms;
-        std::vector<float> values;
-    };
+    struct Scratch;
 
-    std::size_t pick_box(std::uint64_t seed, std::uint64_t candidate) const;
-    void draw_within(std::size_t box, std::uint64_t seed, std::uint64_t candidate,
-                     std::vector<std::uint64_t>& uniforms) const;
-    bool passes(std::size_t box, Scratch& scratch, ArrayView<std::uint64_t> rejected_by_stage) const;
+    std::size_t pick_box(std::uint64_t first, std::uint64_t second) const;
+
+    /// Picks the boxes of the candidates first + offset, for each of scratch.offsets (at most kChunk).
+    void pick_boxes(std::uint64_t seed, std::uint64_t first, Scratch& scratch) const;
+
+    /// Draws the uniforms of the candidates in scratch.offsets, within their boxes.
+    void draw_within(std::uint64_t seed, std::uint64_t first, Scratch& scratch) const;
+
+    /// Shortens scratch.rows, places among scratch.offsets, to the candidates that pass.
+    void test(Scratch& scratch, ArrayView<std::uint64_t> rejected_by_stage) const;
+    void test_stage(std::size_t stage, ArrayView<const std::uint32_t> rows, Scratch& scratch) const;
 
     std::shared_ptr<const Region> region_;
     std::vector<std::uint32_t> alias_;  // by box
     std::vector<std::uint64_t> keep_;   // a word below it keeps the box, another takes the alias
+    const Kernels& kernels_;
 };
 
 }  // namespace shac

@@ -95,6 +95,32 @@ TEST_CASE("the baseline draws the coarse bits of the uniforms") {
     });
 }
 
+TEST_CASE("words of a stream are those of Philox, on every level") {
+    std::vector<std::uint16_t> offsets(kLane);
+    for (auto& offset : offsets) {
+        offset = static_cast<std::uint16_t>(generator());
+    }
+    const std::uint64_t seed = 0x0123456789abcdef;
+    const std::uint64_t first = (std::uint64_t{1} << 32) - 30'000;  // the lower word overflows on the way
+    const std::uint32_t stream = 0x80000001U;
+    const auto draw = [&](const Kernels& kernels) {
+        std::vector<std::uint64_t> drawn(2 * kLane);
+        kernels.draw_words({seed, first, offsets.data(), kLane, 3}, stream, drawn.data(),
+                           drawn.data() + kLane);
+        return drawn;
+    };
+    const auto drawn = draw(baseline_kernels());
+    for (std::size_t i = 0; i < kLane; ++i) {
+        const std::uint64_t candidate = first + offsets[i];
+        const auto words = shac::philox4x32(
+            {static_cast<std::uint32_t>(candidate), static_cast<std::uint32_t>(candidate >> 32), 3, stream},
+            {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
+        CHECK(drawn[i] == (std::uint64_t{words[0]} << 32 | words[1]));
+        CHECK(drawn[kLane + i] == (std::uint64_t{words[2]} << 32 | words[3]));
+    }
+    check_levels(draw);
+}
+
 TEST_CASE("bins count the edges below a uniform, and equal ones are ambiguous") {
     for (const std::size_t count :
          {0U, 1U, 2U, 3U, 4U, 7U, 8U, 15U, 16U, 31U, 32U, 63U, 64U, 127U, 128U, 255U}) {

@@ -101,7 +101,8 @@ void check_filter(const std::vector<std::shared_ptr<const Forest>>& forests, boo
         CHECK(compute_drops(cascade, rows, relax, {expected.data(), count}, {1, {}}));
         CHECK(filter.compute_drops(rows, relax, {found.data(), count}, {2, {}}));
         CHECK(filter.compute_accepted(rows, relax, {accepted.data(), count}, {2, {}}));
-        INFO(narrow, " relax ", relax, " width ", width, " trees ", forests[0]->num_trees(), " count ", count);
+        INFO(narrow, " relax ", relax, " width ", width, " trees ", forests[0]->num_trees(), " count ",
+             count);
         CHECK(found == expected);
         std::vector<std::uint8_t> passed(count);
         std::transform(expected.begin(), expected.end(), passed.begin(),

@@ -164,7 +164,7 @@ std::size_t failures(const Stages& stages, const double* uniforms, std::size_t w
                     : static_cast<std::uint64_t>(uniforms[c] * static_cast<double>(kUniformRange));
             row[c] = stage->bins.columns()[c].representative(uniform);
         }
-        const float margin = shac::testing::margin(*stage->forest, row);
+        const float margin = shac::testing::margin(stage->forest->forest(), row);
         count += shac::accepts_margin(margin, shac::decision_threshold()) ? 0 : 1;
     }
     return count;
