@@ -220,7 +220,8 @@ void BinnedForest::margins(const Kernels& kernels, const ColumnBlock& block,
                 forest_->add_leaves(run.first_tree, run.num_trees, block, chunk, sums.data());
                 continue;
             }
-            bins.resize(std::max(bins.size(), run.columns.size() * kChunk));
+            // Where all trees are single leaves nothing is read, but pointers are still counted up.
+            bins.resize(std::max({bins.size(), run.columns.size() * kChunk, kChunk}));
             for (std::size_t slot = 0; slot < run.columns.size(); ++slot) {
                 find_listed_bins(kernels, run.columns[slot].thresholds, block, run.columns[slot].feature,
                                  chunk, values, bins.data() + slot * kChunk);
