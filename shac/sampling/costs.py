@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from shac.sampling.extension import core
 
 __all__ = [
-    "ROWS_TO_COMPILE_FOR",
     "DIVIDING_SHARE",
+    "ROWS_TO_COMPILE_FOR",
     "seconds_of_candidate",
     "seconds_of_dividing",
     "seconds_of_draws",
