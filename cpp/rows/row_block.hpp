@@ -1,8 +1,8 @@
 // Blocks of given rows: a few hundred at a time, as columns, on threads.
 //
-// A block is a copy of its rows in a thread's own memory, kChunk values a column, whatever the order of the
-// matrix: it fits the second-level cache, and kernels may read whole lanes. Memory: 4 KB a column and thread.
-// Not shared between threads.
+// A block is a copy of its rows in a thread's own memory, whole lanes of each column, whatever the order of
+// the matrix: it fits the second-level cache, and kernels may read whole lanes. Memory: at most 4 KB a column
+// and thread. Not shared between threads.
 #pragma once
 
 #include <algorithm>
@@ -23,13 +23,14 @@ class RowBlock {
   public:
     /// Rows [begin, begin + size), at most kChunk.
     ColumnBlock load(const RowsView& x, std::size_t begin, std::size_t size) {
-        columns_.resize(x.width * kChunk);
+        stride_ = whole_lanes(size);
+        columns_.resize(std::max(columns_.size(), x.width * stride_));
         const float* const first = x.data + begin * x.row_stride;
         if (x.row_stride == 1) {
             for (std::size_t f = 0; f < x.width; ++f) {
-                std::copy_n(first + f * x.column_stride, size, columns_.data() + f * kChunk);
+                std::copy_n(first + f * x.column_stride, size, columns_.data() + f * stride_);
             }
-            return {columns_.data(), kChunk, size};
+            return {columns_.data(), stride_, size};
         }
         const std::size_t whole = size / kRows * kRows;
         for (std::size_t part = 0; part < whole; part += kRows) {
@@ -38,7 +39,7 @@ class RowBlock {
         for (std::size_t row = whole; row < size; ++row) {
             turn<1>(x, first + row * x.row_stride, row);
         }
-        return {columns_.data(), kChunk, size};
+        return {columns_.data(), stride_, size};
     }
 
   private:
@@ -51,13 +52,14 @@ class RowBlock {
         const std::size_t stride = x.row_stride;
         for (std::size_t f = 0; f < x.width; ++f) {
             const float* const from = rows + f * x.column_stride;
-            float* const to = columns_.data() + f * kChunk + begin;
+            float* const to = columns_.data() + f * stride_ + begin;
             for (std::size_t i = 0; i < kCount; ++i) {
                 to[i] = from[i * stride];
             }
         }
     }
 
+    std::size_t stride_ = 0;
     std::vector<float> columns_;
 };
 
