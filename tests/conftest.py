@@ -18,7 +18,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 MARK = ("SHAC_TEST_PROCESS", str(os.getpid()))
 os.environ.update([MARK])
 
-SECONDS_TO_END = 10.0
+SECONDS_TO_END = 30.0
 
 
 @pytest.fixture(autouse=True)

@@ -1,11 +1,13 @@
 """Searches on a Dask cluster: a real scheduler and real workers on the loopback interface."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+import types
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
@@ -309,3 +311,34 @@ def test_a_node_without_this_version_of_the_package_is_an_error_and_no_endless_w
     ):
         [outcome] = pool.evaluate(tasks_of([0]))
     assert outcome.error == f"ImportError: the node must have shac {shac.__version__} installed, got {found}"
+
+
+def num_payloads(dask_worker: Any) -> int:
+    from shac.evaluation import nodes
+
+    return len(nodes._payloads)
+
+
+def test_what_a_function_carries_is_sent_to_a_node_once(
+    cluster: clusters.DaskProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = os.urandom(1_000_000)
+    sizes: list[int] = []
+
+    def note_size(job: Any) -> bytes:
+        sizes.append(len(pickle.dumps(job)))
+        return pickle.dumps(job)
+
+    monkeypatch.setattr("shac.evaluation.backends.pickle", types.SimpleNamespace(dumps=note_size))
+
+    def carries(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+        return float(len(data))
+
+    with distributed.Client(cluster.address, timeout="30s", set_as_default=False) as client:
+        num_nodes = len(client.scheduler_info()["workers"])
+        with EvaluatorPool(carries, num_evaluators=1, backend="dask", cluster=client) as pool:
+            outcomes = pool.evaluate(tasks_of(list(range(8))))
+            assert [outcome.score for outcome in outcomes] == [1e6] * 8
+            assert not [size for size in sizes if size > 1_000_000]
+            assert list(client.run(num_payloads).values()) == [1] * num_nodes
+        assert set(client.run(num_payloads).values()) == {0}

@@ -7,6 +7,7 @@ import math
 import numbers
 import operator
 import pickle
+import threading
 import uuid
 import warnings
 from dataclasses import dataclass, replace
@@ -163,7 +164,7 @@ def _process_slots(plan: SlotPlan, limits: dict[str, str]) -> Slots:
     payload = _pickled(plan)
     slots: list[Slot] = []
     for worker_id in range(plan.num_evaluators):
-        setup = WorkerSetup(payload, {**limits, **_pinned(worker_id, gpus, plan)}, threads, plan.settings)
+        setup = WorkerSetup([payload], {**limits, **_pinned(worker_id, gpus, plan)}, threads, plan.settings)
         slots.append(ProcessSlot(plan.backend, worker_id, setup, plan.limits))
     return Slots(slots, threads)
 
@@ -195,6 +196,7 @@ def _node_slots(plan: SlotPlan, limits: dict[str, str]) -> Slots:
         cluster = connect(plan.backend, plan.cluster, plan.num_evaluators, plan.settings.gpus_per_evaluation)
     search = uuid.uuid4().hex if cluster is None else cluster.search
     function = hashlib.sha256(payload).hexdigest()
+    sharing = threading.Lock()
 
     def make_slot(worker_id: int) -> ThreadSlot:
         def make_jobs(task: EvaluationTask) -> Iterator[Any]:
@@ -204,6 +206,10 @@ def _node_slots(plan: SlotPlan, limits: dict[str, str]) -> Slots:
             job = NodeJob(search, function, None, message, limits, threads, plan.settings, plan.limits)
             if len(payload) > SMALL_PAYLOAD:  # a node that has it already need not get it again
                 yield joblib.delayed(run_sent_job)(pickle.dumps(job), own_version())
+                if cluster is not None:
+                    with sharing:
+                        cluster.share(function, payload)
+                    yield joblib.delayed(run_sent_job)(pickle.dumps(job), own_version())
             yield joblib.delayed(run_sent_job)(pickle.dumps(replace(job, payload=payload)), own_version())
 
         def make_backend() -> Any:

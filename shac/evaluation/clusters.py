@@ -8,7 +8,7 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shac.evaluation.nodes import forget_search
+from shac.evaluation.nodes import forget_search, has_payload, keep_payload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +35,9 @@ class Cluster(Protocol):
 
     def make_backend(self) -> Any:
         """Make joblib's back end for one slot; waits for the first worker of the cluster."""
+
+    def share(self, function: str, payload: bytes) -> None:
+        """Give an evaluation function to the nodes that do not have it, where jobs cannot choose their node."""
 
     def close(self) -> None:
         """End what the search runs on the cluster, and what the search has started itself."""
@@ -119,6 +122,12 @@ class DaskCluster:
             self._client.wait_for_workers(1)
         return Backend(client=self._client, **self._resources())
 
+    def share(self, function: str, payload: bytes) -> None:
+        # A node that fails to answer, or to keep it, gets it with its job
+        known = self._client.run(has_payload, self.search, function, on_error="ignore")
+        if lacking := [address for address, has_it in known.items() if not has_it]:
+            self._client.run(keep_payload, self.search, function, payload, workers=lacking, on_error="ignore")
+
     def _resources(self) -> dict[str, Any]:
         try:
             workers = self._client.scheduler_info(n_workers=-1)["workers"]
@@ -186,6 +195,9 @@ class RayCluster:
         backend = Backend()
         self._backends.append(backend)
         return backend
+
+    def share(self, function: str, payload: bytes) -> None:
+        """Do nothing: a slot is an actor, which keeps what comes with its first job."""
 
     def close(self) -> None:
         import ray

@@ -23,7 +23,16 @@ from shac.evaluation.worker import WorkerSetup
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["SMALL_PAYLOAD", "NodeJob", "forget_search", "own_version", "run_on_node", "run_sent_job"]
+__all__ = [
+    "SMALL_PAYLOAD",
+    "NodeJob",
+    "forget_search",
+    "has_payload",
+    "keep_payload",
+    "own_version",
+    "run_on_node",
+    "run_sent_job",
+]
 
 SMALL_PAYLOAD = 100_000  # bytes that travel with each evaluation rather than be asked for
 
@@ -98,7 +107,7 @@ def run_on_node(job: NodeJob) -> Reply | None:
         if payload is None:
             return None
         _kill_at_exit()
-        setup = WorkerSetup(payload, job.environment, job.threads, job.settings, idle_seconds=_IDLE_SECONDS)
+        setup = WorkerSetup([payload], job.environment, job.threads, job.settings, idle_seconds=_IDLE_SECONDS)
         slot = ProcessSlot("loky", -1, setup, job.limits)
     started = time.time()
     reply: Reply | None = None
@@ -164,6 +173,18 @@ def run_sent_job(job: bytes, version: str) -> Reply | None:
 
 # What is said to be of no module is pickled by value
 run_sent_job.__module__ = "__main__"
+
+
+def has_payload(search: str, function: str) -> bool:
+    """Return whether this node has an evaluation function; see `NodeJob`."""
+    return f"{search} {function}" in _payloads
+
+
+def keep_payload(search: str, function: str, payload: bytes) -> None:
+    """Keep an evaluation function on this node until `forget_search`; see `NodeJob`."""
+    with _lock:
+        if search not in _forgotten:
+            _payloads[f"{search} {function}"] = payload
 
 
 def forget_search(search: str) -> None:

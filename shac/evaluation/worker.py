@@ -18,7 +18,7 @@ import traceback
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -223,8 +223,9 @@ class WorkerSetup:
 
     Parameters
     ----------
-    payload : bytes
-        What `sendable` made of the evaluation function.
+    payload : list of bytes
+        One entry: what `sendable` made of the evaluation function. The worker takes it out, for what a function carries
+        may be large, and would be there twice.
     environment : dict
         Environment variables to set before anything heavy is imported.
     threads : int or None
@@ -235,7 +236,7 @@ class WorkerSetup:
         How long the worker waits for an evaluation before it ends itself; for ever by default.
     """
 
-    payload: bytes
+    payload: list[bytes]
     environment: dict[str, str]
     threads: int | None
     settings: EvaluationSettings
@@ -273,8 +274,8 @@ def _evaluate_what_comes(connection: Connection[Any, Any], setup: WorkerSetup) -
             if function is None:
                 if setup.threads is not None:
                     limit_loaded_pools(setup.threads, torch=settings.seed_torch)
-                function = _load(setup.payload)
-                setup = replace(setup, payload=b"")  # what a function carries may be large, and is there twice
+                function = _load(setup.payload[0])
+                setup.payload.clear()
             worker_id, task = pickler().loads(message)
         except BaseException as error:  # noqa: BLE001 - loading imports the user's modules, and PyTorch
             connection.send(BEGUN)
