@@ -294,8 +294,8 @@ class Cascade:
 
     def estimate(self, n: int, *, max_seconds: float = 60.0, threads: int | None = None) -> DrawEstimate:
         """Estimate what `sample` takes on two cores, in a tenth of `max_seconds` at most; raises as `sample` does."""
-        n = checked_integer("n", n, 0, LARGEST_COUNT)
-        return estimate_draw(self._compiled, n, max_seconds=max_seconds, threads=thread_count(threads))
+        count, threads = checked_integer("n", n, 0, LARGEST_COUNT), thread_count(threads)
+        return estimate_draw(self._compiled, count, max_seconds=max_seconds, threads=threads)
 
     def volume(self, stage: int | None = None, relax: int = 0, *, max_boxes: int = _KNOWN_BOXES) -> Volume:
         """Bound the mass of the prior that survives.
@@ -312,8 +312,7 @@ class Cascade:
         Returns
         -------
         Volume
-            A lower and an upper bound, both proven; equal up to rounding where the region is known exactly. Constraints
-            of the space are not counted.
+            Bounds, both proven; equal up to rounding where the region is known exactly. Constraints do not count.
 
         Raises
         ------
