@@ -89,7 +89,9 @@ def restored(
     _check_goes_on(record, given, folder)
     space = record.space
     if given.space is not None:
-        space = given.space.with_encoding(relative=record.space.encodes_relatively)
+        relative = record.space.encodes_relatively
+        same = given.space.encodes_relatively == relative
+        space = given.space if same else given.space.with_encoding(relative=relative)
     plan = SearchPlan.resolve(
         given, saved_space=space, saved_seed=record.seed, saved_strategy=_strategy_of(record, folder)
     )
