@@ -72,18 +72,20 @@ def estimate_draw(compiled: CompiledCascade, n: int, *, max_seconds: float, thre
     if not n or not compiled.forests:
         return DrawEstimate(0.0)
     sampler = compiled.choose_sampler("auto", {"count": n, "relax": 0}, limited=False)
-    needed = n if sampler is None else n / compiled.space.feasible_share  # Python's samples satisfy the constraints
     pilot = _Pilot(compiled, sampler, threads)
-    candidates, hits = _FIRST_PILOT, 0
-    drawn = 0
+    candidates = _FIRST_PILOT
+    drawn = passed = hits = 0
     allowed = _PILOT_SHARE * max_seconds
     while hits < _PILOT_SAMPLES and (not drawn or pilot.seconds(2 * drawn) <= allowed):
-        hits += pilot.hits(drawn, candidates)
+        more_passed, more_hits = pilot.count(drawn, candidates)
+        passed, hits = passed + more_passed, hits + more_hits
         drawn += candidates
         candidates = drawn
     if not hits and sampler is not None:
         _prove_not_empty(compiled)
-    return DrawEstimate(pilot.seconds(needed * (drawn + 0.5) / (hits + 0.5), needed), is_lower_bound=not hits)
+    of_each = n / (hits + 0.5)
+    seconds = pilot.seconds(of_each * (drawn + 0.5), of_each * (passed + 0.5))
+    return DrawEstimate(seconds, is_lower_bound=not hits)
 
 
 class _Pilot:
@@ -94,16 +96,19 @@ class _Pilot:
     ) -> None:
         self._compiled, self._sampler, self._threads = compiled, sampler, threads
 
-    def hits(self, first: int, count: int) -> int:
-        """Count the samples among so many candidates."""
+    def count(self, first: int, count: int) -> tuple[int, int]:
+        """Count what passes the cascade among so many candidates, and what satisfies the constraints as well."""
         request = {"count": LARGEST_COUNT, "seed": _PILOT_SEED, "relax": 0, "first_candidate": first}
         if self._sampler is None:
             limits = {"max_candidates": count, "max_gap": LARGEST_COUNT}
-            return len(
-                draw_in_python(self._compiled.decisions, self._compiled.space, request, limits, self._threads).rows
-            )
+            space = self._compiled.space
+            num_rows = len(draw_in_python(self._compiled.decisions, space, request, limits, self._threads).rows)
+            return num_rows, num_rows
         sampler = self._sampler.sampler if isinstance(self._sampler, RefiningSampler) else self._sampler
-        return len(sampler.sample(threads=self._threads, max_candidates=count, **request)["candidates"])
+        uniforms = sampler.sample(threads=self._threads, max_candidates=count, **request)["uniforms"]
+        if not self._compiled.space.constraints:
+            return len(uniforms), len(uniforms)
+        return len(uniforms), int(self._compiled.space.satisfied_by_uniforms(uniforms).sum())
 
     def seconds(self, candidates: float, samples: float = 0) -> float:
         """Estimate what so many candidates take, and what the samples among them take beyond that."""
