@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 
 import shac
+from shac.evaluation import nodes
 
 FREE = 2_000_000_000  # bytes that a worker may take beyond those that it has
 LEAK = 500_000_000
@@ -102,3 +103,8 @@ def memory_of_payload(worker_id: int, parameters: OrderedDict[str, Any]) -> floa
 
 def pid_only(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
     return float(os.getpid())
+
+
+def num_payloads() -> int:
+    """Count the evaluation functions that this node of a cluster keeps."""
+    return len(nodes._payloads)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import clusters
+import evaluations
 import psutil
 import pytest
 import searches
@@ -313,12 +314,6 @@ def test_a_node_without_this_version_of_the_package_is_an_error_and_no_endless_w
     assert outcome.error == f"ImportError: the node must have shac {shac.__version__} installed, got {found}"
 
 
-def num_payloads(dask_worker: Any) -> int:
-    from shac.evaluation import nodes
-
-    return len(nodes._payloads)
-
-
 def test_what_a_function_carries_is_sent_to_a_node_once(
     cluster: clusters.DaskProcesses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -340,5 +335,5 @@ def test_what_a_function_carries_is_sent_to_a_node_once(
             outcomes = pool.evaluate(tasks_of(list(range(8))))
             assert [outcome.score for outcome in outcomes] == [1e6] * 8
             assert not [size for size in sizes if size > 1_000_000]
-            assert list(client.run(num_payloads).values()) == [1] * num_nodes
-        assert set(client.run(num_payloads).values()) == {0}
+            assert list(client.run(evaluations.num_payloads).values()) == [1] * num_nodes
+        assert set(client.run(evaluations.num_payloads).values()) == {0}

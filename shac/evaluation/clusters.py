@@ -37,7 +37,7 @@ class Cluster(Protocol):
         """Make joblib's back end for one slot; waits for the first worker of the cluster."""
 
     def share(self, function: str, payload: bytes) -> None:
-        """Give an evaluation function to the nodes that do not have it, where jobs cannot choose their node."""
+        """Send an evaluation function to the nodes that do not have it, where jobs cannot choose their node."""
 
     def close(self) -> None:
         """End what the search runs on the cluster, and what the search has started itself."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from shac.parameters import AbstractHyperParameter, DiscreteHyperParameter, ScipyHyperParameter
 from shac.space import HyperParameterList
@@ -35,6 +35,13 @@ class _SampledHyperParameter(AbstractHyperParameter):
         # scikit-learn's own distributions know RandomState, not Generator
         state = np.random.RandomState(int(self.random.integers(2**31)))
         return float(self._distribution.rvs(random_state=state))
+
+    @classmethod
+    def load_from_config(cls, config: dict[str, Any]) -> Self:
+        raise ValueError(
+            f"parameter {config['name']!r}: expected a distribution that can be saved, such as those of scipy.stats, "
+            f"got one with rvs alone"
+        )
 
 
 def space_of(
