@@ -108,3 +108,13 @@ def pid_only(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
 def num_payloads() -> int:
     """Count the evaluation functions that this node of a cluster keeps."""
     return len(nodes._payloads)
+
+
+def note(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+    """Write one line each time, and fail the first two times."""
+    lines = shac.evaluation_dir() / "lines"
+    with lines.open("a") as file:
+        file.write(f"{parameters['x']!r}\n")
+    if len(lines.read_text().splitlines()) < 3:
+        raise RuntimeError("preempted")
+    return float(parameters["x"])
