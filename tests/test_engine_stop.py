@@ -122,6 +122,33 @@ def test_handlers_of_the_user_are_left_alone() -> None:
     assert heard == [signal.SIGTERM]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_process_forked_while_signals_wait_ends_at_sigterm() -> None:
+    """What Python forgets during a fork, or handles as the search does, a pool that ends its workers waits for."""
+    with StopSignals() as signals, signals.held():
+        for _ in range(100):
+            child = os.fork()
+            if not child:
+                time.sleep(60)
+                os._exit(0)
+            os.kill(child, signal.SIGTERM)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_process_forked_within_a_search_has_the_handlers_from_before() -> None:
+    with StopSignals(), StopSignals():
+        child = os.fork()
+        if not child:
+            restored = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+            os._exit(restored == (signal.default_int_handler, signal.SIG_DFL))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+
+
 def test_a_search_in_another_thread_leaves_signals_alone() -> None:
     import threading
 

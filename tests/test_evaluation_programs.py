@@ -29,6 +29,8 @@ def errors_of(*command: Any, environment: dict[str, str] | None = None) -> dict[
         check=True,
     )
     errors: dict[str, str | None] = json.loads(done.stdout.splitlines()[-1])
+    if any(errors.values()):
+        sys.stderr.write(done.stderr)  # what a process that died had to say
     return errors
 
 

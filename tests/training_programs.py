@@ -36,14 +36,19 @@ def square(x: float) -> float:
     return x * x
 
 
-def rank_sum(rank: int, file: str, results: Any) -> None:
+def rank_sum(rank: int, file: str, meeting: Any, results: Any) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=2)
     model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1, bias=False))
     model(torch.tensor([[rank + 1.0]])).backward()
     gradient = float(next(model.parameters()).grad)
     del model
-    torch.distributed.barrier()  # a rank that is gone makes the other's threads end the process
-    torch.distributed.destroy_process_group()
+    torch.distributed.barrier()
+    # One after the other: a rank that is gone can make the other's threads end the process while it closes
+    for closing in range(2):
+        meeting.wait()
+        if rank == closing:
+            torch.distributed.destroy_process_group()
+    meeting.wait()
     results.put(gradient)
 
 
@@ -57,9 +62,11 @@ def load(context: str | None, *, persistent: bool = False) -> None:
 
 def start_ranks(method: str) -> None:
     context = torch.multiprocessing.get_context(method)
-    results = context.SimpleQueue()
+    results, meeting = context.SimpleQueue(), context.Barrier(2)
     with tempfile.TemporaryDirectory() as folder:
-        torch.multiprocessing.start_processes(rank_sum, (f"{folder}/meet", results), nprocs=2, start_method=method)
+        torch.multiprocessing.start_processes(
+            rank_sum, (f"{folder}/meet", meeting, results), nprocs=2, start_method=method
+        )
         assert [results.get(), results.get()] == [1.5, 1.5]
 
 

@@ -259,6 +259,8 @@ CONTENDERS: dict[str, Contender] = {
     "guided-same-shares": Contender(_guided_with_the_same_shares, is_variant=True),
     "guided-last-batch": _guided_without(training_points="batch"),
     "guided-forest": _guided_without(trees=Forest(num_trees=50, **_SMALL_LEAVES)),
+    "guided-hist": _guided_without(trees=shac.TreeSettings(num_trees=50, **_SMALL_LEAVES)),
+    "guided-exact": _guided_without(trees=shac.TreeSettings(num_trees=50, **_SMALL_LEAVES, tree_method="exact")),
     "guided-sorted-choices": _with_sorted_choices("guided"),
     "pooled-sorted-choices": _with_sorted_choices("pooled"),
     "paper-sorted-choices": _with_sorted_choices("paper"),
