@@ -55,6 +55,18 @@ def test_a_batch_without_a_classifier_is_pooled_with_the_next(caplog: pytest.Log
     assert engine.state.training_begin == 20
 
 
+def test_a_search_that_learnt_nothing_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    engine = searches.engine(constant, total_budget=20, num_batches=2)
+    engine.fit()
+    assert not engine.classifiers
+    assert "no round gave a classifier: the whole search drew from the search space at random" in caplog.text
+
+
+def test_a_search_of_one_round_has_nothing_to_learn(caplog: pytest.LogCaptureFixture) -> None:
+    searches.engine(total_budget=20, num_batches=1).fit()
+    assert "no round gave a classifier" not in caplog.text
+
+
 def test_early_stop_saves_and_stops_at_the_first_batch_without_a_classifier() -> None:
     engine = searches.engine(constant)
     history = engine.fit(early_stop=True)

@@ -45,6 +45,19 @@ def test_a_bad_number_of_gpu_evaluators_is_refused(value: Any) -> None:
         engine(value)
 
 
+@pytest.mark.parametrize(("gpus", "warnings"), [("", 1), ("0", 0)])
+def test_a_search_that_asks_for_gpus_where_there_are_none_says_so(
+    gpus: str, warnings: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+    made = engine(2)
+    made.evaluator_backend = "threading"
+    made.fit(progress=False)
+    assert (
+        caplog.text.count("max_gpu_evaluators: PyTorch sees no GPU; 2 evaluations at a time run on the CPU") == warnings
+    )
+
+
 def test_pinning_without_gpu_evaluators_is_refused() -> None:
     with pytest.raises(ValueError, match="pin_gpus: expected max_gpu_evaluators above 0 with it, got 0"):
         engine(0, pin_gpus=True)

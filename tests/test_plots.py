@@ -219,3 +219,50 @@ def test_without_matplotlib_the_message_says_what_to_install() -> None:
     )
     output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert output == "pictures need matplotlib: pip install 'shac[plot]'\n"
+
+
+LONG_NAMES = ["trainer.optimizer.param_groups.learning_rate.initial", "model.encoder.attention.dropout_probability"]
+LONG_CHOICES = ["torchvision.models.resnet18", "torchvision.models.efficientnet_b0"]
+
+
+@pytest.fixture(scope="module")
+def dotted(tmp_path_factory: pytest.TempPathFactory) -> shac.SHAC:
+    space = [*(shac.UniformHP(name, 0, 1) for name in LONG_NAMES), shac.DiscreteHP("backbone", LONG_CHOICES)]
+    made = engine(
+        lambda worker_id, p: sum(p[name] for name in LONG_NAMES),
+        space=space,
+        save_dir=tmp_path_factory.mktemp("dotted") / "run",
+    )
+    made.fit()
+    return made
+
+
+@pytest.mark.parametrize("plot", [shac.plot_region, shac.plot_importance, shac.plot_parallel])
+def test_long_names_lie_within_the_picture_and_over_none_other(plot: Any, dotted: shac.SHAC) -> None:
+    axes = plot(dotted)
+    figure: Any = axes.get_figure(root=True)
+    figure.canvas.draw()
+    ticks = axes.get_xticklabels() if plot is shac.plot_parallel else axes.get_yticklabels()
+    boxes = [tick.get_window_extent() for tick in ticks if tick.get_text()]
+    assert len(boxes) == 3
+    for i, box in enumerate(boxes):
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.x1
+        assert not any(box.overlaps(other) for other in boxes[i + 1 :])
+
+
+def test_choices_are_told_apart_by_their_endings(dotted: shac.SHAC) -> None:
+    texts = [text.get_text() for text in shac.plot_parallel(dotted).texts]
+    assert {"…resnet18", "…efficientnet_b0"} <= {*texts}
+
+
+@pytest.mark.parametrize("plot", [shac.plot_dataset, shac.plot_history])
+@pytest.mark.filterwarnings("error")
+def test_scores_as_large_as_floats_are_drawn(plot: Any) -> None:
+    made = engine(lambda worker_id, p: p["x"] * 1.7e307, total_budget=20, num_batches=2)
+    made.fit()
+    axes = plot(made) if plot is shac.plot_history else plot(made, to_file=None)
+    figure: Any = axes.get_figure(root=True)
+    figure.canvas.draw()
+    assert axes.get_ylabel().endswith(" / 1e+300")
+    assert np.nanmax(axes.lines[0].get_ydata()) * 1e300 == pytest.approx(max(made.dataset.Y))

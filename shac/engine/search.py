@@ -212,6 +212,8 @@ class Search:
                 if early_stop and needs_trend and is_without_trend(self.plan, self.state):
                     _logger.info("early_stop: scores have no trend after round %d; the search is saved", number)
                     return
+            if not self.state.classifiers and self.plan.num_batches > 1:
+                _logger.warning("no round gave a classifier: the whole search drew from the search space at random")
         finally:
             callbacks.on_train_end()
 

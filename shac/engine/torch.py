@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from shac.cores import num_cores
 from shac.engine.arguments import checked_count
 from shac.engine.shac import SHAC
 from shac.engine.signatures import takes_either_order
+from shac.evaluation import visible_gpus
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable
 
     from shac.engine.shac import EvaluationFunction
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from shac.space import HyperParameterList
 
 __all__ = ["TorchSHAC"]
+
+_logger = logging.getLogger("shac")
 
 
 class TorchSHAC(SHAC):
@@ -120,7 +125,17 @@ class TorchSHAC(SHAC):
         self.pin_gpus = bool(pin_gpus)
 
     def evaluator_settings(self) -> dict[str, Any]:
+        if self.max_gpu_evaluators and self.evaluator_cluster is None and _is_without_gpus():
+            _logger.warning(
+                "max_gpu_evaluators: PyTorch sees no GPU; %d evaluations at a time run on the CPU",
+                self.num_parallel_evaluators,
+            )
         return {"seed_torch": True, "pin_gpus": self.pin_gpus, "gpus_per_evaluation": self.gpus_per_evaluation}
+
+
+def _is_without_gpus() -> bool:
+    # Importing PyTorch only to ask would take seconds in a program whose evaluations alone import it
+    return ("CUDA_VISIBLE_DEVICES" in os.environ or "torch" in sys.modules) and not visible_gpus()
 
 
 def _checked_cpu_evaluators(value: Any) -> int:

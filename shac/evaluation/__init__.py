@@ -1,6 +1,6 @@
 """Evaluations: many configurations at once, on processes, threads or any joblib back end."""
 
-from shac.evaluation.devices import torch_device, torch_devices
+from shac.evaluation.devices import torch_device, torch_devices, visible_gpus
 from shac.evaluation.pool import EvaluatorPool
 from shac.evaluation.running import evaluation_dir, evaluation_seed
 from shac.evaluation.seeding import derive_seed
@@ -19,4 +19,5 @@ __all__ = [
     "evaluation_seed",
     "torch_device",
     "torch_devices",
+    "visible_gpus",
 ]

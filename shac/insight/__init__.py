@@ -1,7 +1,7 @@
 """What a search says about itself: numbers behind the pictures, the report and ``shac show``."""
 
 from shac.insight.failures import Failure
-from shac.insight.history import Round, best_so_far, list_rounds
+from shac.insight.history import Round, best_so_far, list_rounds, score_unit
 from shac.insight.importance import gain_shares
 from shac.insight.region import Marginals, stage_marginals
 from shac.insight.scale import ABSENT, ColumnScale, value_text
@@ -19,6 +19,7 @@ __all__ = [
     "best_so_far",
     "gain_shares",
     "list_rounds",
+    "score_unit",
     "stage_marginals",
     "stage_volumes",
     "value_text",

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
     from shac.insight.view import SearchView
 
-__all__ = ["Round", "best_so_far", "list_rounds"]
+__all__ = ["Round", "best_so_far", "list_rounds", "score_unit"]
+
+_LARGEST = 1e300  # pictures and fits take differences and squares of scores, which must be floats as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,15 @@ class Round:
 def list_rounds(view: SearchView) -> list[Round]:
     """Divide the evaluations of a search into its rounds."""
     scores = view.scores
+    unit, _ = score_unit(scores)
     rounds = []
     for number, begin in enumerate(range(0, len(scores), view.num_workers), start=1):
         end = min(begin + view.num_workers, len(scores))
         finite = scores[begin:end][np.isfinite(scores[begin:end])]
         best = finite.max if view.objective == "max" else finite.min
-        median, best_score = (float(np.median(finite)), float(best())) if finite.size else (np.nan, np.nan)
+        median, best_score = (
+            (float(np.median(finite / unit)) * unit, float(best())) if finite.size else (np.nan, np.nan)
+        )
         rounds.append(Round(number, begin, end, median, best_score))
     return rounds
 
@@ -71,3 +76,15 @@ def best_so_far(scores: ArrayLike, objective: str) -> NDArray[np.float64]:
     values = np.asarray(scores, dtype=np.float64)
     best: NDArray[np.float64] = np.maximum.accumulate(np.where(np.isfinite(values), sign * values, -np.inf))
     return np.where(np.isfinite(best), sign * best, np.nan)
+
+
+def score_unit(scores: NDArray[np.float64]) -> tuple[float, str]:
+    """Return what to divide scores by, so that they can be drawn, and what the axis says of it.
+
+    Examples
+    --------
+    >>> score_unit(np.array([1.0, np.nan])), score_unit(np.array([1.0, -1e308]))
+    ((1.0, ''), (1e+300, ' / 1e+300'))
+    """
+    is_large = np.abs(scores[np.isfinite(scores)]).max(initial=0.0) > _LARGEST
+    return (_LARGEST, f" / {_LARGEST}") if is_large else (1.0, "")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shac.insight.names import endings
 from shac.parameters import MISSING
 
 if TYPE_CHECKING:
@@ -124,3 +125,7 @@ class ColumnScale:
             return [self.text_at(middle) for middle in middles]
         texts = [self.text_at(edge) for edge in self.edges]
         return [f"{low} to {high}" for low, high in itertools.pairwise(texts)]
+
+    def short_bin_labels(self) -> list[str]:
+        """Write each bin without a long beginning that all values share."""
+        return endings(self.bin_labels()) if self.has_atoms else self.bin_labels()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from shac.dataset import Dataset
+from shac.insight import score_unit
 from shac.insight.colours import ACCENT, BAD, SECOND
 from shac.plots.axes import new_axes, style_axes
 
@@ -70,6 +71,8 @@ def plot_dataset(
         raise ValueError(f"trend_deg: expected 0 or more, got {trend_deg!r}")
     ax = new_axes(ax)
     numbers = np.arange(scores.size)
+    unit, in_units = score_unit(scores)
+    scores /= unit
     finite = np.isfinite(scores)
     ax.plot(numbers[finite], scores[finite], ".", color=ACCENT, alpha=0.65, markersize=7, label="score")
     if finite.sum() > trend_deg:
@@ -78,7 +81,7 @@ def plot_dataset(
     if not finite.all():
         bottom = np.full(int((~finite).sum()), 0.02)
         ax.plot(numbers[~finite], bottom, "x", color=BAD, transform=ax.get_xaxis_transform(), label="failed")
-    style_axes(ax, title=title or "", x="evaluation", y=eval_label or "")
+    style_axes(ax, title=title or "", x="evaluation", y=(eval_label or "") + in_units)
     ax.legend(frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)
     if to_file is not None and to_file is not False:
         figure = ax.get_figure(root=True)

@@ -8,12 +8,15 @@ import numpy as np
 
 from shac.insight import gain_shares, view_of
 from shac.insight.colours import ACCENT, INK
+from shac.insight.names import wrapped
 from shac.plots.axes import new_axes, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["plot_importance"]
+
+_NAME_WIDTH = 32
 
 
 def plot_importance(search: Any, *, max_parameters: int = 20, ax: Axes | None = None) -> Axes:
@@ -62,7 +65,7 @@ def plot_importance(search: Any, *, max_parameters: int = 20, ax: Axes | None = 
             ha="right",
             color=INK,
         )
-    ax.set_yticks(positions, [names[column] for column in order])
+    ax.set_yticks(positions, [wrapped(names[column], _NAME_WIDTH, max_lines=2) for column in order])
     ax.set_xlim(0, max(float(shares.max()), 1e-9) * 1.15)
     ax.xaxis.set_major_formatter("{x:.0%}")
     style_axes(ax, title="What the classifiers decide by", x="share of the gain (dots: single stages)", grid="x")

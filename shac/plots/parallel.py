@@ -8,12 +8,15 @@ import numpy as np
 
 from shac.insight import ABSENT, view_of
 from shac.insight.colours import INK, MUTED, SCALE
+from shac.insight.names import wrapped
 from shac.plots.axes import new_axes, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["plot_parallel"]
+
+_NAME_WIDTH = 17  # of the room between two axes
 
 
 def plot_parallel(search: Any, *, max_lines: int = 500, ax: Axes | None = None) -> Axes:
@@ -67,7 +70,7 @@ def plot_parallel(search: Any, *, max_lines: int = 500, ax: Axes | None = None) 
     for column, scale in enumerate(view.scales):
         ax.axvline(column, color=MUTED, linewidth=0.8, zorder=3)
         if scale.has_atoms and scale.num_bins <= 8:
-            marks = list(zip((scale.edges[:-1] + scale.edges[1:]) / 2, scale.bin_labels(), strict=True))
+            marks = list(zip((scale.edges[:-1] + scale.edges[1:]) / 2, scale.short_bin_labels(), strict=True))
         else:
             marks = [(p, scale.text_at(p)) for p in (0.0, 0.25, 0.5, 0.75, 1.0)]
         if missing[:, column].any():
@@ -86,7 +89,7 @@ def plot_parallel(search: Any, *, max_lines: int = 500, ax: Axes | None = None) 
             )
     ax.set_xlim(-0.2, len(names) - 1 + 0.5)
     ax.set_ylim(ABSENT - 0.03 if missing.any() else -0.03, 1.03)
-    ax.set_xticks(columns, names)
+    ax.set_xticks(columns, [wrapped(name, _NAME_WIDTH) for name in names])
     ax.set_yticks([])
     scores = view.scores[chosen]
     style_axes(

@@ -8,6 +8,7 @@ import numpy as np
 
 from shac.insight import stage_marginals, view_of
 from shac.insight.colours import FAINT, INK, MUTED, SCALE
+from shac.insight.names import wrapped
 from shac.plots.axes import new_axes, style_axes
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_region"]
 
+_NAME_WIDTH = 28
 _GAP = 0.42  # of a block's height, for the texts below it
 
 
@@ -60,7 +62,9 @@ def plot_region(search: Any, *, max_parameters: int = 20, ax: Axes | None = None
     ax.set_ylim(len(shown) - _GAP / 2, -0.12)
     ax.set_xlim(0, 1)
     ax.set_xticks([])
-    ax.set_yticks([block + (1 - _GAP) / 2 for block in range(len(shown))], [m.scale.name for m in shown])
+    ax.set_yticks(
+        [block + (1 - _GAP) / 2 for block in range(len(shown))], [wrapped(m.scale.name, _NAME_WIDTH) for m in shown]
+    )
     style_axes(ax, title=f"What survives {known} of {len(view.classifiers)} stages, from the prior down", grid=None)
     ax.spines["bottom"].set_visible(False)
     ax.tick_params(axis="y", labelcolor=INK)
@@ -83,7 +87,7 @@ def _draw_block(ax: Axes, marginals: Marginals, block: int) -> None:
     )
     ax.plot([0, 1, 1, 0, 0], [top, top, top + height, top + height, top], color=FAINT, linewidth=0.8)
     if scale.has_atoms:
-        labels = scale.bin_labels()
+        labels = scale.short_bin_labels()
         middles = (scale.edges[:-1] + scale.edges[1:]) / 2
         step = max(1, -(-len(labels) // 10))
         marks = list(zip(middles[::step], labels[::step], strict=True))

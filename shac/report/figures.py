@@ -11,11 +11,13 @@ from shac.insight import (
     best_so_far,
     gain_shares,
     list_rounds,
+    score_unit,
     stage_marginals,
     stage_volumes,
     value_text,
 )
 from shac.insight.colours import ACCENT, BAD, FAINT, INK, MUTED, SCALE, SECOND
+from shac.insight.names import wrapped
 
 if TYPE_CHECKING:
     from shac.insight import SearchView
@@ -28,6 +30,9 @@ _MOST_LINES = 300
 _LINE_GROUPS = 12
 _MOST_COLUMNS = 30
 _BLOCK_HEIGHT = 92
+_BLOCK_NAME_WIDTH = 14  # letters in the margin
+_AXIS_NAME_WIDTH = 16  # letters between two axes
+_BAR_NAME_WIDTH = 26  # letters beside a bar
 
 
 def list_figures(view: SearchView) -> dict[str, Figure]:
@@ -81,17 +86,19 @@ def _setting_text(view: SearchView, index: int) -> str:
 
 def _history(view: SearchView) -> Figure:
     rounds = list_rounds(view)
-    finite = np.flatnonzero(np.isfinite(view.scores))
+    unit, in_units = score_unit(view.scores)
+    scores = view.scores / unit
+    finite = np.flatnonzero(np.isfinite(scores))
     medians_x: list[float | None] = []
     medians_y: list[float | None] = []
     for entry in rounds:
         medians_x += [entry.begin - 0.4, entry.end - 0.6, None]
-        medians_y += [_number(entry.median), _number(entry.median), None]
-    best = best_so_far(view.scores, view.objective)
+        medians_y += [_number(entry.median / unit)] * 2 + [None]
+    best = best_so_far(scores, view.objective)
     traces: list[dict[str, Any]] = [
         {
             "type": "scatter", "mode": "markers", "name": "evaluation", "x": finite.tolist(),
-            "y": view.scores[finite].tolist(), "marker": {"color": ACCENT, "size": 6, "opacity": 0.6},
+            "y": scores[finite].tolist(), "marker": {"color": ACCENT, "size": 6, "opacity": 0.6},
             "text": [_setting_text(view, int(i)) for i in finite], "hovertemplate": "%{text}<extra></extra>",
         },
         {
@@ -104,9 +111,9 @@ def _history(view: SearchView) -> Figure:
             "hovertemplate": "best so far %{y:.5g}<extra></extra>",
         },
     ]  # fmt: skip
-    failed = np.flatnonzero(~np.isfinite(view.scores))
+    failed = np.flatnonzero(~np.isfinite(scores))
     if failed.size:
-        worst = view.scores[finite].min() if finite.size else 0.0
+        worst = scores[finite].min() if finite.size else 0.0
         traces.append(
             {
                 "type": "scatter", "mode": "markers", "name": "failed", "x": failed.tolist(),
@@ -125,7 +132,10 @@ def _history(view: SearchView) -> Figure:
          "fillcolor": FAINT, "opacity": 0.35, "line": {"width": 0}, "layer": "below"}
         for r in rounds[1::2]
     ]  # fmt: skip
-    return {"data": traces, "layout": _layout(420, xaxis=axis, yaxis={"title": {"text": "score"}}, shapes=bands)}
+    return {
+        "data": traces,
+        "layout": _layout(420, xaxis=axis, yaxis={"title": {"text": "score" + in_units}}, shapes=bands),
+    }
 
 
 def _region(view: SearchView) -> Figure:
@@ -140,7 +150,7 @@ def _region(view: SearchView) -> Figure:
         scale, suffix = marginals.scale, "" if block == 0 else str(block + 1)
         known = marginals.num_known
         top = 1 - block * share
-        labels = scale.bin_labels()
+        labels = scale.short_bin_labels()
         densities = marginals.densities[: known + 1]
         traces.append(
             {
@@ -171,7 +181,7 @@ def _region(view: SearchView) -> Figure:
             "tickfont": {"color": MUTED, "size": 9}, "fixedrange": True,
         }  # fmt: skip
         middle = top - share * 0.33
-        for x, anchor, text in ((-0.008, "right", f"<b>{_escaped(scale.name)}</b>"),
+        for x, anchor, text in ((-0.008, "right", f"<b>{_lines(scale.name, _BLOCK_NAME_WIDTH)}</b>"),
                                 (1.01, "left", _escaped(marginals.survivors()))):  # fmt: skip
             layout["annotations"].append(
                 {"xref": "paper", "yref": "paper", "x": x, "y": middle, "xanchor": anchor, "yanchor": "middle",
@@ -231,7 +241,12 @@ def _importance(view: SearchView) -> Figure:
     layout = _layout(
         max(360, 90 + 26 * len(order)),
         xaxis={"title": {"text": "share of the gain"}, "tickformat": ".0%", "rangemode": "tozero"},
-        yaxis={"showgrid": False, "tickvals": positions, "ticktext": [_escaped(n) for n in names], "automargin": True},
+        yaxis={
+            "showgrid": False,
+            "tickvals": positions,
+            "ticktext": [_lines(n, _BAR_NAME_WIDTH, 2) for n in names],
+            "automargin": True,
+        },
     )
     return {"data": traces, "layout": layout}
 
@@ -267,7 +282,7 @@ def _parallel(view: SearchView) -> Figure:
     annotations = []
     for c, scale in enumerate(scales):
         marks = (
-            list(zip((scale.edges[:-1] + scale.edges[1:]) / 2, scale.bin_labels(), strict=True))
+            list(zip((scale.edges[:-1] + scale.edges[1:]) / 2, scale.short_bin_labels(), strict=True))
             if scale.has_atoms and scale.num_bins <= 8
             else [(p, scale.text_at(p)) for p in (0.0, 0.25, 0.5, 0.75, 1.0)]
         )
@@ -282,7 +297,7 @@ def _parallel(view: SearchView) -> Figure:
         {"type": "line", "x0": c, "x1": c, "y0": 0, "y1": 1, "line": {"color": MUTED, "width": 1}}
         for c in range(len(scales))
     ]
-    names = [_escaped(scale.name) for scale in scales]
+    names = [_lines(scale.name, _AXIS_NAME_WIDTH) for scale in scales]
     layout = _layout(
         460,
         xaxis={"tickvals": list(range(len(names))), "ticktext": names, "showgrid": False, "tickfont": {"color": INK},
@@ -290,7 +305,7 @@ def _parallel(view: SearchView) -> Figure:
         yaxis={"visible": False, "range": [(ABSENT if missing.any() else 0.0) - 0.04, 1.04]},
         annotations=annotations,
         shapes=posts,
-        margin={"l": 24, "r": 24, "t": 24, "b": 48},
+        margin={"l": 24, "r": 24, "t": 24, "b": 72},
         legend={"title": {"text": "score"}, "traceorder": "reversed", "x": 1.01, "y": 0.5, "yanchor": "middle"},
     )  # fmt: skip
     return {"data": traces, "layout": layout}
@@ -306,6 +321,10 @@ def _mixed(strength: float) -> str:
 
 def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
+
+
+def _lines(name: str, width: int, max_lines: int = 4) -> str:
+    return _escaped(wrapped(name, width, max_lines)).replace("\n", "<br>")
 
 
 def _escaped(text: str) -> str:
