@@ -113,7 +113,9 @@ def test_a_search_far_from_zero_finds_what_the_same_search_near_zero_finds(far: 
     ],
     ids=str,
 )
-def test_no_classifier_cuts_off_the_target_of_a_distance(parameter: Any, target: float, width: float, seed: int) -> None:
+def test_no_classifier_cuts_off_the_target_of_a_distance(
+    parameter: Any, target: float, width: float, seed: int
+) -> None:
     space = [parameter, shac.UniformHP("u", 0, 1)]
     search = searches.engine(
         lambda worker_id, p: abs(p["t"] - target) / width, space, total_budget=200, num_batches=20, seed=seed
