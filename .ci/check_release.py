@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NOT_IN_THE_SDIST = (".ci/", ".gitignore", ".pre-commit-config.yaml")
+NOT_IN_THE_SDIST = (".ci/", ".github/", ".gitignore", ".pre-commit-config.yaml")
 FEW_TESTS = ("test_export.py", "test_model_check.py", "test_space.py")
 
 
