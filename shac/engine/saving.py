@@ -93,7 +93,7 @@ def restored(
         same = given.space.encodes_relatively == relative
         space = given.space if same else given.space.with_encoding(relative=relative)
     strategy = _strategy_of(record, folder)
-    own = replace(given, strategy=None)  # a name may stand for other settings today
+    own = replace(given, strategy=None)  # a name may stand for other options today
     plan = SearchPlan.resolve(own, saved_space=space, saved_seed=record.seed, saved_strategy=strategy)
     state = SearchState(
         rows=tuple(list(row) for row in record.rows),
