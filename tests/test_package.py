@@ -76,7 +76,7 @@ LAYERS = {
 }
 # Within the engine: values first, then the functions of them, then what holds them.
 ENGINE = [
-    {"arguments", "signatures"},
+    {"arguments", "configurations", "signatures"},
     {"strategy", "local_search", "recovery"},
     {"plan", "state", "surrogate"},
     {"proposals", "trials", "prediction", "recommending"},

@@ -12,11 +12,11 @@ import numpy as np
 from shac.callbacks import CallbackList
 from shac.cores import num_cores
 from shac.engine.arguments import checked_count, checked_score, checked_seconds, checked_seed, chosen_stages
+from shac.engine.configurations import Configuration
 from shac.engine.prediction import Prediction, draw_prediction
 from shac.engine.proposals import propose
 from shac.engine.recommending import Recommendation, recommended_rows
 from shac.engine.settings import EngineSettings
-from shac.engine.trials import Configuration
 from shac.evaluation import derive_seed
 from shac.progress import SearchProgress, progress_is_wanted, sampling_progress
 
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from shac.callbacks import Callback
+    from shac.engine.configurations import Trial
     from shac.engine.search import Search
     from shac.engine.state import SearchState
-    from shac.engine.trials import Round, Trial
+    from shac.engine.trials import Round
     from shac.space import HyperParameterList
 
 __all__ = ["SearchEngine"]
@@ -194,7 +195,7 @@ class SearchEngine(EngineSettings):
         ranked = recommended_rows(self.plan, state, n, seed=seed, threads=self.num_parallel_generators)
         return [Recommendation(space.to_parameters(one.row), one.predicted_score, one.score) for one in ranked]
 
-    def ask(self, n: int = 1, *, relax_checks: bool = False) -> list[OrderedDict[str, Any]]:
+    def ask(self, n: int = 1, *, relax_checks: bool = False, overlap: int | None = None) -> list[OrderedDict[str, Any]]:
         """Return configurations to evaluate outside of the engine; their scores come back through `tell`.
 
         The configurations are those that `fit` would evaluate: when all of a round are told, in whatever order, the
@@ -207,18 +208,23 @@ class SearchEngine(EngineSettings):
             Configurations wanted.
         relax_checks : bool
             See `fit`: for draws from the prior alone; chains within the region always find samples that pass.
+        overlap : int, optional
+            See `fit`. Above 0 the result does not depend on the order of the tellings, and at most a round and its
+            overlap wait for their scores.
 
         Returns
         -------
         list of OrderedDict
-            Fewer than `n` where the budget ends; empty when all of it is told or handed out.
+            Fewer than `n` where the budget ends; empty when all of it is told or handed out. Also fewer where an
+            overlap is used up, until more of the round are told.
 
         Raises
         ------
         SaveFolderError
             If `save_dir` holds another search, or another process runs one there.
         ValueError
-            If `n` is below 1, or the engine has no search space.
+            If `n` is below 1, `overlap` is out of its range or not that of the search, or the engine has no search
+            space.
 
         Examples
         --------
@@ -234,10 +240,10 @@ class SearchEngine(EngineSettings):
         self._check_ready()
         count = checked_count("n", n)
         with self._search.store.opened():
+            self._search.set_overlap(overlap)
             self._relax_checks = relax_checks
             trials = self._asked_round()
-            left = self.total_budget - len(self.state) - len(trials.told) - len(trials.handed_out)
-            return [self._configuration(trials.hand_out()) for _ in range(min(count, left))]
+            return [self._configuration(trials.hand_out()) for _ in range(min(count, trials.num_left))]
 
     def tell(
         self, parameters: Mapping[str, Any] | Sequence[Any], score: float, *, skip_cv_checks: bool = False
@@ -276,6 +282,8 @@ class SearchEngine(EngineSettings):
                 self._search.close_asked_round(
                     trials, self._callbacks(), skip_cv_checks=skip_cv_checks, threads=self.num_parallel_generators
                 )
+                if self.plan.overlap:
+                    self._asked_round()  # all of a small last round may be told already
 
     def save_data(self) -> None:
         """Write the search to `save_dir`; every file is whole, before and after.
@@ -311,12 +319,18 @@ class SearchEngine(EngineSettings):
             return
         self._search.restore()
 
-    def _propose(self, state: SearchState, n: int, *, seed: int) -> list[list[Any]]:
+    def _propose(self, state: SearchState, n: int, *, seed: int, pending: Sequence[list[Any]] = ()) -> list[list[Any]]:
         """Draw the flat rows to evaluate next, and show it where the search's progress is shown."""
         if self._shown is not None:
             state = replace(state, cascade=self._shown.watch_sampling(state.cascade, n))
         return propose(
-            self.plan, state, n, seed=seed, threads=self._threads(len(state)), relax_checks=self._relax_checks
+            self.plan,
+            state,
+            n,
+            seed=seed,
+            threads=self._threads(len(state)),
+            relax_checks=self._relax_checks,
+            pending=pending,
         )
 
     def _threads(self, num_evaluations: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from shac.engine.trials import named_values
+from shac.engine.configurations import named_values
 from shac.evaluation import EvaluationTask
 from shac.store.journal import JournalEntry
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from shac.engine.trials import Round, Trial
+    from shac.engine.configurations import Trial
+    from shac.engine.trials import Round
     from shac.evaluation import EvaluationOutcome, EvaluatorPool
     from shac.space import HyperParameterList
     from shac.store.journal import Journal
@@ -31,7 +32,7 @@ def evaluate_round(
     on_begin: Callable[[Sequence[Any]], object],
     on_outcome: Callable[[EvaluationOutcome], object],
 ) -> None:
-    """Evaluate the trials of a round that are not told.
+    """Evaluate the trials of a round that are not told; those ahead start where evaluators are free, and run on.
 
     Parameters
     ----------
@@ -71,13 +72,16 @@ def evaluate_round(
         trials.tell(waiting[outcome.index][0], entry_of(outcome), journal)
         on_outcome(outcome)
 
-    pool.evaluate(
-        [
-            EvaluationTask(number, space.to_parameters(trial.row), seed, _directory(folder, space, trial, seed))
-            for number, (trial, seed) in waiting.items()
-        ],
-        on_finished=finish,
-        on_retry=lambda outcome: trials.retry(waiting[outcome.index][0], entry_of(outcome), journal),
+    under_way = pool.under_way
+    pool.begin(
+        EvaluationTask(number, space.to_parameters(trial.row), seed, _directory(folder, space, trial, seed))
+        for number, (trial, seed) in waiting.items()
+        if number not in under_way
+    )
+    pool.wait(
+        lambda: trials.is_evaluated,
+        finish,
+        lambda outcome: trials.retry(waiting[outcome.index][0], entry_of(outcome), journal),
     )
 
 

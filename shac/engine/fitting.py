@@ -65,7 +65,10 @@ def evaluating(
             begin()
         with store.journal(space) as journal:
             try:
-                yield pool, journal
+                try:
+                    yield pool, journal
+                finally:
+                    pool.stop()  # before the journal is closed: what has ended is not to be lost
             except KeyboardInterrupt as error:
                 error.args = error.args or (_how_to_go_on("Ctrl-C", stopped_after(), store),)
                 raise

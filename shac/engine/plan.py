@@ -117,6 +117,8 @@ class SearchPlan:
         In [0, 2**64).
     strategy : Strategy
         With shares that fit the space, where it was given by its name.
+    overlap : int
+        L, the first configurations of a round that are drawn when the round before it begins.
     """
 
     space: HyperParameterList | None
@@ -126,6 +128,7 @@ class SearchPlan:
     total_classifiers: int
     seed: int
     strategy: Strategy
+    overlap: int = 0
 
     @classmethod
     def resolve(
@@ -135,6 +138,7 @@ class SearchPlan:
         saved_space: HyperParameterList | None = None,
         saved_seed: int | None = None,
         saved_strategy: Strategy | None = None,
+        overlap: int = 0,
     ) -> Self:
         """Make the plan of arguments, where a saved search has what they leave open.
 
@@ -143,6 +147,7 @@ class SearchPlan:
         given : SearchArguments
         saved_space, saved_seed, saved_strategy : optional
             Those of the saved search.
+        overlap : int
 
         Returns
         -------
@@ -162,6 +167,7 @@ class SearchPlan:
             total_classifiers=min(max(given.num_batches - 1, 1), given.max_classifiers),
             seed=seed,
             strategy=_strategy_of(given.strategy, saved_strategy),
+            overlap=overlap,
         )
         if space is None or isinstance(given.strategy, Strategy) or (given.strategy is None and saved_strategy):
             return plan
@@ -184,6 +190,10 @@ class SearchPlan:
     def size_of_round(self, num_evaluations: int) -> int:
         """Return the evaluations of the round that follows so many."""
         return min(self.batch_size, self.total_budget - num_evaluations)
+
+    def size_ahead(self, num_evaluations: int) -> int:
+        """Return how many of the next round are drawn when the round begins that follows so many evaluations."""
+        return max(0, min(self.overlap, self.total_budget - num_evaluations - self.size_of_round(num_evaluations)))
 
 
 def _strategy_of(given: Strategy | str | None, saved: Strategy | None) -> Strategy:

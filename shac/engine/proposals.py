@@ -11,6 +11,8 @@ from shac.engine.surrogate import RBFSurrogate
 from shac.sampling import draw_all, draw_relaxing, slice_sample
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from shac.engine.plan import SearchPlan
@@ -41,6 +43,7 @@ def propose(
     threads: int,
     relax_checks: bool = False,
     choose: CandidateChooser | None = None,
+    pending: Sequence[list[Any]] = (),
 ) -> list[list[Any]]:
     """Propose configurations by the plan's strategy; the first ones do not depend on how many are wanted.
 
@@ -60,6 +63,8 @@ def propose(
     choose : callable, optional
         Takes the plan, the state, candidates, how many are a group, `seed` and `threads`, and returns a candidate of
         each group, in place of `best_by_surrogate`; benchmarks compare others.
+    pending : sequence of rows
+        What was drawn before and whose scores are not known: choices keep their distance from it.
 
     Returns
     -------
@@ -82,7 +87,9 @@ def propose(
     )
     if group_size == 1 or n == 0:
         return rows
-    return (choose or best_by_surrogate)(plan, state, rows, group_size, seed=seed, threads=threads)
+    if choose is not None:
+        return choose(plan, state, rows, group_size, seed=seed, threads=threads)
+    return best_by_surrogate(plan, state, rows, group_size, seed=seed, threads=threads, pending=pending)
 
 
 def draw_region(
@@ -137,13 +144,20 @@ def _can_walk(plan: SearchPlan, state: SearchState) -> bool:
 
 
 def best_by_surrogate(
-    plan: SearchPlan, state: SearchState, rows: list[list[Any]], group_size: int, *, seed: int, threads: int
+    plan: SearchPlan,
+    state: SearchState,
+    rows: list[list[Any]],
+    group_size: int,
+    *,
+    seed: int,
+    threads: int,
+    pending: Sequence[list[Any]] = (),
 ) -> list[list[Any]]:
     """Choose of each group of candidates the one that the surrogate ranks first, improved where the strategy climbs.
 
     Parameters
     ----------
-    plan, state, seed, threads
+    plan, state, seed, threads, pending
         See `propose`.
     rows : list of list
         Flat rows of the candidates, group after group.
@@ -160,4 +174,4 @@ def best_by_surrogate(
     can_step = _can_walk(plan, state) and not state.space.constraints and not np.isnan(X).any()
     searches = plan.strategy.climb and is_late and can_step
     local_search = LocalSearch(cascade, seed=seed, threads=threads) if searches else None
-    return surrogate.best_of(rows, X, group_size, local_search)
+    return surrogate.best_of(rows, X, group_size, local_search, pending=pending)

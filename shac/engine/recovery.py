@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from shac.space import HyperParameterList
 
-__all__ = ["is_programming_error", "rows_of", "stopped_batch"]
+__all__ = ["carried_batch", "is_programming_error", "rows_of", "stopped_batch"]
 
 # What an error of the evaluation function itself is called, rather than of a configuration.
 _PROGRAMMING_ERRORS = {
@@ -94,5 +94,36 @@ def stopped_batch(path: Path, first: int) -> tuple[JournalBatch | None, bool, in
     return found, is_last, attempts
 
 
+def carried_batch(path: Path, first: int) -> JournalBatch | None:
+    """Find what was drawn for a round while the round before it ran, and what has ended of it.
+
+    Parameters
+    ----------
+    path : Path
+        The journal.
+    first : int
+        The number of the round's first evaluation.
+
+    Returns
+    -------
+    JournalBatch or None
+        None where nothing was: without an overlap, of the first round, or of one that nobody expected.
+
+    Raises
+    ------
+    DamagedFileError
+        If the journal is damaged.
+    """
+    found: JournalBatch | None = None
+    for batch in read_batches(path):
+        if not batch.num_ahead or batch.first + batch.num_own != first:
+            continue
+        part = batch.ahead()
+        if found is not None and found.rows == part.rows:
+            part.entries.update({**found.entries, **part.entries})
+        found = part
+    return found
+
+
 def _is_given_up(batch: JournalBatch) -> bool:
-    return batch.first == 0 and batch.failed_whole() and is_programming_error(list(batch.entries.values()))
+    return batch.first == 0 and batch.failed_whole() and is_programming_error(batch.own_entries())

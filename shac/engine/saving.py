@@ -48,6 +48,7 @@ def record_of(plan: SearchPlan, state: SearchState, engine: str) -> SearchRecord
         rows=state.rows,
         scores=state.scores.tolist(),
         classifiers=state.classifiers,
+        overlap=plan.overlap,
     )
 
 
@@ -93,8 +94,15 @@ def restored(
         same = given.space.encodes_relatively == relative
         space = given.space if same else given.space.with_encoding(relative=relative)
     strategy = _strategy_of(record, folder)
+    strategy = _strategy_of(record, folder)
     own = replace(given, strategy=None)  # a name may stand for other options today
-    plan = SearchPlan.resolve(own, saved_space=space, saved_seed=record.seed, saved_strategy=strategy)
+    plan = SearchPlan.resolve(
+        own,
+        saved_space=space,
+        saved_seed=record.seed,
+        saved_strategy=strategy,
+        overlap=record.overlap,
+    )
     state = SearchState(
         rows=tuple(list(row) for row in record.rows),
         X=space.encode_rows(record.rows),

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from shac.dataset import Dataset
+from shac.engine.arguments import checked_count
 from shac.engine.evaluating import evaluate_round
 from shac.engine.loop import Batch, complete_round, round_logs
 from shac.engine.plan import SearchPlan
@@ -19,6 +20,7 @@ from shac.engine.stopping import is_without_trend
 from shac.engine.trials import Round
 from shac.errors import EvaluationError
 from shac.store.folder import SearchStore
+from shac.store.journal import read_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -119,8 +121,10 @@ class Search:
     @property
     def num_ended(self) -> int:
         """Evaluations that have ended, those of the round that is evaluated among them."""
-        trials = self._evaluated
-        return len(self.state) + (len(trials.told) if trials is not None and trials.first == len(self.state) else 0)
+        trials, count = self._evaluated, len(self.state)
+        if trials is None or count not in (trials.first, trials.first + trials.size):
+            return count
+        return count + len(trials.told_ahead) + (len(trials.told) if trials.first == count else 0)
 
     def move_to(self, folder: Path) -> None:
         """Write to another folder from now on."""
@@ -137,6 +141,30 @@ class Search:
         """
         self.given = self.given.with_budget(total_budget)
         self.plan = replace(self.plan, total_budget=total_budget)
+
+    def set_overlap(self, overlap: int | None) -> None:
+        """Set how many configurations of a round are drawn with the round before; None leaves it.
+
+        Raises
+        ------
+        ValueError
+            If it is out of its range, or another one than that with which the search has drawn configurations.
+        """
+        if overlap is None or checked_count("overlap", overlap, lowest=0) == self.plan.overlap:
+            return
+        if overlap >= self.plan.batch_size:
+            raise ValueError(
+                f"overlap: expected less than the {self.plan.batch_size} evaluations of a round, got {overlap}"
+            )
+        path = self.store.journal_path
+        if self._asked is not None or (self.store.is_known and path.exists() and next(read_batches(path), None)):
+            raise ValueError(
+                f"overlap: expected {self.plan.overlap}, that of the search in {self.store.folder}, or None for it, "
+                f"got {overlap}: a search does not change its overlap"
+            )
+        self.plan = replace(self.plan, overlap=overlap)
+        if self.store.is_known:
+            self.save()
 
     def set_seed(self, seed: int | None) -> None:
         """Set the seed; None for that of the parameters, or a fresh one."""
@@ -230,7 +258,7 @@ class Search:
         started = time.perf_counter()
         trials = self._evaluated = Round(self.plan, self.state, propose)
         is_last = trials.recover(journal.path, find_in_stream=False)
-        if trials.told:
+        if trials.told and (is_last or not self.plan.overlap):
             _logger.info("%d of %d evaluations of this round are in the journal already", len(trials.told), trials.size)
         if not is_last:
             trials.begin(journal)

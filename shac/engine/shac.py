@@ -199,6 +199,7 @@ class SHAC(SearchEngine):
         *,
         callbacks: Iterable[Callback] | None = None,
         progress: bool | None = None,
+        overlap: int | None = None,
     ) -> History:
         """Run the search, or what is left of it; a finished one returns at once.
 
@@ -226,6 +227,11 @@ class SHAC(SearchEngine):
         progress : bool, optional
             Whether to show progress on standard error. By default the environment variable ``SHAC_PROGRESS`` (0 or 1)
             decides, and without it whether standard error is a terminal, or this is a notebook.
+        overlap : int, optional
+            L, below W: the first L configurations of each round are drawn when the round before it begins, and fill the
+            evaluators while its last evaluations run. They know one round less. The search is a function of L and the
+            seed, whatever the evaluations last and however many run at once. It is kept with the search; by default
+            that of the search restored, else 0.
 
         Returns
         -------
@@ -246,7 +252,8 @@ class SHAC(SearchEngine):
             After Ctrl-C: workers are gone, what has ended is saved, and the message says how to go on. After SIGTERM
             the process ends in the same way, with exit code 143.
         ValueError
-            If the engine has no search space or no `evaluation_function`, or a round of `ask` and `tell` is under way.
+            If the engine has no search space or no `evaluation_function`, a round of `ask` and `tell` is under way, or
+            `overlap` is out of its range or not that of the search.
         TypeError
             If `evaluation_function` cannot be sent to worker processes.
         """
@@ -258,6 +265,7 @@ class SHAC(SearchEngine):
         if len(self.state) >= self.total_budget:
             _logger.info("the search is finished: all %d evaluations are there", self.total_budget)
             return callback_list.history
+        self._search.set_overlap(overlap)
         self._relax_checks = relax_checks
         check_xgboost()  # before the first round is evaluated, which may take hours
         with (

@@ -21,6 +21,8 @@ from shac.parameters.conditional import ConditionalColumn
 from shac.reals import median
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from threadpoolctl import ThreadpoolController
 
@@ -159,6 +161,8 @@ class RBFSurrogate:
         X: NDArray[np.float32],
         group_size: int,
         local_search: LocalSearch | None = None,
+        *,
+        pending: Sequence[list[Any]] = (),
     ) -> list[list[Any]]:
         """Choose a candidate of each group: of low predicted loss, and far from all points and the choices before it.
 
@@ -173,6 +177,8 @@ class RBFSurrogate:
         group_size : int
         local_search : LocalSearch, optional
             Makes each choice better before the next one.
+        pending : sequence of rows
+            As if they were choices before these.
 
         Returns
         -------
@@ -182,7 +188,7 @@ class RBFSurrogate:
         points = self._coordinates(X)
         predictions, distances = self._predictions_and_distances(points)
         chosen: list[list[Any]] = []
-        earlier = np.empty((0, points.shape[1]))
+        earlier = self._coordinates(self._space.encode_rows(pending)) if pending else np.empty((0, points.shape[1]))
         for group in range(len(rows) // group_size):
             candidates = slice(group * group_size, (group + 1) * group_size)
             nearest = np.minimum(distances[candidates], _min_distances(points[candidates], earlier))

@@ -4,6 +4,11 @@ A round's configurations are the stream of proposals that its seed gives; `fit` 
 is in one of three states: handed out, told, or part of the dataset. The W trials that are told first close the round,
 and enter the dataset in the order in which they were handed out, so that a search whose rounds are asked for as a
 whole is the search of `fit`, whatever the order of the tellings.
+
+With an overlap L, the first L configurations of the next round are drawn from the same stream, behind the round's own,
+and handed out with them: the trials *ahead*. They are in the journal with the round that drew them. Each trial belongs
+to one round then, whoever ends first, so that the table does not depend on it. Of the next round they are the
+*carried* trials, and its own stream begins behind them.
 """
 
 from __future__ import annotations
@@ -11,73 +16,33 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections import Counter, OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shac.engine.recovery import rows_of, stopped_batch
+from shac.engine.configurations import Trial, are_alike, named_values, row_of
+from shac.engine.recovery import carried_batch, rows_of, stopped_batch
 from shac.evaluation import derive_seed
-from shac.parameters import MISSING
-from shac.parameters.base import to_builtin
-from shac.store.journal import JournalEntry, as_json_has_it
+from shac.store.journal import JournalEntry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from shac.engine.plan import SearchPlan
     from shac.engine.state import SearchState
-    from shac.space import HyperParameterList
-    from shac.store.journal import Journal
+    from shac.store.journal import Journal, JournalBatch
 
-__all__ = ["Configuration", "Proposer", "Round", "Trial", "named_values"]
+__all__ = ["Proposer", "Round"]
 
 _OUTSIDE_STREAM = 2**32  # positions of trials that another process had handed out beyond the round
-
-
-class Configuration(OrderedDict[str, Any]):
-    """What is evaluated: the values of the parameters by their names, and the number of the trial.
-
-    Attributes
-    ----------
-    number : int
-        Of the trial, by which `SHAC.tell` knows it.
-    """
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """A configuration of a round.
-
-    Parameters
-    ----------
-    number : int
-        Different from that of every other trial that waits for its score. In a search whose rounds are not overtaken
-        it is the number of the evaluation.
-    first : int
-        First evaluation of the round that it was drawn in.
-    position : int
-        In the round's stream.
-    row : list
-        Flat row of values.
-    asked : float
-        When it was handed out, in seconds since the epoch.
-    """
-
-    number: int
-    first: int
-    position: int
-    row: list[Any] = field(compare=False)
-    asked: float = field(compare=False, default=0.0)
 
 
 class Proposer(Protocol):
     """Draws the configurations of a round; see `shac.engine.proposals.propose`."""
 
-    def __call__(self, state: SearchState, n: int, *, seed: int) -> list[list[Any]]:
-        """Return `n` flat rows of values."""
+    def __call__(self, state: SearchState, n: int, *, seed: int, pending: Sequence[list[Any]] = ()) -> list[list[Any]]:
+        """Return `n` flat rows of values; `pending` are drawn already and not known to the state."""
 
 
 class Round:
@@ -110,11 +75,14 @@ class Round:
     ) -> None:
         self.first = len(state)
         self.size = plan.size_of_round(self.first)
+        self.num_ahead = plan.size_ahead(self.first)
         self.handed_out = list(handed_out)
         self.told: dict[Trial, JournalEntry] = {}
+        self.told_ahead: dict[Trial, JournalEntry] = {}
         self._plan, self._state, self._propose, self._is_shared = plan, state, propose, is_shared
+        self._carried: list[list[Any]] = []
         self._stream: list[list[Any]] = []
-        self._given: set[int] = set()  # positions in the stream
+        self._given = {trial.position for trial in self.handed_out if trial.first == self.first}
         self._batch: list[Trial] = []  # as the journal has it
         self._seeds: list[int] = []
         self._told_outside: Counter[str] = Counter()  # rows of the journal that the round's part of the stream lacks
@@ -124,6 +92,18 @@ class Round:
     def is_full(self) -> bool:
         """Whether the scores that close the round are told."""
         return len(self.told) >= self.size > 0
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether all of the batch are told that belong to the round."""
+        return len(self.told) >= min(self.size, len(self._batch))
+
+    @property
+    def num_left(self) -> int:
+        """How many trials can still be handed out."""
+        if self._plan.overlap:
+            return self.size + self.num_ahead - len(self._given)
+        return self._plan.total_budget - self.first - len(self.told) - len(self.handed_out)
 
     def recover(self, path: Path, *, find_in_stream: bool) -> bool:
         """Take up the batch that a search was stopped within, and what has ended of it.
@@ -148,6 +128,8 @@ class Round:
         if not path.exists():
             return False
         found, is_last, self._attempt = stopped_batch(path, self.first)
+        if self._plan.overlap:
+            return self._recover_overlapping(path, found) and is_last
         if found is None:
             return False
         rows = rows_of(found, self._state.space, path)[: self.size]
@@ -164,6 +146,29 @@ class Round:
                     self._told_outside[repr(row)] += 1
         return is_last
 
+    def _recover_overlapping(self, path: Path, found: JournalBatch | None) -> bool:
+        """Take up what the round before drew ahead, and the round's own batch; returns whether there is one."""
+        space = self._state.space
+        carried = carried_batch(path, self.first)
+        entries: dict[int, JournalEntry] = {}
+        if carried is not None:
+            self._carried = rows_of(carried, space, path)[: self.size]
+            entries = {index: e for index, e in carried.entries.items() if index < self.first + self.size}
+        if found is not None:
+            rows = rows_of(found, space, path)
+            num_own = len(rows) - found.num_ahead
+            if num_own != self.size:  # of a search with other rounds: what was drawn for them is not what comes next
+                rows = rows[: min(num_own, self.size)]
+            self.size = min(num_own, self.size)
+            self.num_ahead = len(rows) - self.size
+            self._batch = [self._trial_of(position, row) for position, row in enumerate(rows)]
+            self._seeds = found.seeds[: len(rows)]
+            entries |= {index: e for index, e in found.entries.items() if index < self.first + len(rows)}
+        for index, entry in entries.items():
+            self._take(self._trial(index - self.first), entry)
+            self._given.add(index - self.first)
+        return found is not None
+
     def begin(self, journal: Journal) -> list[tuple[Trial, int]]:
         """Write the round's batch to the journal, and what is told of it.
 
@@ -173,22 +178,24 @@ class Round:
             The trials that are not told, with their seeds.
         """
         if not self._batch:
-            self._set_batch([self._trial(position) for position in range(self.size)])
+            self._set_batch([self._trial(position) for position in range(self.size + self.num_ahead)])
         self._write_batch(journal)
         return self.open_trials()
 
     def open_trials(self) -> list[tuple[Trial, int]]:
         """Return the trials of the batch that are not told, with their seeds."""
-        return [(t, seed) for t, seed in zip(self._batch, self._seeds, strict=True) if t not in self.told]
+        told = {*self.told, *self.told_ahead}
+        return [(t, seed) for t, seed in zip(self._batch, self._seeds, strict=True) if t not in told]
 
     def batch_rows(self) -> list[list[Any]]:
-        """Return the rows of the batch."""
-        return [trial.row for trial in self._batch]
+        """Return the rows of the batch that belong to the round."""
+        return [trial.row for trial in self._batch[: self.size]]
 
     def hand_out(self) -> Trial:
         """Return the next trial of the round's stream."""
-        trial = replace(self._trial(self._next_position()), asked=time.time())
-        self._given.add(trial.position)
+        position = self._next_position()
+        trial = replace(self._trial(position), asked=time.time())
+        self._given.add(position)
         taken = {other.number for other in self.handed_out}
         number = next(n for n in itertools.count(trial.number) if n not in taken)
         trial = replace(trial, number=number)
@@ -210,14 +217,15 @@ class Round:
             If there is none.
         """
         number = parameters if type(parameters) is int else getattr(parameters, "number", None)
-        waiting = [*self.handed_out, *(self._trial(p) for p in range(self.size) if p not in self._given)]
+        positions = range(self.size + self.num_ahead)
+        waiting = [*self.handed_out, *(self._trial(p) for p in positions if p not in self._given)]
         if number is not None:
             mine = waiting if self._is_shared else self.handed_out
             found = [trial for trial in mine if trial.number == number]
         else:
-            row = _row_of(self._state.space, parameters)
+            row = row_of(self._state.space, parameters)
             found = [trial for trial in waiting if repr(trial.row) == repr(row)]  # tells 1 from True and from 1.0
-            found = found or [trial for trial in waiting if _are_alike(trial.row, row)]
+            found = found or [trial for trial in waiting if are_alike(trial.row, row)]
         if not found:
             what = repr(row) if number is None else f"number {number}"
             raise ValueError(
@@ -226,7 +234,7 @@ class Round:
             )
         trial = found[0]
         if trial not in self.handed_out:
-            self._given.add(trial.position)
+            self._given.add(trial.first + trial.position - self.first)
             self.handed_out.append(trial)
         return trial
 
@@ -239,7 +247,7 @@ class Round:
         journal.record(entry)
         if trial in self.handed_out:
             self.handed_out.remove(trial)
-        self.told[trial] = entry
+        self._take(trial, entry)
 
     def retry(self, trial: Trial, entry: JournalEntry, journal: Journal) -> None:
         """Write down a failed attempt at a trial that is made again."""
@@ -267,9 +275,25 @@ class Round:
         entries = [self.told[trial] for trial in told]
         return [trial.row for trial in told], [math.nan if e.score is None else e.score for e in entries], entries
 
+    def _take(self, trial: Trial, entry: JournalEntry) -> None:
+        (self.told_ahead if trial.first > self.first else self.told)[trial] = entry
+
     def _trial(self, position: int) -> Trial:
-        self._draw_up_to(position + 1)
-        return Trial(self.first + position, self.first, position, self._stream[position], time.time())
+        if self._plan.overlap and self._batch:
+            return self._batch[position]
+        return self._trial_of(position, self._row(position))
+
+    def _trial_of(self, position: int, row: list[Any]) -> Trial:
+        is_ahead = bool(self._plan.overlap) and position >= self.size
+        begin = self.size if is_ahead else 0
+        return Trial(self.first + position, self.first + begin, position - begin, row, time.time())
+
+    def _row(self, position: int) -> list[Any]:
+        if position < len(self._carried):
+            return self._carried[position]
+        index = position - len(self._carried)
+        self._draw_up_to(index + 1)
+        return self._stream[index]
 
     def _draw_up_to(self, count: int) -> None:
         """Draw the stream in parts of a round each, the first of them that of `fit`.
@@ -282,12 +306,11 @@ class Round:
             if self._attempt:
                 purpose += f", attempt {self._attempt + 1}"
             seed = derive_seed(self._plan.seed, self.first, purpose=purpose)
-            self._stream += self._propose(self._state, self.size, seed=seed)
+            self._stream += self._propose(self._state, self.size, seed=seed, pending=self._carried)
 
     def _next_position(self) -> int:
         for position in (i for i in itertools.count() if i not in self._given):
-            self._draw_up_to(position + 1)
-            text = repr(self._stream[position])
+            text = repr(self._row(position))
             if position < self.size or not self._told_outside[text]:
                 return position
             self._told_outside[text] -= 1  # another process handed it out, and its score is told
@@ -309,8 +332,8 @@ class Round:
 
     def _batch_with(self, trial: Trial) -> list[Trial]:
         """Return a round's batch for the journal: that of `fit` where it suffices, else what is told first."""
-        batch = [self._trial(position) for position in range(self.size)]
-        told = [trial, *self.told]
+        batch = [self._trial(position) for position in range(self.size + self.num_ahead)]
+        told = [trial, *self.told, *self.told_ahead]
         if all(entry in batch for entry in told):
             return batch
         told.sort(key=lambda entry: (entry.first, entry.position))
@@ -323,38 +346,11 @@ class Round:
     def _write_batch(self, journal: Journal) -> None:
         columns = self._state.space.columns
         texts = [[c.to_text(value) for c, value in zip(columns, t.row, strict=True)] for t in self._batch]
-        journal.begin_batch(self.first, texts, self._seeds)
+        journal.begin_batch(self.first, texts, self._seeds, num_ahead=self.num_ahead)
         for trial, entry in self.told.items():
-            journal.record(self._in_batch(trial, entry))
+            if trial.position >= len(self._carried):  # the batch that drew the others has how they ended
+                journal.record(self._in_batch(trial, entry))
 
     def _in_batch(self, trial: Trial, entry: JournalEntry) -> JournalEntry:
         index = self._batch.index(trial)
         return replace(entry, index=self.first + index, seed=self._seeds[index])
-
-
-def named_values(space: HyperParameterList, row: list[Any]) -> dict[str, Any]:
-    """Name the values of a configuration as a journal has them; what is missing has no name."""
-    return {
-        name: as_json_has_it(value, column.to_text)
-        for name, column, value in zip(space.get_parameter_names(), space.columns, row, strict=True)
-        if value is not MISSING
-    }
-
-
-def _row_of(space: HyperParameterList, parameters: Any) -> list[Any]:
-    if isinstance(parameters, Mapping):
-        row = space.flat_row(parameters)
-    elif isinstance(parameters, Sequence) and not isinstance(parameters, (str, bytes)):
-        row = list(parameters)
-    else:
-        raise ValueError(f"parameters: expected a configuration that ask() gave, got {parameters!r}")
-    return [to_builtin(value) for value in row]
-
-
-def _are_alike(a: Any, b: Any) -> bool:
-    """Whether values are equal but for the kind of a sequence or of a number, and a number's last digits."""
-    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
-        return len(a) == len(b) and all(map(_are_alike, a, b))
-    if isinstance(a, bool) or isinstance(b, bool) or not (isinstance(a, int | float) and isinstance(b, int | float)):
-        return type(a) is type(b) and bool(a == b)
-    return math.isclose(a, b, rel_tol=1e-9, abs_tol=0.0)

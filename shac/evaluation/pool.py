@@ -2,52 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-from collections import deque
-from contextlib import nullcontext
-from dataclasses import dataclass
-from multiprocessing import connection, util
+from contextlib import contextmanager, nullcontext
+from multiprocessing import util
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 from shac.evaluation.backends import SlotPlan, at_least, checked_timeout, make_slots
+from shac.evaluation.dispatcher import Dispatcher
 from shac.evaluation.functions import check_function
 from shac.evaluation.processes import ProcessLimits
-from shac.evaluation.tasks import EvaluationOutcome, EvaluationSettings
+from shac.evaluation.tasks import EvaluationSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from shac.evaluation.slots import Slot
-    from shac.evaluation.tasks import EvaluationTask, Reply
+    from shac.evaluation.tasks import EvaluationOutcome, EvaluationTask
     from shac.evaluation.worker import EvaluationFunction
 
-    _Listeners = tuple[Callable[[EvaluationOutcome], object], Callable[[EvaluationOutcome], object]]
+    Listener = Callable[[EvaluationOutcome], object]
 
 __all__ = ["EvaluatorPool"]
 
-_LOGGER = logging.getLogger("shac")
-
-# Bounds how long Ctrl-C waits on Windows, and how long a worker's death may go unnoticed where the system
-# does not announce it
-_WAKE_SECONDS = 0.2
 _CLOSE_SECONDS = 5.0
 _BEFORE_MULTIPROCESSING_JOINS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    position: int
-    task: EvaluationTask
-    attempt: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Lease:
-    job: _Job
-    slot: Slot
 
 
 class EvaluatorPool:
@@ -158,8 +138,7 @@ class EvaluatorPool:
         check_function(function)
         self.num_evaluators = at_least("num_evaluators", num_evaluators, 1)
         self.backend = backend
-        self._max_retries = at_least("max_retries", max_retries, 0)
-        self._undisturbed = undisturbed
+        max_retries = at_least("max_retries", max_retries, 0)
         plan = SlotPlan(
             function=function,
             num_evaluators=self.num_evaluators,
@@ -182,7 +161,8 @@ class EvaluatorPool:
         made = make_slots(plan)
         self._slots, self.threads_per_evaluator = made.slots, made.threads
         self._close_shared = made.close
-        self._leases: list[_Lease] = []
+        self._dispatcher = Dispatcher(self._slots, max_retries, undisturbed)
+        self._last_listener: Listener = _ignore
         self._busy = threading.Lock()
         self._closed = False
         # A pool that nobody closes must not leave processes, nor make the interpreter wait for them when
@@ -200,8 +180,8 @@ class EvaluatorPool:
     def evaluate(
         self,
         tasks: Iterable[EvaluationTask],
-        on_finished: Callable[[EvaluationOutcome], object] | None = None,
-        on_retry: Callable[[EvaluationOutcome], object] | None = None,
+        on_finished: Listener | None = None,
+        on_retry: Listener | None = None,
     ) -> list[EvaluationOutcome]:
         """Run evaluations and wait for all of them.
 
@@ -230,20 +210,98 @@ class EvaluatorPool:
         OSError
             If the system cannot start a worker process.
         """
-        queue = deque(_Job(position, task) for position, task in enumerate(tasks))
+        waiting = list(tasks)
+        outcomes: dict[int, EvaluationOutcome] = {}
+
+        def finish(number: int, outcome: EvaluationOutcome) -> None:
+            outcomes[number] = outcome
+            if on_finished is not None:
+                on_finished(outcome)
+
+        with self._in_use("evaluate"):
+            numbers = self._dispatcher.add(waiting)
+            self._dispatcher.run(finish, _numberless(on_retry), lambda: len(outcomes) == len(numbers))
+        return [outcomes[number] for number in numbers]
+
+    @property
+    def under_way(self) -> set[int]:
+        """Indices of the tasks that were begun and whose ends nobody has heard of yet."""
+        return self._dispatcher.indices
+
+    def begin(self, tasks: Iterable[EvaluationTask]) -> None:
+        """Add evaluations behind those that wait; they start and end within `wait`, and run on between its calls.
+
+        Parameters
+        ----------
+        tasks : iterable of EvaluationTask
+            What to evaluate; taken in this order.
+        """
+        waiting = list(tasks)
+        with self._in_use("begin"):
+            self._dispatcher.add(waiting)
+
+    def wait(
+        self,
+        is_enough: Callable[[], bool],
+        on_finished: Listener,
+        on_retry: Listener | None = None,
+        *,
+        may_start: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Run what was begun, until it is enough; the rest goes on without being heard of until the next call.
+
+        Parameters
+        ----------
+        is_enough : callable
+            Asked after each outcome, and at first.
+        on_finished, on_retry
+            See `evaluate`, also for what happens after an exception.
+        may_start : callable
+            Asked before an evaluation starts. Where it says no, this returns when none runs.
+
+        Raises
+        ------
+        RuntimeError, OSError
+            See `evaluate`.
+
+        Examples
+        --------
+        >>> from collections import OrderedDict
+        >>> from shac.evaluation import EvaluationTask
+        >>> outcomes = []
+        >>> with EvaluatorPool(lambda worker_id, p: p["x"], num_evaluators=1, backend="threading") as pool:
+        ...     pool.begin(EvaluationTask(i, OrderedDict(x=float(i)), seed=i) for i in range(3))
+        ...     pool.wait(lambda: len(outcomes) == 2, outcomes.append)
+        ...     len(outcomes), pool.under_way
+        (2, {2})
+        """
+        self._last_listener = on_finished
+        with self._in_use("wait"):
+            self._dispatcher.run(_numberless(on_finished), _numberless(on_retry), is_enough, may_start)
+
+    def stop(self) -> None:
+        """Let the last listener of `wait` hear of what has ended since, and kill what has not.
+
+        Evaluations on threads go on to their end, and nobody hears of them.
+        """
+        if self._closed or not self.under_way:
+            return
+        self._dispatcher.take_ended(_numberless(self._last_listener), _numberless(None))
+        if self.under_way:
+            self._kill()
+
+    @contextmanager
+    def _in_use(self, name: str) -> Iterator[None]:
         if not self._busy.acquire(blocking=False):
             raise RuntimeError("evaluate must not be called while it runs")
         try:
             if self._closed:
-                raise RuntimeError("evaluate must not be called after close")
-            outcomes: dict[int, EvaluationOutcome] = {}
-            listeners = (on_finished or _ignore, on_retry or _ignore)
+                raise RuntimeError(f"{name} must not be called after close")
             try:
-                self._run(queue, outcomes, listeners)
+                yield
             except BaseException:
                 self._kill()
                 raise
-            return [outcomes[position] for position in range(len(outcomes))]
         finally:
             self._busy.release()
 
@@ -273,81 +331,6 @@ class EvaluatorPool:
             raise
         self._finalizer.cancel()
 
-    def _run(self, queue: deque[_Job], outcomes: dict[int, EvaluationOutcome], listeners: _Listeners) -> None:
-        self._fill_slots(queue)
-        while self._leases:
-            try:
-                self._wait()
-            except (KeyboardInterrupt, SystemExit):
-                # What has ended meanwhile is not to be lost
-                with self._undisturbed():
-                    self._take_ended(None, outcomes, listeners)
-                raise
-            with self._undisturbed():
-                self._take_ended(queue, outcomes, listeners)
-
-    def _fill_slots(self, queue: deque[_Job]) -> None:
-        if not queue:
-            return
-        leased = {lease.slot.worker_id for lease in self._leases}
-        for slot in self._slots:
-            if not queue:
-                return
-            if slot.worker_id not in leased:
-                job = queue.popleft()
-                self._leases.append(_Lease(job, slot))
-                slot.submit(job.task)
-
-    def _wait(self) -> None:
-        watched = [lease.slot.waitables() for lease in self._leases]
-        # A slot with nothing to watch has its answer already
-        timeout = _WAKE_SECONDS if all(watched) else 0.0
-        deadlines = [moment for lease in self._leases if (moment := lease.slot.deadline()) is not None]
-        if deadlines:
-            timeout = max(0.0, min(timeout, min(deadlines) - time.monotonic()))
-        connection.wait([waitable for waitables in watched for waitable in waitables], timeout)
-
-    def _take_ended(
-        self, queue: deque[_Job] | None, outcomes: dict[int, EvaluationOutcome], listeners: _Listeners
-    ) -> None:
-        ended = self._collect()
-        if queue is not None:
-            retried = [lease.job for lease, reply in ended if self._is_retried(lease, reply)]
-            queue.extendleft(_Job(job.position, job.task, job.attempt + 1) for job in reversed(retried))
-            # Before anybody hears of the outcome: a callback may take long, an idle GPU costs money
-            self._fill_slots(queue)
-        on_finished, on_retry = listeners
-        for lease, reply in ended:
-            outcome = _outcome(lease, reply)
-            is_retried = self._is_retried(lease, reply)
-            if outcome.failed:
-                _log_failure(outcome, self._max_retries + 1, is_retried=is_retried)
-            if is_retried:
-                on_retry(outcome)
-            else:
-                outcomes[lease.job.position] = outcome
-                on_finished(outcome)
-
-    def _collect(self) -> list[tuple[_Lease, Reply]]:
-        ended: list[tuple[_Lease, Reply]] = []
-        running: list[_Lease] = []
-        for lease in self._leases:
-            reply = lease.slot.poll()
-            if reply is None:
-                # Asked after the answer: one that is there in time counts, however late it is looked for
-                deadline = lease.slot.deadline()
-                if deadline is not None and time.monotonic() >= deadline:
-                    reply = lease.slot.abandon()
-            if reply is None:
-                running.append(lease)
-            else:
-                ended.append((lease, reply))
-        self._leases = running
-        return ended
-
-    def _is_retried(self, lease: _Lease, reply: Reply) -> bool:
-        return reply.error is not None and lease.job.attempt <= self._max_retries
-
     def _kill(self) -> None:
         self._closed = True
         # In a thread, because a second Ctrl-C interrupts this one only, and the interpreter waits for it
@@ -368,30 +351,5 @@ def _ignore(outcome: EvaluationOutcome) -> None:
     """Listen to nothing."""
 
 
-def _outcome(lease: _Lease, reply: Reply) -> EvaluationOutcome:
-    task = lease.job.task
-    return EvaluationOutcome(
-        index=task.index,
-        parameters=task.parameters,
-        worker_id=lease.slot.worker_id,
-        seed=task.seed,
-        score=reply.score,
-        error=reply.error,
-        traceback=reply.traceback,
-        started=reply.started,
-        ended=reply.ended,
-        attempt=lease.job.attempt,
-    )
-
-
-def _log_failure(outcome: EvaluationOutcome, max_attempts: int, *, is_retried: bool) -> None:
-    _LOGGER.warning(
-        "evaluation %s failed on evaluator %s%s: %s\n%s",
-        outcome.index,
-        outcome.worker_id,
-        f" (attempt {outcome.attempt} of {max_attempts}{', runs again' if is_retried else ''})"
-        if max_attempts > 1
-        else "",
-        outcome.error,
-        outcome.traceback,
-    )
+def _numberless(listener: Listener | None) -> Callable[[int, EvaluationOutcome], object]:
+    return lambda _, outcome: None if listener is None else listener(outcome)

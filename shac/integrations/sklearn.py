@@ -22,8 +22,8 @@ from shac.store.manifest import holds_search
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from shac.engine.configurations import Configuration
     from shac.engine.strategy import Strategy
-    from shac.engine.trials import Configuration
     from shac.space import HyperParameterList
 
 __all__ = ["SHACSearchCV"]

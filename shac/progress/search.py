@@ -57,6 +57,7 @@ class SearchProgress(Callback):
         self._round = 0
         self._batch: list[float] = []
         self._batch_size = 0
+        self._ahead: list[float] = []  # of the next round
         self._best = np.nan
         self._sampling: SamplingState | None = None
 
@@ -67,7 +68,7 @@ class SearchProgress(Callback):
         self._display = open_display(self.render, self._console)
 
     def on_train_end(self, logs: Logs | None = None) -> None:  # noqa: ARG002
-        self._batch, self._batch_size, self._sampling = [], 0, None
+        self._batch, self._batch_size, self._ahead, self._sampling = [], 0, [], None
         if self._display is not None:
             self._display.close()
             self._display = None
@@ -78,11 +79,12 @@ class SearchProgress(Callback):
 
     def on_evaluation_begin(self, params: Sequence[OrderedDict[str, Any]], logs: Logs | None = None) -> None:  # noqa: ARG002
         self._sampling = None
-        self._batch, self._batch_size = [], len(params)
+        self._batch, self._batch_size, self._ahead = self._ahead, len(params), []
         self._update()
 
     def on_outcome(self, outcome: Any, logs: Logs | None = None) -> None:  # noqa: ARG002
-        self._batch.append(outcome.score)
+        is_ahead = outcome.index >= len(self.engine.dataset) + self._batch_size > 0
+        (self._ahead if is_ahead else self._batch).append(outcome.score)
         self._note_scores([outcome.score])
         self._update()
 
@@ -126,7 +128,7 @@ class SearchProgress(Callback):
         rich.table.Table
         """
         engine = self.engine
-        done = min(len(engine.dataset) + len(self._batch), engine.total_budget)
+        done = min(len(engine.dataset) + len(self._batch) + len(self._ahead), engine.total_budget)
         grid = new_grid()
         grid.add_row(
             f"round {self._round}/{engine.num_batches}",

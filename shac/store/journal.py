@@ -6,7 +6,8 @@
     The first line: the format's number and the fingerprint of the search space.
 ``batch``
     Written before a batch runs: the number of its first evaluation, all configurations, all seeds. A search that was
-    stopped takes the rest of its batch from here, whatever the engine would draw today.
+    stopped takes the rest of its batch from here, whatever the engine would draw today. With an overlap, ``ahead`` is
+    how many of them, the last ones, belong to the next batch, which begins with them.
 ``evaluation``
     How an evaluation ended: ``index``, ``parameters``, ``score`` (null when it failed), ``error`` and ``traceback``
     (null when it did not), ``worker_id``, ``seed``, ``attempt`` (from 1), ``started`` and ``ended`` (seconds since the
@@ -27,11 +28,12 @@ import os
 import time
 import warnings
 import zlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
 from shac.errors import DamagedFileError
 from shac.files import dump_json, open_regular, parse_json, write_atomic
+from shac.store.evaluations import JournalBatch, JournalEntry, batch_of, entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -56,68 +58,6 @@ FORMAT_VERSION = 1
 _CHECKSUM = ',"crc32":"'
 _SECONDS_THAT_SHARE_A_SYNC = 0.05
 _LONGEST_LINE = 1 << 28  # bytes: a batch of a million configurations
-
-
-@dataclass(frozen=True, slots=True)
-class JournalEntry:
-    """One evaluation of the journal, or a failed attempt at one.
-
-    Parameters
-    ----------
-    index : int
-        The evaluation's number in the search.
-    parameters : dict
-        Value of each column. A value of a class that JSON does not have is its CSV text.
-    score : float or None
-        None when it failed.
-    error, traceback : str or None
-        Why it failed, else None.
-    worker_id : int
-        The evaluator that ran it.
-    seed : int
-        Its seed.
-    attempt : int
-        1, and one more for each retry.
-    started, ended : float
-        Seconds since the epoch.
-    """
-
-    index: int
-    parameters: dict[str, Any]
-    score: float | None
-    error: str | None
-    traceback: str | None
-    worker_id: int
-    seed: int
-    attempt: int
-    started: float
-    ended: float
-
-
-@dataclass(frozen=True, slots=True)
-class JournalBatch:
-    """A batch of the journal, and what has ended of it.
-
-    Parameters
-    ----------
-    first : int
-        The number of its first evaluation.
-    rows : list of list of str
-        CSV texts of each configuration.
-    seeds : list of int
-        Seed of each evaluation.
-    entries : dict
-        The evaluations that ended, by their number in the search.
-    """
-
-    first: int
-    rows: list[list[str]]
-    seeds: list[int]
-    entries: dict[int, JournalEntry] = field(default_factory=dict)
-
-    def failed_whole(self) -> bool:
-        """Return whether all of its evaluations ended, and none with a score."""
-        return len(self.entries) == len(self.rows) and all(entry.score is None for entry in self.entries.values())
 
 
 class Journal:
@@ -174,9 +114,12 @@ class Journal:
             os.fsync(self._file.fileno())
             self._file.close()
 
-    def begin_batch(self, first: int, rows: Sequence[Sequence[str]], seeds: Sequence[int]) -> None:
-        """Write down what is about to be evaluated."""
-        self._write({"kind": "batch", "first": first, "rows": [list(row) for row in rows], "seeds": list(seeds)})
+    def begin_batch(
+        self, first: int, rows: Sequence[Sequence[str]], seeds: Sequence[int], *, num_ahead: int = 0
+    ) -> None:
+        """Write down what is about to be evaluated; the last `num_ahead` belong to the next batch."""
+        batch = {"kind": "batch", "first": first, "rows": [list(row) for row in rows], "seeds": list(seeds)}
+        self._write({**batch, "ahead": num_ahead} if num_ahead else batch)
         self._sync()
 
     def record(self, entry: JournalEntry, *, is_final: bool = True) -> None:
@@ -247,19 +190,16 @@ def read_batches(path: Path) -> Iterator[JournalBatch]:
             case {"kind": "search"} if number == 1:
                 pass
             case {"kind": "batch", "first": int(first), "rows": list(rows), "seeds": list(seeds)} if number > 1:
-                if not (all(map(_is_row, rows)) and all(map(_is_seed, seeds)) and first >= 0):
-                    raise DamagedFileError(f"{where}: expected texts of configurations and seeds, got others")
-                if len(rows) != len(seeds):
-                    raise DamagedFileError(f"{where}: expected a seed for each of {len(rows)} rows, got {len(seeds)}")
+                following = batch_of(first, rows, seeds, record.get("ahead", 0), where)
                 if batch is not None:
                     yield batch
-                batch = JournalBatch(first, rows, seeds)
+                batch = following
             case {"kind": "retry"} if batch is not None:
                 pass
             case {"kind": "evaluation", "index": int(index)} if batch is not None:
                 if not 0 <= index - batch.first < len(batch.rows):
                     raise DamagedFileError(f"{where}: expected an evaluation of the batch before it, got {index}")
-                batch.entries[index] = _entry(record, where)
+                batch.entries[index] = entry_of(record, where)
             case _:
                 raise DamagedFileError(f"{where}: expected a line of a journal, got {record}")
     if batch is not None:
@@ -311,36 +251,6 @@ def as_json_has_it(value: Any, to_text: Callable[[Any], str]) -> Any:
     except ValueError:
         return to_text(value)
     return value
-
-
-def _is_row(row: Any) -> bool:
-    return isinstance(row, list) and all(isinstance(text, str) for text in row)
-
-
-def _is_seed(seed: Any) -> bool:
-    return type(seed) is int and seed >= 0
-
-
-def _entry(record: dict[str, Any], where: str) -> JournalEntry:
-    fields = {name: value for name, value in record.items() if name != "kind"}
-    if fields.keys() != _TYPES.keys() or not all(type(fields[name]) in types for name, types in _TYPES.items()):
-        raise DamagedFileError(f"{where}: expected an evaluation, got {record}")
-    return JournalEntry(**fields)
-
-
-# Of the fields of an entry, as JSON gives them back.
-_TYPES: dict[str, tuple[type, ...]] = {
-    "index": (int,),
-    "parameters": (dict,),
-    "score": (float, int, type(None)),
-    "error": (str, type(None)),
-    "traceback": (str, type(None)),
-    "worker_id": (int,),
-    "seed": (int,),
-    "attempt": (int,),
-    "started": (float, int),
-    "ended": (float, int),
-}
 
 
 def _line(record: dict[str, Any]) -> str:

@@ -28,6 +28,8 @@ class SearchRecord:
     total_budget, num_batches, total_classifiers, seed : int
         See `SHAC`.
     objective : {'max', 'min'}
+    overlap : int
+        See `SHAC.fit`; not written where it is 0.
     strategy : dict or None
         `Strategy.as_config`; None for a search that was saved before there was one.
     training_begin : int
@@ -58,11 +60,13 @@ class SearchRecord:
     rows: Sequence[Sequence[Any]]
     scores: Sequence[float]
     classifiers: Sequence[xgboost.XGBClassifier]
+    overlap: int = 0
 
     def settings(self) -> dict[str, Any]:
         """Return what the manifest names the settings of the engine."""
         names = ("engine", "total_budget", "num_batches", "objective", "total_classifiers", "seed", "strategy")
-        return {name: getattr(self, name) for name in names}
+        settings = {name: getattr(self, name) for name in names}
+        return {**settings, "overlap": self.overlap} if self.overlap else settings
 
     def progress(self) -> dict[str, Any]:
         """Return what the manifest names the progress of the search."""
@@ -113,6 +117,8 @@ class SearchRecord:
                     and len(accuracies) == len(classifiers)
                     and all(type(accuracy) is float for accuracy in accuracies)
                     and isinstance(settings.get("strategy"), dict | None)
+                    and type(settings.get("overlap", 0)) is int
+                    and 0 <= settings.get("overlap", 0) < -(-budget // batches)
                 )
             case _:
                 sound = False
@@ -136,4 +142,5 @@ class SearchRecord:
             rows=rows,
             scores=scores,
             classifiers=classifiers,
+            overlap=settings.get("overlap", 0),
         )

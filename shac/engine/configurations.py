@@ -1,0 +1,91 @@
+"""Configurations that are handed out, as values, and how one that comes back is known again."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from shac.parameters import MISSING
+from shac.parameters.base import to_builtin
+from shac.store.journal import as_json_has_it
+
+if TYPE_CHECKING:
+    from shac.space import HyperParameterList
+
+__all__ = ["Configuration", "Trial", "are_alike", "named_values", "row_of"]
+
+
+class Configuration(OrderedDict[str, Any]):
+    """What is evaluated: the values of the parameters by their names, and the number of the trial.
+
+    Attributes
+    ----------
+    number : int
+        Of the trial, by which `SHAC.tell` knows it.
+    """
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A configuration of a round.
+
+    Parameters
+    ----------
+    number : int
+        Different from that of every other trial that waits for its score. In a search whose rounds are not overtaken
+        it is the number of the evaluation.
+    first : int
+        First evaluation of the round that it was drawn in; with an overlap, of the one that it belongs to.
+    position : int
+        In the round's stream.
+    row : list
+        Flat row of values.
+    asked : float
+        When it was handed out, in seconds since the epoch.
+    """
+
+    number: int
+    first: int
+    position: int
+    row: list[Any] = field(compare=False)
+    asked: float = field(compare=False, default=0.0)
+
+
+def named_values(space: HyperParameterList, row: list[Any]) -> dict[str, Any]:
+    """Name the values of a configuration as a journal has them; what is missing has no name."""
+    return {
+        name: as_json_has_it(value, column.to_text)
+        for name, column, value in zip(space.get_parameter_names(), space.columns, row, strict=True)
+        if value is not MISSING
+    }
+
+
+def row_of(space: HyperParameterList, parameters: Any) -> list[Any]:
+    """Return the flat row of a configuration that was handed out.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    if isinstance(parameters, Mapping):
+        row = space.flat_row(parameters)
+    elif isinstance(parameters, Sequence) and not isinstance(parameters, (str, bytes)):
+        row = list(parameters)
+    else:
+        raise ValueError(f"parameters: expected a configuration that ask() gave, got {parameters!r}")
+    return [to_builtin(value) for value in row]
+
+
+def are_alike(a: Any, b: Any) -> bool:
+    """Whether values are equal but for the kind of a sequence or of a number, and a number's last digits."""
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(are_alike, a, b))
+    if isinstance(a, bool) or isinstance(b, bool) or not (isinstance(a, int | float) and isinstance(b, int | float)):
+        return type(a) is type(b) and bool(a == b)
+    return math.isclose(a, b, rel_tol=1e-9, abs_tol=0.0)
