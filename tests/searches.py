@@ -1,6 +1,8 @@
 """Small searches for the tests of the engines."""
 
 import os
+import random
+import time
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -74,3 +76,11 @@ def draw_restored(folder: Path, seed: int, threads: int = 1) -> bytes:
     restored = engine(total_budget=30, num_batches=3, save_dir=folder)
     restored.restore_data()
     return restored.cascade.sample(50, seed=seed, threads=threads)[0].tobytes()
+
+
+def branin_after_a_while(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+    """Last a random time that nothing seeds, mostly short and at times long; fail where x is large."""
+    time.sleep(min(0.2, random.SystemRandom().lognormvariate(-5.0, 1.5)))
+    if parameters["x"] > 8.0:
+        raise ValueError("x is too large")
+    return branin(worker_id, parameters)
