@@ -31,6 +31,7 @@ def evaluate_round(
     *,
     on_begin: Callable[[Sequence[Any]], object],
     on_outcome: Callable[[EvaluationOutcome], object],
+    may_start: Callable[[int], bool],
 ) -> None:
     """Evaluate the trials of a round that are not told; those ahead start where evaluators are free, and run on.
 
@@ -49,6 +50,8 @@ def evaluate_round(
         Gets all configurations of the round.
     on_outcome : callable
         Gets each outcome, after the journal.
+    may_start : callable
+        Asked with the number of an evaluation before it starts; where it says no, those that run are the last.
     """
     on_begin([space.to_parameters(row) for row in trials.batch_rows()])
     waiting = {trial.number: (trial, seed) for trial, seed in trials.open_trials()}
@@ -82,6 +85,7 @@ def evaluate_round(
         lambda: trials.is_evaluated,
         finish,
         lambda outcome: trials.retry(waiting[outcome.index][0], entry_of(outcome), journal),
+        may_start=may_start,
     )
 
 

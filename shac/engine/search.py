@@ -16,7 +16,7 @@ from shac.engine.plan import SearchPlan
 from shac.engine.recovery import is_programming_error
 from shac.engine.saving import record_of, restored
 from shac.engine.state import SearchState
-from shac.engine.stopping import is_without_trend
+from shac.engine.stopping import Limits, is_without_trend
 from shac.engine.trials import Round
 from shac.errors import EvaluationError
 from shac.store.folder import SearchStore
@@ -191,13 +191,14 @@ class Search:
 
     def run_rounds(
         self,
-        next_batch: Callable[[], Batch],
+        next_batch: Callable[[], Batch | None],
         callbacks: CallbackList,
         *,
         skip_cv_checks: bool,
         early_stop: bool,
         threads: int,
         max_failed_rounds: int,
+        limits: Limits | None = None,
         needs_trend: bool = True,
         most_evaluations: int | None = None,
     ) -> None:
@@ -206,9 +207,11 @@ class Search:
         Parameters
         ----------
         next_batch : callable
-            Returns the batch of a round.
+            Returns the batch of a round; None where `limits` ended it.
         callbacks, skip_cv_checks, early_stop, threads, max_failed_rounds
             See `SHAC.fit`.
+        limits : Limits, optional
+            Ends the rounds before the budget does.
         needs_trend : bool
             Whether `early_stop` looks at the order of the scores.
         most_evaluations : int, optional
@@ -223,9 +226,13 @@ class Search:
         failed_rounds = 0
         try:
             while len(self.state) < min(self.plan.total_budget, most_evaluations or self.plan.total_budget):
+                if limits is not None and limits.ends_before_round(self.plan, self.state):
+                    return
                 number = self.plan.round_of(len(self.state)) + 1
                 callbacks.on_epoch_begin(number)
                 batch = next_batch()
+                if batch is None:
+                    return
                 failed_training = self._take_in(batch, callbacks, skip_cv_checks=skip_cv_checks, threads=threads)
                 failed_rounds = failed_rounds + 1 if batch.failed_whole else 0
                 if failed_rounds == max_failed_rounds:
@@ -246,9 +253,9 @@ class Search:
             callbacks.on_train_end()
 
     def evaluated_batch(
-        self, pool: EvaluatorPool, journal: Journal, propose: Proposer, callbacks: CallbackList
-    ) -> Batch:
-        """Draw and evaluate the batch of a round, or what is left of it.
+        self, pool: EvaluatorPool, journal: Journal, propose: Proposer, callbacks: CallbackList, limits: Limits
+    ) -> Batch | None:
+        """Draw and evaluate the batch of a round, or what is left of it; None where a limit ended it.
 
         Raises
         ------
@@ -271,7 +278,10 @@ class Search:
             self.store.evaluations_path,
             on_begin=callbacks.on_evaluation_begin,
             on_outcome=callbacks.on_outcome,
+            may_start=limits.may_start,
         )
+        if not trials.is_evaluated:
+            return None
         rows, scores, entries = trials.close()
         failures = [asdict(entry) for entry in entries if entry.score is None]
         callbacks.on_evaluation_ended(scores, {"failures": failures})

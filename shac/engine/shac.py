@@ -13,6 +13,7 @@ from shac.engine.loop import round_of_table
 from shac.engine.plan import SearchArguments
 from shac.engine.search import Search
 from shac.engine.signatures import takes_either_order, takes_evaluation_function
+from shac.engine.stopping import Limits
 from shac.evaluation.functions import check_function
 from shac.store.folder import checked_save_dir
 from shac.store.table import read_table
@@ -200,6 +201,9 @@ class SHAC(SearchEngine):
         callbacks: Iterable[Callback] | None = None,
         progress: bool | None = None,
         overlap: int | None = None,
+        max_seconds: float | None = None,
+        max_evaluations: int | None = None,
+        patience: int | None = None,
     ) -> History:
         """Run the search, or what is left of it; a finished one returns at once.
 
@@ -232,6 +236,12 @@ class SHAC(SearchEngine):
             evaluators while its last evaluations run. They know one round less. The search is a function of L and the
             seed, whatever the evaluations last and however many run at once. It is kept with the search; by default
             that of the search restored, else 0.
+        max_seconds, max_evaluations : number, optional
+            This call starts no evaluation after so many seconds, and at most so many; those that run are the last.
+            Another `fit` goes on, within the round, to the table of the search that was never stopped.
+        patience : int, optional
+            Whether to stop, after saving, where so many rounds in a row have not made the best score better. A search
+            that has come to that returns at once.
 
         Returns
         -------
@@ -253,7 +263,7 @@ class SHAC(SearchEngine):
             the process ends in the same way, with exit code 143.
         ValueError
             If the engine has no search space or no `evaluation_function`, a round of `ask` and `tell` is under way, or
-            `overlap` is out of its range or not that of the search.
+            `overlap` is out of its range or not that of the search, or a limit is out of its range.
         TypeError
             If `evaluation_function` cannot be sent to worker processes.
         """
@@ -261,6 +271,7 @@ class SHAC(SearchEngine):
         self._search.check_no_asked_round()
         if self.evaluation_function is None:
             raise ValueError("evaluation_function: expected a callable to fit with, got None")
+        limits = Limits(max_seconds, max_evaluations, patience)
         callback_list = self._callbacks(callbacks)
         if len(self.state) >= self.total_budget:
             _logger.info("the search is finished: all %d evaluations are there", self.total_budget)
@@ -288,12 +299,13 @@ class SHAC(SearchEngine):
             ) as (pool, journal),
         ):
             self._search.run_rounds(
-                lambda: self._search.evaluated_batch(pool, journal, self._propose, callback_list),
+                lambda: self._search.evaluated_batch(pool, journal, self._propose, callback_list, limits),
                 callback_list,
                 skip_cv_checks=skip_cv_checks,
                 early_stop=early_stop,
                 threads=self.num_parallel_generators,
                 max_failed_rounds=self.max_failed_rounds,
+                limits=limits,
             )
         return callback_list.history
 

@@ -71,6 +71,11 @@ class Dispatcher:
         """Indices of the tasks that wait or run."""
         return {job.task.index for job in self._queue} | {lease.job.task.index for lease in self._leases}
 
+    @property
+    def is_running(self) -> bool:
+        """Whether any of them runs."""
+        return bool(self._leases)
+
     def add(self, tasks: Iterable[EvaluationTask]) -> list[int]:
         """Let tasks wait behind the others; returns the number of each."""
         jobs = [_Job(next(self._numbers), task) for task in tasks]
@@ -82,7 +87,7 @@ class Dispatcher:
         on_finished: Listener,
         on_retry: Listener,
         is_enough: Callable[[], bool],
-        may_start: Callable[[], bool] = lambda: True,
+        may_start: Callable[[int], bool] = lambda index: True,  # noqa: ARG005 - the signature of gates
     ) -> None:
         """Start evaluations and hear of them.
 
@@ -93,7 +98,7 @@ class Dispatcher:
         is_enough : callable
             Says when to return, although others wait or run.
         may_start : callable
-            Asked before each start; where nothing may start, this returns when nothing runs.
+            Asked before each start with the task's index; where it says no, this returns when nothing runs.
         """
         self._fill_slots(may_start)
         while self._leases and not is_enough():
@@ -111,14 +116,16 @@ class Dispatcher:
         with self._undisturbed():
             self._take_ended(on_finished, on_retry, None)
 
-    def _fill_slots(self, may_start: Callable[[], bool]) -> None:
+    def _fill_slots(self, may_start: Callable[[int], bool]) -> None:
         if not self._queue:
             return
         leased = {lease.slot.worker_id for lease in self._leases}
         for slot in self._slots:
-            if not self._queue or not may_start():
+            if not self._queue:
                 return
             if slot.worker_id not in leased:
+                if not may_start(self._queue[0].task.index):
+                    return
                 job = self._queue.popleft()
                 self._leases.append(_Lease(job, slot))
                 slot.submit(job.task)
@@ -132,7 +139,7 @@ class Dispatcher:
             timeout = max(0.0, min(timeout, min(deadlines) - time.monotonic()))
         connection.wait([waitable for waitables in watched for waitable in waitables], timeout)
 
-    def _take_ended(self, on_finished: Listener, on_retry: Listener, may_start: Callable[[], bool] | None) -> None:
+    def _take_ended(self, on_finished: Listener, on_retry: Listener, may_start: Callable[[int], bool] | None) -> None:
         ended = self._collect()
         if may_start is not None:
             retried = [lease.job for lease, reply in ended if self._is_retried(lease, reply)]

@@ -246,7 +246,7 @@ class EvaluatorPool:
         on_finished: Listener,
         on_retry: Listener | None = None,
         *,
-        may_start: Callable[[], bool] = lambda: True,
+        may_start: Callable[[int], bool] = lambda index: True,  # noqa: ARG005 - the signature of gates
     ) -> None:
         """Run what was begun, until it is enough; the rest goes on without being heard of until the next call.
 
@@ -257,7 +257,7 @@ class EvaluatorPool:
         on_finished, on_retry
             See `evaluate`, also for what happens after an exception.
         may_start : callable
-            Asked before an evaluation starts. Where it says no, this returns when none runs.
+            Asked with the index of a task before it starts. Where it says no, this returns when none runs.
 
         Raises
         ------
@@ -284,10 +284,10 @@ class EvaluatorPool:
 
         Evaluations on threads go on to their end, and nobody hears of them.
         """
-        if self._closed or not self.under_way:
+        if self._closed or not self._dispatcher.is_running:
             return
         self._dispatcher.take_ended(_numberless(self._last_listener), _numberless(None))
-        if self.under_way:
+        if self._dispatcher.is_running:
             self._kill()
 
     @contextmanager
