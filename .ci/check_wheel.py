@@ -16,7 +16,7 @@ import zipfile
 from pathlib import Path
 
 MOST_BYTES = 2 * 2**20
-NEEDED = ("shac/__init__.py", "shac/__init__.pyi", "shac/_core.pyi", "shac/py.typed", "shac/report/page.html")
+NEEDED = ("shac/__init__.py", "shac/__init__.pyi", "shac/_core.pyi", "shac/py.typed", "shac/html_report/page.html")
 # Of the packages that the wheel needs at run time, and of what those need. `nvidia-nccl` comes with XGBoost on Linux.
 ALLOWED_LICENCES = re.compile(
     r"MIT|BSD|Apache|ISC|PSF|Python Software Foundation|MPL|Mozilla|HPND|Zlib|0BSD", re.IGNORECASE

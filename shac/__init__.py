@@ -16,7 +16,7 @@ _NAMES_BY_MODULE = {
     "codec": ("flatten_parameters",),
     "constraints": ("Constraint", "set_custom_constraint"),
     "dataset": ("Dataset",),
-    "engine": ("SHAC", "Prediction", "Recommendation", "Strategy", "TorchSHAC", "TreeSettings"),
+    "engine": ("SHAC", "Prediction", "Pruning", "Recommendation", "Strategy", "TorchSHAC", "TreeSettings"),
     "errors": (
         "DamagedFileError",
         "EmptyRegionError",
@@ -26,7 +26,8 @@ _NAMES_BY_MODULE = {
         "ShacError",
         "UnsupportedModelError",
     ),
-    "evaluation": ("evaluation_dir", "evaluation_seed", "torch_device", "torch_devices"),
+    "evaluation": ("Pruned", "evaluation_dir", "evaluation_seed", "report", "torch_device", "torch_devices"),
+    "html_report": ("write_report",),
     "parameters": (
         "MISSING",
         "AbstractContinuousHyperParameter",
@@ -56,7 +57,6 @@ _NAMES_BY_MODULE = {
     ),
     "plots": ("plot_dataset", "plot_history", "plot_importance", "plot_parallel", "plot_region", "plot_volume"),
     "progress": ("SearchProgress",),
-    "report": ("write_report",),
     "sampling": ("Cascade", "SampleReport"),
     "space": ("HyperParameterList",),
 }

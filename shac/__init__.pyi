@@ -29,6 +29,9 @@ from shac.engine import (
     Prediction as Prediction,
 )
 from shac.engine import (
+    Pruning as Pruning,
+)
+from shac.engine import (
     Recommendation as Recommendation,
 )
 from shac.engine import (
@@ -62,16 +65,25 @@ from shac.errors import (
     UnsupportedModelError as UnsupportedModelError,
 )
 from shac.evaluation import (
+    Pruned as Pruned,
+)
+from shac.evaluation import (
     evaluation_dir as evaluation_dir,
 )
 from shac.evaluation import (
     evaluation_seed as evaluation_seed,
 )
 from shac.evaluation import (
+    report as report,
+)
+from shac.evaluation import (
     torch_device as torch_device,
 )
 from shac.evaluation import (
     torch_devices as torch_devices,
+)
+from shac.html_report import (
+    write_report as write_report,
 )
 from shac.parameters import (
     MISSING as MISSING,
@@ -168,9 +180,6 @@ from shac.plots import (
 )
 from shac.progress import (
     SearchProgress as SearchProgress,
-)
-from shac.report import (
-    write_report as write_report,
 )
 from shac.sampling import (
     Cascade as Cascade,

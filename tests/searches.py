@@ -78,6 +78,15 @@ def draw_restored(folder: Path, seed: int, threads: int = 1) -> bytes:
     return restored.cascade.sample(50, seed=seed, threads=threads)[0].tobytes()
 
 
+def branin_in_steps(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+    """Report five values that come down to that of Branin, and last a random time that nothing seeds."""
+    value = branin(worker_id, parameters)
+    for step in range(1, 6):
+        time.sleep(min(0.05, random.SystemRandom().lognormvariate(-6.5, 1.5)))
+        shac.report(step, value + 100 / step)
+    return value
+
+
 def branin_after_a_while(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
     """Last a random time that nothing seeds, mostly short and at times long; fail where x is large."""
     time.sleep(min(0.2, random.SystemRandom().lognormvariate(-5.0, 1.5)))

@@ -339,8 +339,10 @@ def test_what_a_function_carries_is_sent_to_a_node_once(
         assert set(client.run(evaluations.num_payloads).values()) == {0}
 
 
-def test_overlapping_rounds_have_the_table_of_one_on_threads(cluster: clusters.DaskProcesses) -> None:
-    engine(cluster.address, searches.branin_after_a_while).fit(overlap=4)
-    other = searches.engine(searches.branin_after_a_while, total_budget=30, num_batches=3, save_dir="one")
+def test_overlapping_rounds_that_prune_have_the_table_of_one_on_threads(cluster: clusters.DaskProcesses) -> None:
+    engine(cluster.address, searches.branin_in_steps, pruning="median").fit(overlap=4)
+    settings = {"total_budget": 30, "num_batches": 3, "pruning": "median", "save_dir": "one"}
+    other = searches.engine(searches.branin_in_steps, **settings)
     other.fit(overlap=4)
+    assert other.state.pruned
     assert table("shac_run") == table("one")

@@ -81,6 +81,26 @@ def test_the_first_of_a_round_run_before_the_round_before_ends_and_no_others() -
     assert (first.num_ahead, second.num_ahead) == (4, 0)
 
 
+def test_a_round_closes_while_what_is_ahead_still_runs() -> None:
+    next_round = threading.Event()
+
+    def evaluate(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+        started.append(len(started))
+        if len(started) == 15:
+            next_round.set()
+        if len(started) == 11:
+            assert next_round.wait(20)
+        return branin(worker_id, parameters)
+
+    started: list[int] = []
+    search = engine(evaluate, total_budget=20, num_batches=2)
+    search.set_num_parallel_evaluators(2)
+    assert search.fit(overlap=4).failures == []
+    first, second = read_batches(JOURNAL)
+    assert {*first.entries, *second.entries} == set(range(20))
+    assert min(second.entries) < 14  # it ended in the round that it belongs to
+
+
 def test_what_is_drawn_ahead_knows_one_round_less() -> None:
     search = engine(branin, total_budget=40, num_batches=4)
     with pytest.raises(KeyboardInterrupt):

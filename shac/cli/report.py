@@ -26,7 +26,7 @@ __all__ = ["report"]
 def report(folder: Path, output: Path, title: str | None) -> None:
     """Write the search in DIR as one HTML file with interactive pictures, which opens without a network."""
     needs("plotly", "report", "the report's pictures are interactive")
-    from shac.report import write_report
+    from shac.html_report import write_report
 
     write_report(folder, output, title=title)
     click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB", err=True)

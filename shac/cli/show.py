@@ -66,7 +66,8 @@ def _settings(view: SearchView) -> Table:
         "search": f"{view.engine} in {view.folder}",
         "objective": f"{view.objective}imise, over {len(view.space)} parameters ({view.space.num_columns} columns)",
         "evaluations": f"{done} of {view.total_budget}, in {view.num_batches} rounds of {view.num_workers}"
-        + (f"; {len(view.failures)} failed" if view.failures else ""),
+        + (f"; {len(view.failures)} failed" if view.failures else "")
+        + (f"; {len(view.pruned)} pruned" if view.pruned else ""),
         "classifiers": f"{len(view.classifiers)} of {view.total_classifiers}",
         "seed": str(view.seed),
         "best score": f"{view.scores[best[0]]:.6g} (evaluation {best[0]})" if best else "none yet",

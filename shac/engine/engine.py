@@ -1,4 +1,4 @@
-"""All of an engine that needs no evaluation function: samples, asking and telling, and its files."""
+"""What an engine does with what it knows: samples, recommendations, and its files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import numpy as np
 
 from shac.callbacks import CallbackList
 from shac.cores import num_cores
-from shac.engine.arguments import checked_count, checked_score, checked_seconds, checked_seed, chosen_stages
-from shac.engine.configurations import Configuration
+from shac.engine.arguments import checked_count, checked_seconds, checked_seed, chosen_stages
 from shac.engine.prediction import Prediction, draw_prediction
 from shac.engine.proposals import propose
 from shac.engine.recommending import Recommendation, recommended_rows
@@ -21,14 +20,11 @@ from shac.evaluation import derive_seed
 from shac.progress import SearchProgress, progress_is_wanted, sampling_progress
 
 if TYPE_CHECKING:
-    from collections import OrderedDict
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from shac.callbacks import Callback
-    from shac.engine.configurations import Trial
     from shac.engine.search import Search
     from shac.engine.state import SearchState
-    from shac.engine.trials import Round
     from shac.space import HyperParameterList
 
 __all__ = ["SearchEngine"]
@@ -195,96 +191,6 @@ class SearchEngine(EngineSettings):
         ranked = recommended_rows(self.plan, state, n, seed=seed, threads=self.num_parallel_generators)
         return [Recommendation(space.to_parameters(one.row), one.predicted_score, one.score) for one in ranked]
 
-    def ask(self, n: int = 1, *, relax_checks: bool = False, overlap: int | None = None) -> list[OrderedDict[str, Any]]:
-        """Return configurations to evaluate outside of the engine; their scores come back through `tell`.
-
-        The configurations are those that `fit` would evaluate: when all of a round are told, in whatever order, the
-        search stands where `fit` would stand. Asked for more than are left of a round, it goes on in the round's
-        stream, so that nobody waits for the slowest evaluation.
-
-        Parameters
-        ----------
-        n : int
-            Configurations wanted.
-        relax_checks : bool
-            See `fit`: for draws from the prior alone; chains within the region always find samples that pass.
-        overlap : int, optional
-            See `fit`. Above 0 the result does not depend on the order of the tellings, and at most a round and its
-            overlap wait for their scores.
-
-        Returns
-        -------
-        list of OrderedDict
-            Fewer than `n` where the budget ends; empty when all of it is told or handed out. Also fewer where an
-            overlap is used up, until more of the round are told.
-
-        Raises
-        ------
-        SaveFolderError
-            If `save_dir` holds another search, or another process runs one there.
-        ValueError
-            If `n` is below 1, `overlap` is out of its range or not that of the search, or the engine has no search
-            space.
-
-        Examples
-        --------
-        >>> import shac, tempfile
-        >>> space = [shac.UniformHP("x", 0.0, 1.0)]
-        >>> engine = shac.SHAC(None, space, total_budget=40, num_batches=4, save_dir=tempfile.mkdtemp(), seed=1)
-        >>> while configurations := engine.ask(5):
-        ...     for configuration in configurations:
-        ...         engine.tell(configuration, score=configuration["x"])
-        >>> len(engine.dataset), len(engine.classifiers) > 0
-        (40, True)
-        """
-        self._check_ready()
-        count = checked_count("n", n)
-        with self._search.store.opened():
-            self._search.set_overlap(overlap)
-            self._relax_checks = relax_checks
-            trials = self._asked_round()
-            return [self._configuration(trials.hand_out()) for _ in range(min(count, trials.num_left))]
-
-    def tell(
-        self, parameters: Mapping[str, Any] | Sequence[Any], score: float, *, skip_cv_checks: bool = False
-    ) -> None:
-        """Take the score of a configuration that `ask` gave; the last one of a round trains the classifier and saves.
-
-        Parameters
-        ----------
-        parameters : Configuration, int, mapping or sequence
-            The configuration, known by its number, or that number, or the values, in any order of tellings.
-            After a restart, configurations of the round that was under way
-            are known as well.
-        score : float
-            Its score; NaN for a failed evaluation. It is in the journal when this returns.
-        skip_cv_checks : bool
-            See `fit`.
-
-        Raises
-        ------
-        SaveFolderError
-            See `ask`.
-        ValueError
-            If the configuration is none that `ask` gave, or `score` is no number.
-        """
-        space = self._check_ready()
-        store = self._search.store
-        with store.opened():
-            trials = self._asked_round()
-            trial = trials.find(parameters)
-            entry = trials.entry(trial, checked_score(score))
-            if not store.is_known:
-                self.save_data()  # what another process finds the round in
-            with store.journal(space.fingerprint()) as journal:
-                trials.tell(trial, entry, journal)
-            if trials.is_full:
-                self._search.close_asked_round(
-                    trials, self._callbacks(), skip_cv_checks=skip_cv_checks, threads=self.num_parallel_generators
-                )
-                if self.plan.overlap:
-                    self._asked_round()  # all of a small last round may be told already
-
     def save_data(self) -> None:
         """Write the search to `save_dir`; every file is whole, before and after.
 
@@ -339,14 +245,6 @@ class SearchEngine(EngineSettings):
         if self.plan.round_of(num_evaluations) + 1 < _FIRST_DOUBLED_ROUND or self.limit_memory:
             return threads
         return max(threads, min(2 * threads, num_cores()))
-
-    def _asked_round(self) -> Round:
-        return self._search.asked_round(self._propose, self._callbacks(), threads=self.num_parallel_generators)
-
-    def _configuration(self, trial: Trial) -> Configuration:
-        configuration = Configuration(self._search.space.to_parameters(trial.row))
-        configuration.number = trial.number
-        return configuration
 
     def _check_ready(self) -> HyperParameterList:
         self._search.store.check()

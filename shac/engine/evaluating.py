@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from shac.engine.configurations import Trial
     from shac.engine.trials import Round
-    from shac.evaluation import EvaluationOutcome, EvaluatorPool
+    from shac.evaluation import CurveLimits, EvaluationOutcome, EvaluatorPool
     from shac.space import HyperParameterList
     from shac.store.journal import Journal
 
@@ -32,6 +32,7 @@ def evaluate_round(
     on_begin: Callable[[Sequence[Any]], object],
     on_outcome: Callable[[EvaluationOutcome], object],
     may_start: Callable[[int], bool],
+    limits_for: Callable[[Trial], CurveLimits | None],
 ) -> None:
     """Evaluate the trials of a round that are not told; those ahead start where evaluators are free, and run on.
 
@@ -52,16 +53,19 @@ def evaluate_round(
         Gets each outcome, after the journal.
     may_start : callable
         Asked with the number of an evaluation before it starts; where it says no, those that run are the last.
+    limits_for : callable
+        Returns where a trial is pruned.
     """
     on_begin([space.to_parameters(row) for row in trials.batch_rows()])
     waiting = {trial.number: (trial, seed) for trial, seed in trials.open_trials()}
 
     def entry_of(outcome: EvaluationOutcome) -> JournalEntry:
         row = waiting[outcome.index][0].row
+        last = outcome.curve[-1][1] if outcome.curve else None
         return JournalEntry(
             index=outcome.index,
             parameters=named_values(space, row),
-            score=None if outcome.failed else outcome.score,
+            score=last if outcome.pruned else None if outcome.failed else outcome.score,
             error=outcome.error,
             traceback=outcome.traceback,
             worker_id=outcome.worker_id,
@@ -69,6 +73,8 @@ def evaluate_round(
             attempt=outcome.attempt,
             started=outcome.started,
             ended=outcome.ended,
+            curve=[list(point) for point in outcome.curve],
+            pruned=outcome.pruned,
         )
 
     def finish(outcome: EvaluationOutcome) -> None:
@@ -77,7 +83,9 @@ def evaluate_round(
 
     under_way = pool.under_way
     pool.begin(
-        EvaluationTask(number, space.to_parameters(trial.row), seed, _directory(folder, space, trial, seed))
+        EvaluationTask(
+            number, space.to_parameters(trial.row), seed, _directory(folder, space, trial, seed), limits_for(trial)
+        )
         for number, (trial, seed) in waiting.items()
         if number not in under_way
     )

@@ -105,10 +105,11 @@ def training_points(plan: SearchPlan, state: SearchState) -> tuple[NDArray[np.fl
     y : ndarray of float64, shape (n,)
         1 for better than the median, else 0; see `shac.labels.label_scores`.
     """
+    scores = state.scores_to_learn(plan.objective)
     if plan.strategy.training_points == "batch":
         batch = slice(state.training_begin, None)
-        return state.X[batch], label_scores(state.scores[batch], plan.objective)
-    return state.X, label_scores(state.scores, plan.objective, among=points_of_median(plan, state))
+        return state.X[batch], label_scores(scores[batch], plan.objective)
+    return state.X, label_scores(scores, plan.objective, among=points_of_median(plan, state))
 
 
 def points_of_median(plan: SearchPlan, state: SearchState) -> NDArray[np.bool_]:

@@ -33,17 +33,20 @@ class Batch:
         Time spent, by kind of work.
     first_failure : str
         What to say of the first evaluation that failed; empty where none did.
+    pruned : sequence of bool
+        Whether each evaluation was pruned; empty where none can be. Its score is NaN.
     """
 
     rows: Sequence[Sequence[Any]]
     scores: Sequence[float]
     seconds: dict[str, float]
     first_failure: str = ""
+    pruned: Sequence[bool] = ()
 
     @property
     def failed_whole(self) -> bool:
-        """Whether no evaluation gave a score."""
-        return not np.isfinite(np.array(self.scores, dtype=np.float64)).any()
+        """Whether no evaluation gave a score, and none was pruned, which says something as well."""
+        return not any(self.pruned) and not np.isfinite(np.array(self.scores, dtype=np.float64)).any()
 
 
 def round_of_table(plan: SearchPlan, state: SearchState, rows: Sequence[Any], scores: Sequence[float]) -> Batch:
@@ -73,7 +76,7 @@ def complete_round(
         Whether a classifier was due and none came of it.
     """
     learnt, reason = learn(
-        plan, state.with_points(batch.rows, batch.scores), skip_cv_checks=skip_cv_checks, threads=threads
+        plan, state.with_points(batch.rows, batch.scores, batch.pruned), skip_cv_checks=skip_cv_checks, threads=threads
     )
     return learnt, reason is not None
 
@@ -87,7 +90,8 @@ def round_logs(plan: SearchPlan, state: SearchState, batch: Batch, seconds_of_tr
     volume = _volume(state)
     return {
         "evaluations": len(state),
-        "failed": len(scores) - len(finite),
+        "failed": len(scores) - len(finite) - sum(batch.pruned),
+        **({} if plan.pruning is None else {"pruned": sum(batch.pruned)}),
         "best": float(best(everything)) if everything.size else np.nan,
         "batch_best": float(best(finite)) if finite.size else np.nan,
         "batch_median": median(finite) if finite.size else np.nan,

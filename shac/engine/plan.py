@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from shac.engine.arguments import checked_count, checked_seed
+from shac.engine.pruning import Pruning
 from shac.engine.strategy import Strategy, named_strategy, with_fitting_shares
 from shac.labels import check_objective
 from shac.space import HyperParameterList
@@ -35,6 +36,8 @@ class SearchArguments:
         None: that of the parameters or of a saved search, or a fresh one.
     strategy : Strategy, str or None
         None: that of a saved search, or the default.
+    pruning : Pruning or None
+        None: that of a saved search, or none.
     """
 
     space: HyperParameterList | None
@@ -44,6 +47,7 @@ class SearchArguments:
     max_classifiers: int
     seed: int | None
     strategy: Strategy | str | None
+    pruning: Pruning | None = None
 
     @classmethod
     def checked(
@@ -55,6 +59,7 @@ class SearchArguments:
         max_classifiers: Any,
         seed: int | None,
         strategy: Strategy | str | None,
+        pruning: Pruning | str | None = None,
     ) -> Self:
         """Check what an engine is given.
 
@@ -83,6 +88,7 @@ class SearchArguments:
             max_classifiers=checked_count("max_classifiers", max_classifiers),
             seed=None if seed is None else checked_seed(seed),
             strategy=strategy,
+            pruning=Pruning.named(pruning),
         )
 
     def with_budget(self, total_budget: int) -> Self:
@@ -119,6 +125,8 @@ class SearchPlan:
         With shares that fit the space, where it was given by its name.
     overlap : int
         L, the first configurations of a round that are drawn when the round before it begins.
+    pruning : Pruning or None
+        How evaluations end that are worse than others.
     """
 
     space: HyperParameterList | None
@@ -129,6 +137,7 @@ class SearchPlan:
     seed: int
     strategy: Strategy
     overlap: int = 0
+    pruning: Pruning | None = None
 
     @classmethod
     def resolve(
@@ -139,13 +148,14 @@ class SearchPlan:
         saved_seed: int | None = None,
         saved_strategy: Strategy | None = None,
         overlap: int = 0,
+        saved_pruning: Pruning | None = None,
     ) -> Self:
         """Make the plan of arguments, where a saved search has what they leave open.
 
         Parameters
         ----------
         given : SearchArguments
-        saved_space, saved_seed, saved_strategy : optional
+        saved_space, saved_seed, saved_strategy, saved_pruning : optional
             Those of the saved search.
         overlap : int
 
@@ -168,6 +178,7 @@ class SearchPlan:
             seed=seed,
             strategy=_strategy_of(given.strategy, saved_strategy),
             overlap=overlap,
+            pruning=given.pruning or saved_pruning,
         )
         if space is None or isinstance(given.strategy, Strategy) or (given.strategy is None and saved_strategy):
             return plan

@@ -169,7 +169,7 @@ def best_by_surrogate(
     """
     cascade = state.cascade
     X = state.space.encode_rows(rows)
-    surrogate = RBFSurrogate(state.space, state.X, state.scores, plan.objective)
+    surrogate = RBFSurrogate(state.space, state.X, state.scores_to_learn(plan.objective), plan.objective)
     is_late = 2 * cascade.num_stages >= plan.total_classifiers
     can_step = _can_walk(plan, state) and not state.space.constraints and not np.isnan(X).any()
     searches = plan.strategy.climb and is_late and can_step

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shac.engine.plan import SearchArguments, SearchPlan
+from shac.engine.pruning import Pruning
 from shac.engine.state import SearchState
 from shac.engine.strategy import STRATEGIES, Strategy, named_strategy
 from shac.errors import DamagedFileError
@@ -49,6 +50,8 @@ def record_of(plan: SearchPlan, state: SearchState, engine: str) -> SearchRecord
         scores=state.scores.tolist(),
         classifiers=state.classifiers,
         overlap=plan.overlap,
+        pruning=None if plan.pruning is None else plan.pruning.as_config(),
+        pruned=sorted(state.pruned),
     )
 
 
@@ -102,6 +105,7 @@ def restored(
         saved_seed=record.seed,
         saved_strategy=strategy,
         overlap=record.overlap,
+        saved_pruning=_pruning_of(record, folder),
     )
     state = SearchState(
         rows=tuple(list(row) for row in record.rows),
@@ -112,6 +116,7 @@ def restored(
         accuracies=tuple(record.accuracies),
         training_begin=record.training_begin,
         last_attempt=record.last_attempt,
+        pruned=frozenset(record.pruned),
     )
     return plan, state
 
@@ -120,6 +125,11 @@ def _check_goes_on(record: SearchRecord, given: SearchArguments, folder: Path) -
     """Refuse a seed or a strategy that would give a table which neither search has."""
     if given.seed is not None and given.seed != record.seed:
         raise ValueError(f"seed: expected {record.seed}, that of {folder}, or None for it, got {given.seed}")
+    if given.pruning is not None and given.pruning != (saved_pruning := _pruning_of(record, folder)):
+        raise ValueError(
+            f"pruning: expected that of {folder}, {saved_pruning}, or None for it, got {given.pruning}: a search does "
+            "not change its pruning"
+        )
     if given.strategy is None:
         return
     saved = _strategy_of(record, folder)
@@ -147,6 +157,15 @@ def _difference(saved: HyperParameterList, given: HyperParameterList) -> str:
     """Name the lines in which two spaces differ; a space may have thousands of values."""
     lines = difflib.ndiff(repr(saved).splitlines(), repr(given).splitlines())
     return "\n".join(line if len(line) <= 300 else f"{line[:297]}..." for line in lines if line[0] in "+-")
+
+
+def _pruning_of(record: SearchRecord, folder: Path) -> Pruning | None:
+    if record.pruning is None:
+        return None
+    try:
+        return Pruning.from_config(record.pruning)
+    except ValueError as error:
+        raise DamagedFileError(f"{folder}: pruning: {error}") from error
 
 
 def _strategy_of(record: SearchRecord, folder: Path) -> Strategy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from shac.dataset import Dataset
@@ -13,6 +13,7 @@ from shac.engine.arguments import checked_count
 from shac.engine.evaluating import evaluate_round
 from shac.engine.loop import Batch, complete_round, round_logs
 from shac.engine.plan import SearchPlan
+from shac.engine.pruning import closed_curves, limits_of
 from shac.engine.recovery import is_programming_error
 from shac.engine.saving import record_of, restored
 from shac.engine.state import SearchState
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from shac.callbacks import CallbackList
     from shac.engine.plan import SearchArguments
     from shac.engine.trials import Proposer
-    from shac.evaluation import EvaluatorPool
+    from shac.evaluation import CurveLimits, EvaluatorPool
     from shac.space import HyperParameterList
     from shac.store.journal import Journal
 
@@ -61,6 +62,8 @@ class Search:
         The points of the state, for users.
     num_predictions : int
         Calls of `predict` that took the search's own stream.
+    curves : dict
+        What evaluations have reported that are asked for, by their trials' numbers.
     limit_memory : bool
         Whether the tables of the cascade are kept small, from when it is first compiled on.
     """
@@ -77,6 +80,8 @@ class Search:
         self._asked: Round | None = None
         self._evaluated: Round | None = None
         self._is_restored = False
+        self._limits: dict[int, CurveLimits] = {}
+        self.curves: dict[int, list[tuple[int, float]]] = {}
 
     @property
     def space(self) -> HyperParameterList:
@@ -186,7 +191,7 @@ class Search:
         self.plan, self._state, self.dataset = plan, state, _dataset_of(plan, folder)
         self._show_points()
         self.num_predictions = 0
-        self._asked, self._is_restored = None, True
+        self._asked, self._is_restored, self._limits = None, True, {}
         self.store.know(digest)
 
     def run_rounds(
@@ -279,11 +284,12 @@ class Search:
             on_begin=callbacks.on_evaluation_begin,
             on_outcome=callbacks.on_outcome,
             may_start=limits.may_start,
+            limits_for=lambda trial: self.curve_limits(trials.known_when_drawn(trial)),
         )
         if not trials.is_evaluated:
             return None
         rows, scores, entries = trials.close()
-        failures = [asdict(entry) for entry in entries if entry.score is None]
+        failures = [entry.as_record() for entry in entries if entry.error is not None]
         callbacks.on_evaluation_ended(scores, {"failures": failures})
         seconds = {"sampling": drawn - started, "evaluating": time.perf_counter() - drawn}
         first_failure = f"The first failure:\n{failures[0]['traceback']}" if failures else ""
@@ -292,7 +298,7 @@ class Search:
                 f"evaluation_function: all {len(entries)} evaluations of the first round failed, and not for their "
                 f"configurations; another fit() begins with new ones. {first_failure}"
             )
-        return Batch(rows, scores, seconds, first_failure)
+        return Batch(rows, scores, seconds, first_failure, [entry.pruned for entry in entries])
 
     def asked_round(self, propose: Proposer, callbacks: CallbackList, *, threads: int) -> Round:
         """Return the round that is asked for and told; it begins where the search has grown since the last one."""
@@ -310,9 +316,9 @@ class Search:
 
     def close_asked_round(self, trials: Round, callbacks: CallbackList, *, skip_cv_checks: bool, threads: int) -> None:
         """Take in a round whose scores are all told."""
-        rows, scores, _ = trials.close()
+        rows, scores, entries = trials.close()
         self._is_restored = False
-        batch = Batch(rows, scores, {})
+        batch = Batch(rows, scores, {}, pruned=[entry.pruned for entry in entries])
         if batch.failed_whole:
             _logger.warning("all %d evaluations of a round failed; their configurations count as bad", len(rows))
         self._take_in(batch, callbacks, skip_cv_checks=skip_cv_checks, threads=threads)
@@ -345,6 +351,17 @@ class Search:
         self.save()
         callbacks.on_epoch_end(number, round_logs(self.plan, self.state, batch, seconds))
         return failed_training
+
+    def curve_limits(self, num_known: int) -> CurveLimits | None:
+        """Return where evaluations are pruned that were drawn when so many were over."""
+        pruning = self.plan.pruning
+        if pruning is None or num_known < pruning.warmup_rounds * self.plan.batch_size:
+            return None
+        if num_known not in self._limits:
+            curves = closed_curves(self.store.journal_path, num_known)
+            known = {**self._limits, num_known: limits_of(pruning, self.plan.objective, curves)}
+            self._limits = {number: known[number] for number in sorted(known)[-2:]}  # an overlap needs two
+        return self._limits[num_known]
 
     def _show_points(self) -> None:
         assert self._state is not None, "set by the caller"

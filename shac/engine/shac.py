@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shac.engine.arguments import checked_count
-from shac.engine.engine import SearchEngine
+from shac.engine.asking import AskedEngine
 from shac.engine.fitting import evaluating
 from shac.engine.loop import round_of_table
 from shac.engine.plan import SearchArguments
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from shac.callbacks import Callback, History
+    from shac.engine.pruning import Pruning
     from shac.engine.strategy import Strategy
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
@@ -36,7 +37,7 @@ __all__ = ["SHAC"]
 _logger = logging.getLogger("shac")
 
 
-class SHAC(SearchEngine):
+class SHAC(AskedEngine):
     """Search by Successive Halving and Classification (arXiv 1805.10255).
 
     A search of N = `total_budget` evaluations runs in M = `num_batches` rounds of W = N / M evaluations at once. After
@@ -91,6 +92,9 @@ class SHAC(SearchEngine):
         Bytes of main memory that a worker process may take, with all that its evaluation has started (8 * 2**30 for
         8 GiB). The process of one that takes more is killed, and only that one. By default there is no limit. Not for
         evaluations on threads.
+    pruning : {'median', 'halving'} or Pruning, optional
+        Ends evaluations that `report` values worse than others had at the same step; they count as worse than the
+        median. It is kept with the search; by default that of the search restored, else none.
 
     Attributes
     ----------
@@ -158,13 +162,14 @@ class SHAC(SearchEngine):
         max_failed_rounds: int = 3,
         evaluations_per_worker: int | None = None,
         max_memory_per_evaluation: int | None = None,
+        pruning: str | Pruning | None = None,
     ) -> None:
         if evaluation_function is not None and not callable(evaluation_function):
             raise ValueError(f"evaluation_function: expected a callable or None, got {evaluation_function!r}")
         if evaluation_function is not None:
             check_function(evaluation_function)
         arguments = SearchArguments.checked(
-            hyperparameter_list, total_budget, num_batches, objective, max_classifiers, seed, strategy
+            hyperparameter_list, total_budget, num_batches, objective, max_classifiers, seed, strategy, pruning
         )
         super().__init__(
             Search(arguments, checked_save_dir(save_dir), type(self).__name__),

@@ -42,6 +42,8 @@ class SearchState:
         First evaluation that no classifier was trained on.
     last_attempt : int
         Number of evaluations when a classifier was last tried.
+    pruned : frozenset of int
+        Numbers of the evaluations that were ended because they were worse than others; their scores are NaN.
     """
 
     rows: tuple[list[Any], ...]
@@ -52,6 +54,7 @@ class SearchState:
     accuracies: tuple[float, ...] = ()
     training_begin: int = 0
     last_attempt: int = 0
+    pruned: frozenset[int] = frozenset()
 
     @classmethod
     def empty(cls, space: HyperParameterList, **tables: int) -> Self:
@@ -74,6 +77,24 @@ class SearchState:
     def __len__(self) -> int:
         """Count the evaluations."""
         return len(self.rows)
+
+    def scores_to_learn(self, objective: str) -> NDArray[np.float64]:
+        """Return the scores, and for what was pruned the worst of them: it is worse than the median, and counts there.
+
+        Parameters
+        ----------
+        objective : {'max', 'min'}
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+        """
+        finite = self.scores[np.isfinite(self.scores)]
+        if not self.pruned or not finite.size:
+            return self.scores
+        scores = self.scores.copy()
+        scores[sorted(self.pruned)] = finite.min() if objective == "max" else finite.max()
+        return scores
 
     def points_inside(self, *, threads: int) -> NDArray[np.float64]:
         """Return uniforms of the evaluated points that the cascade accepts.
@@ -101,7 +122,7 @@ class SearchState:
         ]
         return inside
 
-    def with_points(self, rows: Sequence[Sequence[Any]], scores: Iterable[float]) -> Self:
+    def with_points(self, rows: Sequence[Sequence[Any]], scores: Iterable[float], pruned: Iterable[bool] = ()) -> Self:
         """Return the state after more evaluations.
 
         Parameters
@@ -110,6 +131,8 @@ class SearchState:
             Flat rows of values.
         scores : iterable of float
             A score for each; NaN for a failed evaluation.
+        pruned : iterable of bool
+            Whether it was pruned, for each, or nothing.
 
         Raises
         ------
@@ -121,6 +144,7 @@ class SearchState:
             rows=(*self.rows, *(list(row) for row in rows)),
             X=np.concatenate([self.X, self.space.encode_rows(rows)]),
             scores=np.concatenate([self.scores, np.fromiter(scores, dtype=np.float64)]),
+            pruned=self.pruned | {len(self) + index for index, was_pruned in enumerate(pruned) if was_pruned},
         )
 
     def with_attempt(self) -> Self:

@@ -16,6 +16,7 @@ from shac.evaluation import visible_gpus
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from shac.engine.pruning import Pruning
     from shac.engine.shac import EvaluationFunction
     from shac.engine.strategy import Strategy
     from shac.parameters import AbstractHyperParameter
@@ -93,6 +94,7 @@ class TorchSHAC(SHAC):
         max_failed_rounds: int = 3,
         evaluations_per_worker: int | None = None,
         max_memory_per_evaluation: int | None = None,
+        pruning: str | Pruning | None = None,
         gpus_per_evaluation: int = 1,
     ) -> None:
         super().__init__(
@@ -110,6 +112,7 @@ class TorchSHAC(SHAC):
             max_failed_rounds=max_failed_rounds,
             evaluations_per_worker=evaluations_per_worker,
             max_memory_per_evaluation=max_memory_per_evaluation,
+            pruning=pruning,
         )
         num_gpu_evaluators = checked_count("max_gpu_evaluators", max_gpu_evaluators, lowest=0)
         num_cpu_evaluators = _checked_cpu_evaluators(max_cpu_evaluators)

@@ -253,8 +253,11 @@ class Round:
         """Write down a failed attempt at a trial that is made again."""
         journal.record(self._in_batch(trial, entry), is_final=False)
 
-    def entry(self, trial: Trial, score: float) -> JournalEntry:
-        """Describe a score that is told by hand; NaN is a failed evaluation."""
+    def entry(self, trial: Trial, score: float | None, curve: Sequence[tuple[int, float]] = ()) -> JournalEntry:
+        """Describe a score that is told by hand; NaN is a failed evaluation, None one that was pruned."""
+        pruned = score is None
+        if score is None:
+            score = curve[-1][1] if curve else 0.0
         failed = math.isnan(score)
         return JournalEntry(
             index=trial.number,
@@ -267,13 +270,21 @@ class Round:
             attempt=1,
             started=trial.asked,
             ended=time.time(),
+            curve=[list(point) for point in curve],
+            pruned=pruned,
         )
+
+    def known_when_drawn(self, trial: Trial) -> int:
+        """Return how many evaluations were over when a trial was drawn."""
+        is_carried = trial.first == self.first and trial.position < len(self._carried)
+        return max(0, self.first - self._plan.batch_size) if is_carried else min(trial.first, self.first)
 
     def close(self) -> tuple[list[list[Any]], list[float], list[JournalEntry]]:
         """Return the rows, scores and entries of the trials that were told, in the order of handing out."""
         told = sorted(self.told, key=lambda trial: (trial.first, trial.position))
         entries = [self.told[trial] for trial in told]
-        return [trial.row for trial in told], [math.nan if e.score is None else e.score for e in entries], entries
+        scores = [math.nan if entry.score is None or entry.pruned else entry.score for entry in entries]
+        return [trial.row for trial in told], scores, entries
 
     def _take(self, trial: Trial, entry: JournalEntry) -> None:
         (self.told_ahead if trial.first > self.first else self.told)[trial] = entry

@@ -187,6 +187,8 @@ def _outcome(lease: _Lease, reply: Reply) -> EvaluationOutcome:
         started=reply.started,
         ended=reply.ended,
         attempt=lease.job.attempt,
+        curve=reply.curve,
+        pruned=reply.pruned,
     )
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["RUNNING", "RunningEvaluation", "evaluation_dir", "evaluation_seed"]
+if TYPE_CHECKING:
+    from shac.evaluation.curves import CurveLimits
+
+__all__ = ["RUNNING", "RunningEvaluation", "evaluation_dir", "evaluation_seed", "running_evaluation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +25,17 @@ class RunningEvaluation:
         See `EvaluationTask`.
     gpus_per_evaluation : int
         See `EvaluationSettings`.
+    limits : CurveLimits or None
+        See `EvaluationTask`.
+    curve : list of (int, float)
+        What it has reported: steps and values.
     """
 
     seed: int
     directory: str | None = None
     gpus_per_evaluation: int = 1
+    limits: CurveLimits | None = None
+    curve: list[tuple[int, float]] = field(default_factory=list)
 
 
 RUNNING: ContextVar[RunningEvaluation] = ContextVar("shac_running_evaluation")
@@ -55,7 +65,7 @@ def evaluation_seed() -> int:
         ...
     LookupError: evaluation_seed() was called outside of an evaluation function
     """
-    return _running("evaluation_seed").seed
+    return running_evaluation("evaluation_seed").seed
 
 
 def evaluation_dir() -> Path:
@@ -89,7 +99,7 @@ def evaluation_dir() -> Path:
     >>> len(list(engine.save_dir.glob("evaluations/*/checkpoint.txt")))
     20
     """
-    directory = _running("evaluation_dir").directory
+    directory = running_evaluation("evaluation_dir").directory
     if directory is None:
         raise LookupError("evaluation_dir() was called in an evaluation that belongs to no search")
     path = Path(directory)
@@ -97,7 +107,14 @@ def evaluation_dir() -> Path:
     return path
 
 
-def _running(name: str) -> RunningEvaluation:
+def running_evaluation(name: str) -> RunningEvaluation:
+    """Return the evaluation that runs in this thread.
+
+    Raises
+    ------
+    LookupError
+        If there is none; `name` is the function that was called.
+    """
     try:
         return RUNNING.get()
     except LookupError:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections import OrderedDict
+    from collections.abc import Sequence
+
+    from shac.evaluation.curves import CurveLimits
 
 __all__ = ["EvaluationOutcome", "EvaluationSettings", "EvaluationTask", "Reply"]
 
@@ -25,12 +28,15 @@ class EvaluationTask:
         Seed of this evaluation, 0 to 2**63 - 1; see `derive_seed`.
     directory : str, optional
         The evaluation's own folder; see `evaluation_dir`.
+    limits : CurveLimits, optional
+        Where it is pruned; see `report`.
     """
 
     index: int
     parameters: OrderedDict[str, Any]
     seed: int
     directory: str | None = None
+    limits: CurveLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ class EvaluationOutcome:
     worker_id : int
         The evaluator that ran it.
     score : float
-        What the evaluation function returned; NaN when it failed.
+        What the evaluation function returned; NaN when it failed or was pruned.
     error : str or None
         A short reason such as ``"ValueError: bad depth"`` when it failed, else None.
     traceback : str or None
@@ -69,6 +75,10 @@ class EvaluationOutcome:
         Seconds since the epoch.
     attempt : int
         1, and one more for each failed attempt before this one.
+    curve : sequence of (int, float)
+        What it reported: steps and values.
+    pruned : bool
+        Whether it ended because it was worse than others.
     """
 
     index: int
@@ -81,6 +91,8 @@ class EvaluationOutcome:
     started: float
     ended: float
     attempt: int = 1
+    curve: Sequence[tuple[int, float]] = ()
+    pruned: bool = False
 
     @property
     def failed(self) -> bool:
@@ -96,3 +108,5 @@ class Reply(NamedTuple):
     traceback: str | None
     started: float
     ended: float
+    curve: Sequence[tuple[int, float]] = ()
+    pruned: bool = False

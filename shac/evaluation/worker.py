@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import numbers
 import os
 import select
 import signal
@@ -25,7 +24,9 @@ from typing import TYPE_CHECKING, Any
 from shac.evaluation.cores import limit_loaded_pools
 from shac.evaluation.descendants import adopt_orphans, end_descendants, kill_with_descendants
 from shac.evaluation.program import Program
+from shac.evaluation.reporting import Pruned
 from shac.evaluation.running import RUNNING, RunningEvaluation
+from shac.evaluation.scores import as_score
 from shac.evaluation.seeding import seed_generators
 from shac.evaluation.tasks import EvaluationSettings, EvaluationTask, Reply
 
@@ -66,60 +67,6 @@ def pickler() -> Any:
     except ImportError:
         import cloudpickle
     return cloudpickle
-
-
-def as_score(value: object) -> float:
-    """Turn what an evaluation function returned into its score.
-
-    Parameters
-    ----------
-    value : object
-        A real number (``numbers.Real``, which bool is too), or an object whose ``item()`` gives one: a
-        NumPy scalar, or an array or tensor that holds exactly one number.
-
-    Returns
-    -------
-    float
-        Always finite.
-
-    Raises
-    ------
-    TypeError
-        If `value` is something else.
-    ValueError
-        If the number is NaN or infinite.
-    OverflowError
-        If it is an integer beyond the range of a float.
-
-    Examples
-    --------
-    >>> as_score(True)
-    1.0
-    >>> as_score(None)
-    Traceback (most recent call last):
-        ...
-    TypeError: evaluation_function must return a real number, got None of type NoneType
-    """
-    number = value
-    if not isinstance(number, numbers.Real):
-        # Only a mismatch is caught by type: item() of a lazy array may fail in ways of its own
-        with contextlib.suppress(AttributeError, TypeError, ValueError, RuntimeError):
-            number = value.item()  # type: ignore[attr-defined]
-    if not isinstance(number, numbers.Real):
-        kind = type(value).__name__
-        raise TypeError(f"evaluation_function must return a real number, got {_shortened(value)} of type {kind}")
-    score = float(number)
-    if not math.isfinite(score):
-        raise ValueError(f"evaluation_function must return a finite number, got {score}")
-    return score
-
-
-def _shortened(value: object) -> str:
-    try:
-        text = repr(value)
-    except Exception:  # noqa: BLE001 - the value is the user's, and so is its __repr__
-        return "a value without a repr"
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def failure(error: BaseException, started: float, *, frames_to_hide: int = 0) -> Reply:
@@ -194,22 +141,25 @@ def run_evaluation(
     parameters = OrderedDict(
         (name, list(value) if type(value) is list else value) for name, value in task.parameters.items()
     )
-    token = RUNNING.set(RunningEvaluation(task.seed, task.directory, settings.gpus_per_evaluation))
+    running = RunningEvaluation(task.seed, task.directory, settings.gpus_per_evaluation, limits=task.limits)
+    token = RUNNING.set(running)
     started, clock = time.time(), time.perf_counter()
     try:
         seed_generators(task.seed, torch=settings.seed_torch)
         value = function(worker_id, parameters)
+    except Pruned:
+        return Reply(math.nan, None, None, started, started + time.perf_counter() - clock, running.curve, pruned=True)
     except BaseException as error:  # noqa: BLE001 - sys.exit() in one evaluation must not end the search
-        return failure(error, started, frames_to_hide=1)
+        return failure(error, started, frames_to_hide=1)._replace(curve=running.curve)
     finally:
         RUNNING.reset(token)
     ended = started + time.perf_counter() - clock  # the wall clock may be set back meanwhile
     try:
-        return Reply(as_score(value), None, None, started, ended)
+        return Reply(as_score(value), None, None, started, ended, running.curve)
     except Exception as error:  # noqa: BLE001 - a Real of the user's own may raise anything in float()
         reply = failure(error, started)
         # The frames would be ours alone and point away from the return statement that is to blame
-        return reply._replace(traceback=f"{reply.error}\n", ended=ended)
+        return reply._replace(traceback=f"{reply.error}\n", ended=ended, curve=running.curve)
 
 
 def sendable(function: EvaluationFunction) -> bytes:

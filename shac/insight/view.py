@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shac.dataset import Dataset
+from shac.insight.curves import Curve, list_curves
 from shac.insight.failures import Failure, list_failures
 from shac.insight.scale import ColumnScale
 from shac.insight.volume import StageDraws
@@ -47,6 +48,8 @@ class SearchView:
         See `SHAC`.
     folder : Path
         Where its files are.
+    pruned : frozenset of int
+        Numbers of the evaluations that were pruned.
     """
 
     dataset: Dataset
@@ -59,6 +62,7 @@ class SearchView:
     total_classifiers: int
     seed: int
     folder: Path
+    pruned: frozenset[int] = frozenset()
 
     @property
     def space(self) -> HyperParameterList:
@@ -100,7 +104,12 @@ class SearchView:
     @cached_property
     def failures(self) -> list[Failure]:
         """Evaluations without a usable score."""
-        return list_failures(self.dataset, self.folder)
+        return [failure for failure in list_failures(self.dataset, self.folder) if failure.index not in self.pruned]
+
+    @cached_property
+    def curves(self) -> list[Curve]:
+        """What evaluations reported."""
+        return list_curves(self.folder)
 
     def best_indices(self, count: int) -> list[int]:
         """Return the numbers of the evaluations with the best scores, the best one first."""
@@ -149,6 +158,7 @@ def view_of(source: Any) -> SearchView:
         total_classifiers=source.total_classifiers,
         seed=source.seed,
         folder=source.save_dir,
+        pruned=source.state.pruned,
     )
 
 
@@ -170,4 +180,5 @@ def _view_of_folder(folder: Path) -> SearchView:
         total_classifiers=saved.total_classifiers,
         seed=saved.seed,
         folder=folder,
+        pruned=frozenset(saved.pruned),
     )

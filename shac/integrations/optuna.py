@@ -233,7 +233,8 @@ class _Search:
     def after(self, trials: Sequence[FrozenTrial], *, skip_cv_checks: bool) -> _Search:
         """Return the search after another round."""
         rows = [[axis.from_trial(trial.params[axis.parameter.name]) for axis in self.axes] for trial in trials]
-        state = self.state.with_points(rows, [_score(trial) for trial in trials])
+        pruned = [trial.state == TrialState.PRUNED for trial in trials]
+        state = self.state.with_points(rows, [_score(trial) for trial in trials], pruned)
         state, _ = learn(self.plan, state, skip_cv_checks=skip_cv_checks, threads=1)
         return replace(self, state=state, keys=(*self.keys, *map(_key_of, trials)), parts={})
 

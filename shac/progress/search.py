@@ -58,6 +58,7 @@ class SearchProgress(Callback):
         self._batch: list[float] = []
         self._batch_size = 0
         self._ahead: list[float] = []  # of the next round
+        self._pruned = 0  # of the round
         self._best = np.nan
         self._sampling: SamplingState | None = None
 
@@ -79,12 +80,13 @@ class SearchProgress(Callback):
 
     def on_evaluation_begin(self, params: Sequence[OrderedDict[str, Any]], logs: Logs | None = None) -> None:  # noqa: ARG002
         self._sampling = None
-        self._batch, self._batch_size, self._ahead = self._ahead, len(params), []
+        self._batch, self._batch_size, self._ahead, self._pruned = self._ahead, len(params), [], 0
         self._update()
 
     def on_outcome(self, outcome: Any, logs: Logs | None = None) -> None:  # noqa: ARG002
         is_ahead = outcome.index >= len(self.engine.dataset) + self._batch_size > 0
         (self._ahead if is_ahead else self._batch).append(outcome.score)
+        self._pruned += outcome.pruned and not is_ahead
         self._note_scores([outcome.score])
         self._update()
 
@@ -163,8 +165,8 @@ class SearchProgress(Callback):
         if finite.size:
             best = finite.max() if self.engine.objective == "max" else finite.min()
             notes.append(f"best of the round {best:.5g}")
-        if finite.size < batch.size:
-            notes.append(f"{batch.size - finite.size} failed")
+        failed = batch.size - finite.size - self._pruned
+        notes += [f"{count} {what}" for count, what in ((failed, "failed"), (self._pruned, "pruned")) if count > 0]
         return f"{running} running, {len(batch)} of {self._batch_size} done", ", ".join(notes)
 
     def _note_scores(self, scores: Sequence[float]) -> None:

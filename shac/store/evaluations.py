@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from shac.errors import DamagedFileError
@@ -32,6 +32,11 @@ class JournalEntry:
         1, and one more for each retry.
     started, ended : float
         Seconds since the epoch.
+    curve : list of [int, float]
+        What it reported: steps and values. Not written where it reported nothing.
+    pruned : bool
+        Whether it was ended because it was worse than others; its score is then what it reported last. Not written
+        where it was not.
     """
 
     index: int
@@ -44,6 +49,16 @@ class JournalEntry:
     attempt: int
     started: float
     ended: float
+    curve: list[list[Any]] = field(default_factory=list)
+    pruned: bool = False
+
+    def as_record(self) -> dict[str, Any]:
+        """Return what a line says of it."""
+        record = asdict(self)
+        for name in ("curve", "pruned"):
+            if not record[name]:
+                del record[name]
+        return record
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +127,10 @@ def _is_row(row: Any) -> bool:
     return isinstance(row, list) and all(isinstance(text, str) for text in row)
 
 
+def _is_point(point: Any) -> bool:
+    return isinstance(point, list) and len(point) == 2 and type(point[0]) is int and type(point[1]) in (int, float)
+
+
 def _is_seed(seed: Any) -> bool:
     return type(seed) is int and seed >= 0
 
@@ -125,9 +144,12 @@ def entry_of(record: dict[str, Any], where: str) -> JournalEntry:
         If it is none.
     """
     fields = {name: value for name, value in record.items() if name != "kind"}
-    if fields.keys() != _TYPES.keys() or not all(type(fields[name]) in types for name, types in _TYPES.items()):
+    given = {"curve": [], "pruned": False, **fields}
+    if given.keys() != _TYPES.keys() or not all(type(given[name]) in types for name, types in _TYPES.items()):
         raise DamagedFileError(f"{where}: expected an evaluation, got {record}")
-    return JournalEntry(**fields)
+    if not all(map(_is_point, given["curve"])):
+        raise DamagedFileError(f"{where}: expected steps and values of a curve, got others")
+    return JournalEntry(**given)
 
 
 # Of the fields of an entry, as JSON gives them back.
@@ -142,4 +164,6 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "attempt": (int,),
     "started": (float, int),
     "ended": (float, int),
+    "curve": (list,),
+    "pruned": (bool,),
 }

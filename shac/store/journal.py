@@ -11,7 +11,7 @@
 ``evaluation``
     How an evaluation ended: ``index``, ``parameters``, ``score`` (null when it failed), ``error`` and ``traceback``
     (null when it did not), ``worker_id``, ``seed``, ``attempt`` (from 1), ``started`` and ``ended`` (seconds since the
-    epoch).
+    epoch); ``curve``, the steps and values that it reported, if it did; ``pruned``, true if it was.
 ``retry``
     The same for an attempt that failed and is made again.
 
@@ -28,7 +28,6 @@ import os
 import time
 import warnings
 import zlib
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
 from shac.errors import DamagedFileError
@@ -133,7 +132,7 @@ class Journal:
         OSError
             If the disk is full, say. The journal is then as it was before.
         """
-        self._write({"kind": "evaluation" if is_final else "retry", **asdict(entry)})
+        self._write({"kind": "evaluation" if is_final else "retry", **entry.as_record()})
         now = time.monotonic()
         is_long = entry.ended - entry.started >= _SECONDS_THAT_SHARE_A_SYNC
         if is_long or not 0 <= now - self._last_sync < _SECONDS_THAT_SHARE_A_SYNC:

@@ -30,6 +30,10 @@ class SearchRecord:
     objective : {'max', 'min'}
     overlap : int
         See `SHAC.fit`; not written where it is 0.
+    pruning : dict or None
+        `Pruning.as_config`; not written where it is None.
+    pruned : sequence of int
+        Numbers of the evaluations that were pruned; not written where there are none.
     strategy : dict or None
         `Strategy.as_config`; None for a search that was saved before there was one.
     training_begin : int
@@ -61,12 +65,14 @@ class SearchRecord:
     scores: Sequence[float]
     classifiers: Sequence[xgboost.XGBClassifier]
     overlap: int = 0
+    pruning: dict[str, Any] | None = None
+    pruned: Sequence[int] = ()
 
     def settings(self) -> dict[str, Any]:
         """Return what the manifest names the settings of the engine."""
         names = ("engine", "total_budget", "num_batches", "objective", "total_classifiers", "seed", "strategy")
         settings = {name: getattr(self, name) for name in names}
-        return {**settings, "overlap": self.overlap} if self.overlap else settings
+        return settings | {name: value for name in ("overlap", "pruning") if (value := getattr(self, name))}
 
     def progress(self) -> dict[str, Any]:
         """Return what the manifest names the progress of the search."""
@@ -74,6 +80,7 @@ class SearchRecord:
             "training_begin": self.training_begin,
             "last_attempt": self.last_attempt,
             "accuracies": list(self.accuracies),
+            **({"pruned": list(self.pruned)} if self.pruned else {}),
         }
 
     @classmethod
@@ -119,6 +126,9 @@ class SearchRecord:
                     and isinstance(settings.get("strategy"), dict | None)
                     and type(settings.get("overlap", 0)) is int
                     and 0 <= settings.get("overlap", 0) < -(-budget // batches)
+                    and isinstance(settings.get("pruning"), dict | None)
+                    and isinstance(progress.get("pruned", []), list)
+                    and all(type(index) is int and 0 <= index < len(rows) for index in progress.get("pruned", []))
                 )
             case _:
                 sound = False
@@ -143,4 +153,6 @@ class SearchRecord:
             scores=scores,
             classifiers=classifiers,
             overlap=settings.get("overlap", 0),
+            pruning=settings.get("pruning"),
+            pruned=tuple(progress.get("pruned", [])),
         )

@@ -11,8 +11,8 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from shac.files import write_atomic
+from shac.html_report.figures import list_figures
 from shac.insight import stage_marginals, stage_volumes, value_text, view_of
-from shac.report.figures import list_figures
 
 if TYPE_CHECKING:
     import os
@@ -58,7 +58,7 @@ def write_report(search: Any, path: str | os.PathLike[str] = "report.html", *, t
     view = view_of(search)
     target = Path(path)
     figures = list_figures(view)
-    files = importlib.resources.files("shac.report")
+    files = importlib.resources.files("shac.html_report")
     page = Template((files / "page.html").read_text(encoding="utf-8")).substitute(
         title=html.escape(title or str(view.folder)),
         style=(files / "page.css").read_text(encoding="utf-8"),
@@ -66,6 +66,7 @@ def write_report(search: Any, path: str | os.PathLike[str] = "report.html", *, t
         plotly=get_plotlyjs().replace("</script", "<\\/script"),
         figures=_json(figures),
         cards=_cards(view),
+        curves='<h3>Learning curves</h3><div class="plot" data-figure="curves"></div>' if view.curves else "",
         best=_best(view),
         survivors=_survivors(view),
         stages=_stages(view),
@@ -92,6 +93,7 @@ def _cards(view: SearchView) -> str:
         (f"{len(view.classifiers)} <small>of {view.total_classifiers}</small>", "classifiers"),
         (left if view.classifiers else "1", "of the prior survives"),
         (str(len(view.failures)), "failed"),
+        *([(str(len(view.pruned)), "pruned")] if view.pruned else []),
     ]
     return "".join(f'<div class="card"><b>{value}</b><span>{label}</span></div>' for value, label in cards)
 
@@ -158,7 +160,7 @@ def _evaluations(view: SearchView) -> str:
         [
             str(i),
             str(i // view.num_workers + 1),
-            f"{score:.6g}" if math.isfinite(score) else "failed",
+            f"{score:.6g}" if math.isfinite(score) else "pruned" if i in view.pruned else "failed",
             *map(value_text, row),
         ]
         for i, (row, score) in enumerate(zip(view.dataset.X, view.scores, strict=True))

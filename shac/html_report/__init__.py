@@ -1,5 +1,5 @@
 """A search as one HTML file (``pip install 'shac[report]'``)."""
 
-from shac.report.page import write_report
+from shac.html_report.page import write_report
 
 __all__ = ["write_report"]

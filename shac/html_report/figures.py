@@ -46,11 +46,13 @@ def list_figures(view: SearchView) -> dict[str, Figure]:
     Returns
     -------
     dict
-        A figure for each name: 'history', 'region', 'volume', 'importance', 'parallel'.
+        A figure for each name: 'history', 'curves', 'region', 'volume', 'importance', 'parallel'.
     """
     figures: dict[str, Figure] = {}
     if len(view.scores):
         figures["history"] = _history(view)
+    if view.curves:
+        figures["curves"] = _curves(view)
     if view.classifiers:
         figures["region"] = _region(view)
         figures["volume"] = _volume(view)
@@ -58,6 +60,34 @@ def list_figures(view: SearchView) -> dict[str, Figure]:
     if view.best_indices(1):
         figures["parallel"] = _parallel(view)
     return figures
+
+
+def _curves(view: SearchView) -> Figure:
+    """Draw what evaluations reported, as two traces: those that went on to their end, and those that were pruned."""
+    unit, in_units = score_unit(np.array([value for curve in view.curves for value in curve.values]))
+    traces: list[dict[str, Any]] = []
+    for pruned, name, colour in ((False, "to its end", ACCENT), (True, "pruned", BAD)):
+        chosen = [curve for curve in view.curves if curve.pruned == pruned]
+        if not chosen:
+            continue
+        steps: list[int | None] = []
+        values: list[float | None] = []
+        for curve in chosen:
+            steps += [*curve.steps, None]
+            values += [*(_number(value / unit) for value in curve.values), None]
+        traces.append(
+            {
+                "type": "scatter", "mode": "lines+markers", "name": name, "x": steps, "y": values, "opacity": 0.5,
+                "line": {"color": colour, "width": 1.2}, "marker": {"size": 3},
+                "hovertemplate": f"{name}, step %{{x}}: %{{y:.5g}}<extra></extra>",
+            }
+        )  # fmt: skip
+    layout = _layout(
+        340,
+        xaxis={"title": {"text": "step"}},
+        yaxis={"title": {"text": f"reported value{in_units}"}},
+    )
+    return {"data": traces, "layout": layout}
 
 
 def _layout(height: int, **more: Any) -> dict[str, Any]:
@@ -111,7 +141,7 @@ def _history(view: SearchView) -> Figure:
             "hovertemplate": "best so far %{y:.5g}<extra></extra>",
         },
     ]  # fmt: skip
-    failed = np.flatnonzero(~np.isfinite(scores))
+    failed = np.array([i for i in np.flatnonzero(~np.isfinite(scores)) if i not in view.pruned], dtype=np.intp)
     if failed.size:
         worst = scores[finite].min() if finite.size else 0.0
         traces.append(

@@ -1,0 +1,168 @@
+"""Configurations that are asked for, and told: evaluations that run elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shac.engine.arguments import checked_count, checked_score
+from shac.engine.configurations import Configuration
+from shac.engine.engine import SearchEngine
+from shac.evaluation import checked_point
+
+if TYPE_CHECKING:
+    from collections import OrderedDict
+    from collections.abc import Mapping, Sequence
+
+    from shac.engine.configurations import Trial
+    from shac.engine.trials import Round
+
+__all__ = ["AskedEngine"]
+
+
+class AskedEngine(SearchEngine):
+    """Base of `SHAC`; see there for its arguments and attributes."""
+
+    def ask(self, n: int = 1, *, relax_checks: bool = False, overlap: int | None = None) -> list[OrderedDict[str, Any]]:
+        """Return configurations to evaluate outside of the engine; their scores come back through `tell`.
+
+        The configurations are those that `fit` would evaluate: when all of a round are told, in whatever order, the
+        search stands where `fit` would stand. Asked for more than are left of a round, it goes on in the round's
+        stream, so that nobody waits for the slowest evaluation.
+
+        Parameters
+        ----------
+        n : int
+            Configurations wanted.
+        relax_checks : bool
+            See `fit`: for draws from the prior alone; chains within the region always find samples that pass.
+        overlap : int, optional
+            See `fit`. Above 0 the result does not depend on the order of the tellings, and at most a round and its
+            overlap wait for their scores.
+
+        Returns
+        -------
+        list of OrderedDict
+            Fewer than `n` where the budget ends; empty when all of it is told or handed out. Also fewer where an
+            overlap is used up, until more of the round are told.
+
+        Raises
+        ------
+        SaveFolderError
+            If `save_dir` holds another search, or another process runs one there.
+        ValueError
+            If `n` is below 1, `overlap` is out of its range or not that of the search, or the engine has no search
+            space.
+
+        Examples
+        --------
+        >>> import shac, tempfile
+        >>> space = [shac.UniformHP("x", 0.0, 1.0)]
+        >>> engine = shac.SHAC(None, space, total_budget=40, num_batches=4, save_dir=tempfile.mkdtemp(), seed=1)
+        >>> while configurations := engine.ask(5):
+        ...     for configuration in configurations:
+        ...         engine.tell(configuration, score=configuration["x"])
+        >>> len(engine.dataset), len(engine.classifiers) > 0
+        (40, True)
+        """
+        self._check_ready()
+        count = checked_count("n", n)
+        with self._search.store.opened():
+            self._search.set_overlap(overlap)
+            self._relax_checks = relax_checks
+            trials = self._asked_round()
+            return [self._configuration(trials.hand_out()) for _ in range(min(count, trials.num_left))]
+
+    def tell(
+        self, parameters: Mapping[str, Any] | Sequence[Any], score: float | None, *, skip_cv_checks: bool = False
+    ) -> None:
+        """Take the score of a configuration that `ask` gave; the last one of a round trains the classifier and saves.
+
+        Parameters
+        ----------
+        parameters : Configuration, int, mapping or sequence
+            The configuration, known by its number, or that number, or the values, in any order of tellings.
+            After a restart, configurations of the round that was under way
+            are known as well.
+        score : float
+            Its score; NaN for a failed evaluation. It is in the journal when this returns. None for one that was ended
+            since `report` said so: it counts as worse than the median.
+        skip_cv_checks : bool
+            See `fit`.
+
+        Raises
+        ------
+        SaveFolderError
+            See `ask`.
+        ValueError
+            If the configuration is none that `ask` gave, or `score` is no number.
+        """
+        space = self._check_ready()
+        store = self._search.store
+        with store.opened():
+            trials = self._asked_round()
+            trial = trials.find(parameters)
+            curve = self._search.curves.get(trial.number, [])
+            if score is None and not curve:
+                raise ValueError("score: expected a number, or None for what report() has ended, got None")
+            entry = trials.entry(trial, None if score is None else checked_score(score), curve)
+            if not store.is_known:
+                self.save_data()  # what another process finds the round in
+            with store.journal(space.fingerprint()) as journal:
+                trials.tell(trial, entry, journal)
+            self._search.curves.pop(trial.number, None)
+            if trials.is_full:
+                self._search.close_asked_round(
+                    trials, self._callbacks(), skip_cv_checks=skip_cv_checks, threads=self.num_parallel_generators
+                )
+                if self.plan.overlap:
+                    self._asked_round()  # all of a small last round may be told already
+
+    def report(self, parameters: Mapping[str, Any] | Sequence[Any], step: int, value: float) -> bool:
+        """Take how good an evaluation is by now, and decide whether it should end; see `shac.report`.
+
+        Parameters
+        ----------
+        parameters
+            See `tell`.
+        step : int
+            0 or more, and more each time.
+        value : float
+            On the scale of the score.
+
+        Returns
+        -------
+        bool
+            Whether it is worse than others were at that step, and should end: ``tell(parameters, None)``.
+
+        Raises
+        ------
+        SaveFolderError
+            See `ask`.
+        TypeError, ValueError
+            If the configuration is none that `ask` gave, or the step or the value is out of its range.
+
+        Examples
+        --------
+        >>> import shac, tempfile
+        >>> space = [shac.UniformHP("x", 0.0, 1.0)]
+        >>> engine = shac.SHAC(None, space, 20, 2, save_dir=tempfile.mkdtemp(), seed=1, pruning="median")
+        >>> (configuration,) = engine.ask()
+        >>> engine.report(configuration, 1, 0.5)
+        False
+        """
+        self._check_ready()
+        with self._search.store.opened():
+            trials = self._asked_round()
+            trial = trials.find(parameters)
+            curve = self._search.curves.setdefault(trial.number, [])
+            curve.append(checked_point(step, value, curve))
+            limits = self._search.curve_limits(trials.known_when_drawn(trial))
+        return limits is not None and limits.is_worse(curve)
+
+    def _asked_round(self) -> Round:
+        return self._search.asked_round(self._propose, self._callbacks(), threads=self.num_parallel_generators)
+
+    def _configuration(self, trial: Trial) -> Configuration:
+        configuration = Configuration(self._search.space.to_parameters(trial.row))
+        configuration.number = trial.number
+        return configuration
