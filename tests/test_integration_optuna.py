@@ -209,8 +209,13 @@ def test_failed_and_pruned_trials_are_the_bad_half() -> None:
             raise optuna.TrialPruned
         return float(x)
 
-    study = optuna.create_study(sampler=SHACSampler(seed=0))
+    sampler = SHACSampler(seed=0)
+    study = optuna.create_study(sampler=sampler)
     study.optimize(sometimes, n_trials=80, catch=(RuntimeError,))
+    state = sampler._searches[0].state
+    pruned = {trial.number for trial in study.trials[: len(state)] if trial.state == optuna.trial.TrialState.PRUNED}
+    assert state.pruned == pruned
+    assert pruned
     states = [trial.state.name for trial in study.trials]
     assert states[:10].count("COMPLETE") < 8
     assert states[-15:].count("COMPLETE") == 15
