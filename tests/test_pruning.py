@@ -92,6 +92,13 @@ def test_pruned_evaluations_count_as_worse_than_the_median() -> None:
     assert state.with_points([[0.0, 0.0]], [np.nan], [True]).pruned == {2, 4}
 
 
+def test_points_that_are_taken_out_by_hand_are_not_pruned_any_more() -> None:
+    search = pruned_search()
+    search.dataset.set_dataset(search.dataset.X[:15], search.dataset.Y[:15])
+    assert search.state.pruned == {number for number in range(15) if np.isnan(search.dataset.Y[number])}
+    assert np.isfinite(search.state.scores_to_learn("min")).all()
+
+
 def test_without_pruning_curves_are_kept_and_nobody_ends() -> None:
     engine(branin_in_steps, total_budget=20, num_batches=2).fit()
     assert all(len(entry.curve) == 5 and not entry.pruned for entry in read_journal(JOURNAL))

@@ -103,7 +103,7 @@ class Callback:
         Parameters
         ----------
         evaluations : sequence of float
-            The scores, in the order of the configurations; NaN where an evaluation failed.
+            The scores, in the order of the configurations; NaN where an evaluation failed or was pruned.
         logs : dict, optional
             ``failures``: a mapping for each evaluation that failed, as `History.failures` keeps them.
         """

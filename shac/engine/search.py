@@ -111,7 +111,8 @@ class Search:
             self._state = SearchState.empty(self.space, **self._tables())
         if len(self.dataset) != len(self._state):
             empty = SearchState.empty(self._state.space).with_points(self.dataset.X, self.dataset.Y)
-            self._state = replace(self._state, rows=empty.rows, X=empty.X, scores=empty.scores)
+            pruned = frozenset(index for index in self._state.pruned if index < len(empty))
+            self._state = replace(self._state, rows=empty.rows, X=empty.X, scores=empty.scores, pruned=pruned)
         return self._state
 
     @property
