@@ -1,5 +1,6 @@
 """Rounds that overlap: the first configurations of a round run with the last ones of the round before."""
 
+import itertools
 import json
 import random
 import signal
@@ -60,15 +61,17 @@ def test_the_table_is_the_same_on_processes(backend: str) -> None:
 
 
 def test_the_first_of_a_round_run_before_the_round_before_ends_and_no_others() -> None:
+    calls = itertools.count(1)
     started: list[int] = []
     four_ahead = threading.Event()
 
     def evaluate(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
-        started.append(len(started))
-        if len(started) == 14:
+        number = next(calls)
+        started.append(number)
+        if number == 14:
             four_ahead.set()
-        if len(started) == 10:
-            assert four_ahead.wait(20)
+        if number == 10:
+            assert four_ahead.wait(60)
             time.sleep(0.2)
             assert len(started) == 14  # the round is not over, and four are all that was drawn ahead
         return branin(worker_id, parameters)
@@ -82,17 +85,17 @@ def test_the_first_of_a_round_run_before_the_round_before_ends_and_no_others() -
 
 
 def test_a_round_closes_while_what_is_ahead_still_runs() -> None:
+    calls = itertools.count(1)
     next_round = threading.Event()
 
     def evaluate(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
-        started.append(len(started))
-        if len(started) == 15:
+        number = next(calls)
+        if number == 15:
             next_round.set()
-        if len(started) == 11:
-            assert next_round.wait(20)
+        if number == 11:
+            assert next_round.wait(60)
         return branin(worker_id, parameters)
 
-    started: list[int] = []
     search = engine(evaluate, total_budget=20, num_batches=2)
     search.set_num_parallel_evaluators(2)
     assert search.fit(overlap=4).failures == []

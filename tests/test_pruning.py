@@ -117,7 +117,8 @@ def test_evaluations_that_are_asked_for_are_pruned_when_they_report() -> None:
         for configuration in reversed(configurations):
             value: float | None = branin(0, configuration)
             for step in range(1, 6):
-                if search.report(configuration, step, branin(0, configuration) + 100 / step):
+                height = 100 * (1 + float(np.sin(50 * configuration["x"])))
+                if search.report(configuration, step, branin(0, configuration) + height / step):
                     value = None
                     break
             search.tell(configuration, value)

@@ -39,7 +39,7 @@ class TorchSHAC(SHAC):
     evaluation_function, hyperparameter_list, total_budget, num_batches, objective, max_classifiers
         See `SHAC`.
     save_dir, seed, evaluation_timeout, max_retries, strategy, max_failed_rounds, evaluations_per_worker,
-        max_memory_per_evaluation
+        max_memory_per_evaluation, pruning
         See `SHAC`.
     max_gpu_evaluators : int
         Above 0: evaluations that run at once, on GPU slots; may exceed the number of GPUs, which then are shared.
