@@ -97,7 +97,6 @@ def restored(
         same = given.space.encodes_relatively == relative
         space = given.space if same else given.space.with_encoding(relative=relative)
     strategy = _strategy_of(record, folder)
-    strategy = _strategy_of(record, folder)
     own = replace(given, strategy=None)  # a name may stand for other options today
     plan = SearchPlan.resolve(
         own,
