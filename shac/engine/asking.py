@@ -112,7 +112,7 @@ class AskedEngine(SearchEngine):
             self._search.curves.pop(trial.number, None)
             if trials.is_full:
                 self._search.close_asked_round(
-                    trials, self._callbacks(), skip_cv_checks=skip_cv_checks, threads=self.num_parallel_generators
+                    trials, skip_cv_checks=skip_cv_checks, threads=self.num_parallel_generators
                 )
                 if self.plan.overlap:
                     self._asked_round()  # all of a small last round may be told already
@@ -160,7 +160,7 @@ class AskedEngine(SearchEngine):
         return limits is not None and limits.is_worse(curve)
 
     def _asked_round(self) -> Round:
-        return self._search.asked_round(self._propose, self._callbacks(), threads=self.num_parallel_generators)
+        return self._search.asked_round(self._propose, threads=self.num_parallel_generators)
 
     def _configuration(self, trial: Trial) -> Configuration:
         configuration = Configuration(self._search.space.to_parameters(trial.row))

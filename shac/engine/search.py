@@ -301,28 +301,28 @@ class Search:
             )
         return Batch(rows, scores, seconds, first_failure, [entry.pruned for entry in entries])
 
-    def asked_round(self, propose: Proposer, callbacks: CallbackList, *, threads: int) -> Round:
+    def asked_round(self, propose: Proposer, *, threads: int) -> Round:
         """Return the round that is asked for and told; it begins where the search has grown since the last one."""
         trials = self._asked
         if trials is not None and trials.first == len(self.state) and trials.is_full:
             # A process, or an exception, stopped it before it was taken in
-            self.close_asked_round(trials, callbacks, skip_cv_checks=False, threads=threads)
+            self.close_asked_round(trials, skip_cv_checks=False, threads=threads)
         if trials is None or trials.first != len(self.state):
             handed_out = () if trials is None else trials.handed_out
             trials = self._asked = Round(self.plan, self.state, propose, handed_out, is_shared=self._is_restored)
             if self.store.is_known:
                 trials.recover(self.store.journal_path, find_in_stream=True)
-                return self.asked_round(propose, callbacks, threads=threads) if trials.is_full else trials
+                return self.asked_round(propose, threads=threads) if trials.is_full else trials
         return trials
 
-    def close_asked_round(self, trials: Round, callbacks: CallbackList, *, skip_cv_checks: bool, threads: int) -> None:
+    def close_asked_round(self, trials: Round, *, skip_cv_checks: bool, threads: int) -> None:
         """Take in a round whose scores are all told."""
         rows, scores, entries = trials.close()
         self._is_restored = False
         batch = Batch(rows, scores, {}, pruned=[entry.pruned for entry in entries])
         if batch.failed_whole:
             _logger.warning("all %d evaluations of a round failed; their configurations count as bad", len(rows))
-        self._take_in(batch, callbacks, skip_cv_checks=skip_cv_checks, threads=threads)
+        self._take_in(batch, None, skip_cv_checks=skip_cv_checks, threads=threads)
 
     def check_no_asked_round(self) -> None:
         """Raise unless no score of a round that is asked for would be lost by another way to go on.
@@ -339,7 +339,7 @@ class Search:
                 f"{trials.size} scores; ask and tell can finish it"
             )
 
-    def _take_in(self, batch: Batch, callbacks: CallbackList, *, skip_cv_checks: bool, threads: int) -> bool:
+    def _take_in(self, batch: Batch, callbacks: CallbackList | None, *, skip_cv_checks: bool, threads: int) -> bool:
         """Let a round's batch join the search, and save; returns whether a classifier was due and none came."""
         number = self.plan.round_of(len(self.state)) + 1
         started = time.perf_counter()
@@ -348,9 +348,11 @@ class Search:
         )
         self._show_points()
         seconds = time.perf_counter() - started
-        callbacks.on_dataset_changed(self.dataset)
+        if callbacks is not None:
+            callbacks.on_dataset_changed(self.dataset)
         self.save()
-        callbacks.on_epoch_end(number, round_logs(self.plan, self.state, batch, seconds))
+        if callbacks is not None:  # the volume that the logs have costs more than a small round
+            callbacks.on_epoch_end(number, round_logs(self.plan, self.state, batch, seconds))
         return failed_training
 
     def curve_limits(self, num_known: int) -> CurveLimits | None:

@@ -91,6 +91,7 @@ class Journal:
     def __init__(self, path: Path, space: str) -> None:
         self.path = path
         self._last_sync = -math.inf
+        self._is_synced = True  # what is there when it is opened was its writer's to put on the disk
         if not path.exists():
             write_atomic(path, _line({"kind": "search", "format": FORMAT_VERSION, "space": space}))
         # Before anything is cut off: it may not be a journal at all.
@@ -110,7 +111,8 @@ class Journal:
     def close(self) -> None:
         """Put what was written on the disk and close the file."""
         if not self._file.closed:
-            os.fsync(self._file.fileno())
+            if not self._is_synced:
+                self._sync()
             self._file.close()
 
     def begin_batch(
@@ -141,6 +143,7 @@ class Journal:
     def _write(self, record: dict[str, Any]) -> None:
         data = _line(record).encode("ascii")
         begin = self._file.seek(0, os.SEEK_END)
+        self._is_synced = False
         try:
             left = memoryview(data)
             while left:  # a disk takes what fits, and says why at the next attempt
@@ -151,7 +154,7 @@ class Journal:
 
     def _sync(self) -> None:
         os.fsync(self._file.fileno())
-        self._last_sync = time.monotonic()
+        self._last_sync, self._is_synced = time.monotonic(), True
 
 
 def read_journal(path: Path) -> list[JournalEntry]:

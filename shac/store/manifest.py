@@ -19,6 +19,7 @@ import os
 import re
 import warnings
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from shac.errors import DamagedFileError, SaveFolderError
 from shac.export import load_classifier, read_document
@@ -58,6 +59,8 @@ _MEBIBYTE = 1 << 20
 _MOST_BYTES = {MANIFEST_FILE: 16 * _MEBIBYTE, PARAMETERS_FILE: 16 * _MEBIBYTE, DATASET_FILE: 512 * _MEBIBYTE}
 _MOST_CLASSIFIER_BYTES = 64 * _MEBIBYTE
 _CLASSIFIER_NAME = re.compile(r"\d{2,}\.ubj")
+
+_known_bytes: WeakKeyDictionary[xgboost.Booster, bytes] = WeakKeyDictionary()
 
 
 def holds_search(folder: Path) -> bool:
@@ -112,7 +115,7 @@ def save_search(folder: Path, search: SearchRecord) -> None:
         If the folder cannot be written.
     """
     contents = {
-        f"{CLASSIFIERS_FOLDER}/{stage:02d}.ubj": bytes(model.get_booster().save_raw(raw_format="ubj"))
+        f"{CLASSIFIERS_FOLDER}/{stage:02d}.ubj": _model_bytes(model.get_booster())
         for stage, model in enumerate(search.classifiers)
     }
     contents[PARAMETERS_FILE] = dump_json(search.space.get_config(), "parameters").encode()
@@ -141,6 +144,13 @@ def save_search(folder: Path, search: SearchRecord) -> None:
             _move_aside(path)
         write_atomic(path, data)
     write_atomic(folder / MANIFEST_FILE, dump_json({"manifest": manifest, "sha256": _checksum(manifest)}, "manifest"))
+
+
+def _model_bytes(booster: xgboost.Booster) -> bytes:
+    """Return a classifier's file; it is made once, since a search saves all of its classifiers after each round."""
+    if booster not in _known_bytes:
+        _known_bytes[booster] = bytes(booster.save_raw(raw_format="ubj"))
+    return _known_bytes[booster]
 
 
 def _move_aside(path: Path) -> None:
