@@ -96,13 +96,11 @@ def restored(
         relative = record.space.encodes_relatively
         same = given.space.encodes_relatively == relative
         space = given.space if same else given.space.with_encoding(relative=relative)
-    strategy = _strategy_of(record, folder)
-    own = replace(given, strategy=None)  # a name may stand for other options today
     plan = SearchPlan.resolve(
-        own,
+        given,
         saved_space=space,
         saved_seed=record.seed,
-        saved_strategy=strategy,
+        saved_strategy=_strategy_of(record, folder),
         overlap=record.overlap,
         saved_pruning=_pruning_of(record, folder),
     )
@@ -139,13 +137,8 @@ def _check_goes_on(record: SearchRecord, given: SearchArguments, folder: Path) -
         max_classifiers=record.total_classifiers,
     )
     plan = SearchPlan.resolve(own, saved_space=record.space, saved_seed=record.seed)
-    allowed = [plan.strategy]
-    if isinstance(given.strategy, str):
-        # A search that was saved while its strategy had other splits has the same name and keeps them
-        method = saved.trees.tree_method
-        named = named_strategy(given.strategy)
-        allowed = [replace(s, trees=replace(s.trees, tree_method=method)) for s in (plan.strategy, named)]
-    if saved not in allowed:
+    named = named_strategy(given.strategy) if isinstance(given.strategy, str) else given.strategy
+    if saved not in (plan.strategy, named):
         raise ValueError(
             f"strategy: expected that of {folder}, {saved}, or None for it, got {given.strategy!r}: a search does not "
             f"change its strategy"
