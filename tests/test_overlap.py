@@ -70,7 +70,7 @@ def test_the_first_of_a_round_run_before_the_round_before_ends_and_no_others() -
         started.append(number)
         if number == 14:
             four_ahead.set()
-        if number == 10:
+        if number == 9:  # of two that begin at once, either may be counted first: 10 could be ahead
             assert four_ahead.wait(60)
             time.sleep(0.2)
             assert len(started) == 14  # the round is not over, and four are all that was drawn ahead
@@ -92,7 +92,7 @@ def test_a_round_closes_while_what_is_ahead_still_runs() -> None:
         number = next(calls)
         if number == 15:
             next_round.set()
-        if number == 11:
+        if number == 12:  # 11 could be the last of the round
             assert next_round.wait(60)
         return branin(worker_id, parameters)
 
