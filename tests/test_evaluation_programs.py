@@ -142,6 +142,34 @@ def test_what_an_evaluation_leaves_behind_ends_with_the_search(
             process.kill()
 
 
+@pytest.mark.parametrize("backend", ["loky", "multiprocessing"])
+def test_what_an_evaluation_is_about_to_start_when_its_search_is_killed_ends_too(backend: str, tmp_path: Path) -> None:
+    script = tmp_path / "search.py"
+    script.write_text(
+        "import os, shac, subprocess\n"
+        "def start(worker_id, parameters):\n"
+        "    seconds = os.environ['SECONDS_OF_SLEEP']\n"
+        "    loop = f'for i in $(seq 1000); do (setsid sleep {seconds}1 &); done'\n"
+        "    subprocess.run(['sh', '-c', loop], start_new_session=True)\n"
+        "if __name__ == '__main__':\n"
+        "    search = shac.SHAC(start, [shac.UniformHP('x', 0, 1)], 4, 2, save_dir='run', seed=0)\n"
+        f"    search.evaluator_backend = {backend!r}\n"
+        "    search.fit()\n"
+    )
+    search = subprocess.Popen([sys.executable, script], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: len(sleepers()) >= 20, 60)
+        search.kill()
+        search.wait(20)
+        wait_until(lambda: not sleepers(), 20)
+        time.sleep(0.2)
+        assert not sleepers()
+    finally:
+        search.kill()
+        for process in sleepers():
+            process.kill()
+
+
 def test_a_persistent_loader_that_outlives_its_evaluation_disturbs_no_other() -> None:
     program = (
         "import training_programs as t\n"

@@ -45,15 +45,26 @@ def descendants_of(pid: int) -> list[psutil.Process]:
 
 
 def kill_with_descendants(pid: int) -> None:
-    """Kill a worker and what its evaluations have started, in its process group or out of it; does not wait."""
+    """Kill a worker and what its evaluations have started, in its process group or out of it."""
     if hasattr(signal, "SIGSTOP"):
         with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGSTOP)  # it starts nothing more meanwhile
-    started = [process for process in descendants_of(pid) if process.pid != os.getpid()]
+            os.kill(pid, signal.SIGSTOP)  # it starts nothing more, and takes in what its descendants leave
+    deadline = time.monotonic() + _SECONDS_TO_DIE
+    while started := [process for process in descendants_of(pid) if process.pid != os.getpid() and _is_alive(process)]:
+        _kill_all(started)  # what they started while they were listed is seen the next time
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.001)
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
-    _kill_all(started)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def _kill_all(processes: list[psutil.Process]) -> None:

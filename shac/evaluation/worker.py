@@ -56,7 +56,7 @@ STOP = b""
 _LONGEST_REASON = 500
 _LONGEST_TRACEBACK = 20_000
 _PARENT_CHECK_SECONDS = 1.0
-_LONGEST_END_SECONDS = 2
+_LONGEST_END_SECONDS = 10
 
 
 @lru_cache(maxsize=1)  # a failed import is looked for again each time
