@@ -78,6 +78,22 @@ inline void raise_unless(bool finished) {
     }
 }
 
+/// One answer for each row, from `compute(rows, answers, workers)`, which runs without the GIL and returns
+/// whether it was left to finish.
+template <typename T, typename Compute>
+Array<T> answer_rows(const AnyOrder<float>& x, std::size_t threads, const Compute& compute) {
+    const auto rows = rows_view(x, "x");
+    Array<T> answers(static_cast<py::ssize_t>(rows.rows));
+    const ArrayView<T> out{answers.mutable_data(), rows.rows};
+    bool finished = false;
+    {
+        const py::gil_scoped_release unlocked;
+        finished = compute(rows, out, interruptible_workers(threads));
+    }
+    raise_unless(finished);
+    return answers;
+}
+
 /// A copy for Python.
 template <typename T>
 Array<T> array_of(const std::vector<T>& values) {

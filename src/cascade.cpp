@@ -22,18 +22,11 @@ Array<float> margins(const Cascade& cascade, const AnyOrder<float>& x, std::size
     return result;
 }
 
-Array<std::int32_t> dropped_at(const Cascade& cascade, const AnyOrder<float>& x, std::size_t relax,
-                               std::size_t threads) {
-    const auto rows = rows_view(x, "x");
-    Array<std::int32_t> result(static_cast<py::ssize_t>(rows.rows));
-    const ArrayView<std::int32_t> out{result.mutable_data(), rows.rows};
-    bool finished = false;
-    {
-        const py::gil_scoped_release unlocked;
-        finished = compute_drops(cascade, rows, relax, out, interruptible_workers(threads));
-    }
-    raise_unless(finished);
-    return result;
+Array<std::int32_t> dropped_by_trees(const Cascade& cascade, const AnyOrder<float>& x, std::size_t relax,
+                                     std::size_t threads) {
+    return answer_rows<std::int32_t>(x, threads, [&](const auto& rows, const auto& out, const auto& workers) {
+        return compute_drops(cascade, rows, relax, out, workers);
+    });
 }
 
 }  // namespace
@@ -47,7 +40,7 @@ void register_cascade(py::module_& module) {
         .def_property_readonly("num_features", &Cascade::num_features)
         .def_property_readonly("num_stages", &Cascade::num_stages)
         .def("margins", &margins, py::arg("x").noconvert(), py::arg("threads"))
-        .def("dropped_at", &dropped_at, py::arg("x").noconvert(), py::arg("relax"), py::arg("threads"));
+        .def("dropped_at", &dropped_by_trees, py::arg("x").noconvert(), py::arg("relax"), py::arg("threads"));
 }
 
 }  // namespace shac

@@ -9,32 +9,18 @@
 namespace shac {
 namespace {
 
-Array<std::int32_t> dropped_at(const RowFilter& filter, const AnyOrder<float>& x, std::size_t relax,
-                               std::size_t threads) {
-    const auto rows = rows_view(x, "x");
-    Array<std::int32_t> result(static_cast<py::ssize_t>(rows.rows));
-    const ArrayView<std::int32_t> out{result.mutable_data(), rows.rows};
-    bool finished = false;
-    {
-        const py::gil_scoped_release unlocked;
-        finished = filter.compute_drops(rows, relax, out, interruptible_workers(threads));
-    }
-    raise_unless(finished);
-    return result;
+Array<std::int32_t> dropped_by_filter(const RowFilter& filter, const AnyOrder<float>& x, std::size_t relax,
+                                      std::size_t threads) {
+    return answer_rows<std::int32_t>(x, threads, [&](const auto& rows, const auto& out, const auto& workers) {
+        return filter.compute_drops(rows, relax, out, workers);
+    });
 }
 
-Array<std::uint8_t> accepts(const RowFilter& filter, const AnyOrder<float>& x, std::size_t relax,
-                            std::size_t threads) {
-    const auto rows = rows_view(x, "x");
-    Array<std::uint8_t> result(static_cast<py::ssize_t>(rows.rows));
-    const ArrayView<std::uint8_t> out{result.mutable_data(), rows.rows};
-    bool finished = false;
-    {
-        const py::gil_scoped_release unlocked;
-        finished = filter.compute_accepted(rows, relax, out, interruptible_workers(threads));
-    }
-    raise_unless(finished);
-    return result;
+Array<std::uint8_t> accepted_by_filter(const RowFilter& filter, const AnyOrder<float>& x, std::size_t relax,
+                                       std::size_t threads) {
+    return answer_rows<std::uint8_t>(x, threads, [&](const auto& rows, const auto& out, const auto& workers) {
+        return filter.compute_accepted(rows, relax, out, workers);
+    });
 }
 
 }  // namespace
@@ -45,8 +31,9 @@ void register_row_filter(py::module_& module) {
                  return std::make_unique<RowFilter>(as_const(stages), width);
              }),
              py::arg("stages"), py::arg("width"))
-        .def("accepts", &accepts, py::arg("x").noconvert(), py::arg("relax"), py::arg("threads"))
-        .def("dropped_at", &dropped_at, py::arg("x").noconvert(), py::arg("relax"), py::arg("threads"));
+        .def("accepts", &accepted_by_filter, py::arg("x").noconvert(), py::arg("relax"), py::arg("threads"))
+        .def("dropped_at", &dropped_by_filter, py::arg("x").noconvert(), py::arg("relax"),
+             py::arg("threads"));
 }
 
 }  // namespace shac
