@@ -1,4 +1,4 @@
-"""Whether the default search learns where evaluations fail: two problems, N = 200 in 20 rounds, many seeds.
+"""Whether the default search learns where evaluations fail: three problems, N = 200 in 20 rounds, many seeds.
 
 ``python benchmarks/bench_boundary.py [--seeds 20]`` prints a line for each problem: how many searches made all 200
 evaluations, how many of those came within 1 % of the best that is feasible, and how many evaluations failed.
@@ -24,6 +24,13 @@ def grows_until_memory_ends(worker_id: int, parameters: Any) -> float:
     return float(parameters["x"])
 
 
+def shrinks_until_it_fails(worker_id: int, parameters: Any) -> float:
+    """The smaller, the better, and half of the space fails."""
+    if parameters["x"] < 0.5:
+        raise MemoryError("out of memory")
+    return float(1.0 - parameters["x"])
+
+
 def feasible_in_a_box(worker_id: int, parameters: Any) -> float:
     """A box of 9 % of the space is feasible; the best is within it, at (0.5, 0.55)."""
     if abs(parameters["x"] - 0.4) > 0.15 or abs(parameters["y"] - 0.6) > 0.15:
@@ -42,6 +49,7 @@ class Problem:
 
 PROBLEMS = [
     Problem("x, failure for x > 0.5", grows_until_memory_ends, 0.5),
+    Problem("1 - x, failure for x < 0.5", shrinks_until_it_fails, 0.5),
     Problem("feasible share of 9 %", feasible_in_a_box, 1.0),
 ]
 

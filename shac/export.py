@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ForestArrays",
+    "base_score_of",
     "document_of",
     "export_forest",
     "load_classifier",
@@ -129,6 +130,11 @@ def export_forest(model: Model, read_trees: ReadTrees | None = None) -> ForestAr
 def document_of(booster: xgboost.Booster) -> Any:
     """Return a booster's JSON, parsed."""
     return json.loads(bytes(booster.save_raw(raw_format="json")))
+
+
+def base_score_of(document: Any) -> float:
+    """Return the base score, a probability, that stands in a model's document."""
+    return _read_base_score(document["learner"]["learner_model_param"]["base_score"])
 
 
 def _as_predicted_with(base_score: float) -> float:
@@ -297,8 +303,7 @@ def shift_base_score(model: xgboost.XGBClassifier, shift: float) -> xgboost.XGBC
     True
     """
     document = document_of(model.get_booster())
-    score = _read_base_score(document["learner"]["learner_model_param"]["base_score"])
-    return with_base_score(document, shifted_base_score(score, shift))
+    return with_base_score(document, shifted_base_score(base_score_of(document), shift))
 
 
 def shifted_base_score(base_score: float, shift: float) -> float:

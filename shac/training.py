@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shac.gaps import give_gaps_to_better
 from shac.reals import as_real
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ class TreeSettings:
         Splits between the root and a leaf at most.
     learning_rate : float
         In (0, 1]: what each tree counts.
-    tree_method : {"hist", "exact"}
-        Where a split may be: "hist" puts it at a point (one of 256 at most), so that what lies between the points on
-        its two sides belongs to the lower one; "exact" halfway between the two.
+    gaps : {"lower", "better"}
+        To which side of a split the room between the points on its two sides belongs: "lower" leaves it to the lower
+        one, as XGBoost does; "better" gives it to the one with more of the better points. See `shac.gaps`.
 
     Raises
     ------
@@ -55,7 +56,7 @@ class TreeSettings:
     min_child_weight: float = 1.0
     max_depth: int = 6
     learning_rate: float = 0.3
-    tree_method: str = "hist"
+    gaps: str = "lower"
 
     def __post_init__(self) -> None:
         for name, largest in (("num_trees", _LARGEST_INT32), ("max_depth", _LARGEST_DEPTH)):
@@ -66,8 +67,8 @@ class TreeSettings:
             raise ValueError(f"learning_rate: expected a number above 0 and at most 1, got {self.learning_rate!r}")
         if not 0 <= as_real(self.min_child_weight) <= _LARGEST_FLOAT32:
             raise ValueError(f"min_child_weight: expected a float32 of at least 0, got {self.min_child_weight!r}")
-        if self.tree_method not in ("hist", "exact"):
-            raise ValueError(f"tree_method: expected 'hist' or 'exact', got {self.tree_method!r}")
+        if self.gaps not in ("lower", "better"):
+            raise ValueError(f"gaps: expected 'lower' or 'better', got {self.gaps!r}")
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of XGBoost's classifier."""
@@ -76,7 +77,6 @@ class TreeSettings:
             "max_depth": self.max_depth,
             "learning_rate": self.learning_rate,
             "min_child_weight": self.min_child_weight,
-            "tree_method": self.tree_method,
         }
 
 
@@ -158,7 +158,7 @@ def train_classifier(
     predictions = model.predict(X)
     if (predictions == predictions[0]).all():
         return TrainedClassifier(None, accuracy, f"it predicts {predictions[0]} for every point of its batch")
-    return TrainedClassifier(model, accuracy)
+    return TrainedClassifier(model if trees.gaps == "lower" else give_gaps_to_better(model, X), accuracy)
 
 
 def check_xgboost() -> None:

@@ -143,7 +143,7 @@ def test_a_failed_round_that_was_not_taken_in_before_a_crash_counts_after_it(tmp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 7])  # no score in the first rounds of the second problem's seed 7
-@pytest.mark.parametrize("number", [0, 1], ids=["an edge", "a small box"])
+@pytest.mark.parametrize("number", [0, 1, 2], ids=["an edge above", "an edge below", "a small box"])
 def test_the_default_search_learns_where_evaluations_fail(
     number: int, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

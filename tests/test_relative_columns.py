@@ -103,6 +103,27 @@ def test_a_search_far_from_zero_finds_what_the_same_search_near_zero_finds(far: 
     assert np.isfinite(again.cascade.margins(again.dataset.encode_dataset()[0])).all()
 
 
+@pytest.mark.parametrize("seed", [1])  # where gaps belonged to lower sides it ended 0.018 beside the target
+@pytest.mark.parametrize(
+    ("parameter", "target", "width"),
+    [
+        (shac.UniformHP("t", 0.0, 60.0), 42.0, 60.0),
+        (shac.UniformHP("t", 273.15, 273.16), 273.157, 0.01),
+        (shac.IntegerHP("t", 2**26, 2**26 + 1000), 2**26 + 700, 1000.0),
+    ],
+    ids=str,
+)
+def test_no_classifier_cuts_off_the_target_of_a_distance(
+    parameter: Any, target: float, width: float, seed: int
+) -> None:
+    space = [parameter, shac.UniformHP("u", 0, 1)]
+    search = searches.engine(
+        lambda worker_id, p: abs(p["t"] - target) / width, space, total_budget=200, num_batches=20, seed=seed
+    )
+    search.fit()
+    assert min(search.dataset.Y) < 1e-3
+
+
 def test_a_search_that_was_saved_with_plain_encodings_keeps_them() -> None:
     saved = search(shac.UniformHP("t", 273.15, 273.16), 273.157, "run")
     saved.fit()

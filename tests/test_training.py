@@ -7,7 +7,7 @@ import pytest
 import sklearn.model_selection
 from numpy.typing import NDArray
 
-from shac.training import TreeSettings, train_classifier
+from shac.training import train_classifier
 
 
 def line(n: int) -> NDArray[np.float32]:
@@ -85,18 +85,3 @@ def test_the_same_seed_trains_the_same_classifier() -> None:
     assert models[0] is not None
     assert models[1] is not None
     assert models[0].get_booster().save_raw() == models[1].get_booster().save_raw()
-
-
-@pytest.mark.parametrize(("tree_method", "split"), [("hist", 0.75), ("exact", 0.5)])
-def test_a_split_lies_at_a_point_or_halfway_between_two(tree_method: str, split: float) -> None:
-    X = np.repeat(np.array([0.25, 0.75], dtype=np.float32), 20).reshape(-1, 1)
-    trees = TreeSettings(num_trees=1, tree_method=tree_method)
-    model = train_classifier(X, (X[:, 0] > 0.5).astype(float), seed=0, trees=trees).model
-    assert model is not None
-    assert model.get_booster().trees_to_dataframe()["Split"].dropna().tolist() == [split]
-
-
-@pytest.mark.parametrize("tree_method", ["approx", None, 1])
-def test_another_tree_method_is_refused(tree_method: Any) -> None:
-    with pytest.raises(ValueError, match=f"tree_method: expected 'hist' or 'exact', got {tree_method!r}"):
-        TreeSettings(tree_method=tree_method)

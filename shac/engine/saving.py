@@ -96,14 +96,16 @@ def restored(
         relative = record.space.encodes_relatively
         same = given.space.encodes_relatively == relative
         space = given.space if same else given.space.with_encoding(relative=relative)
+    saved = _strategy_of(record, folder)
     plan = SearchPlan.resolve(
         given,
         saved_space=space,
         saved_seed=record.seed,
-        saved_strategy=_strategy_of(record, folder),
+        saved_strategy=saved,
         overlap=record.overlap,
         saved_pruning=_pruning_of(record, folder),
     )
+    plan = replace(plan, strategy=_with_gaps_of(saved, plan.strategy))  # a name may stand for others than it did
     state = SearchState(
         rows=tuple(list(row) for row in record.rows),
         X=space.encode_rows(record.rows),
@@ -137,12 +139,19 @@ def _check_goes_on(record: SearchRecord, given: SearchArguments, folder: Path) -
         max_classifiers=record.total_classifiers,
     )
     plan = SearchPlan.resolve(own, saved_space=record.space, saved_seed=record.seed)
-    named = named_strategy(given.strategy) if isinstance(given.strategy, str) else given.strategy
-    if saved not in (plan.strategy, named):
+    allowed = [plan.strategy]
+    if isinstance(given.strategy, str):
+        allowed = [_with_gaps_of(saved, strategy) for strategy in (plan.strategy, named_strategy(given.strategy))]
+    if saved not in allowed:
         raise ValueError(
             f"strategy: expected that of {folder}, {saved}, or None for it, got {given.strategy!r}: a search does not "
             f"change its strategy"
         )
+
+
+def _with_gaps_of(saved: Strategy, strategy: Strategy) -> Strategy:
+    """Return a strategy with the gaps of a search's: searches keep theirs."""
+    return replace(strategy, trees=replace(strategy.trees, gaps=saved.trees.gaps))
 
 
 def _difference(saved: HyperParameterList, given: HyperParameterList) -> str:

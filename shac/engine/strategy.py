@@ -161,7 +161,7 @@ STRATEGIES = {
         training_points="all",
         cross_validation=False,
         kept_share=(0.75, 0.4),
-        trees=TreeSettings(num_trees=50, min_child_weight=0.1),
+        trees=TreeSettings(num_trees=50, min_child_weight=0.1, gaps="better"),
         candidates="walk",
         candidates_per_sample=64,
         climb=True,
