@@ -118,3 +118,13 @@ def note(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
     if len(lines.read_text().splitlines()) < 3:
         raise RuntimeError("preempted")
     return float(parameters["x"])
+
+
+def reports_or_fails(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+    """Score by a saw of seven teeth, with a curve that leads there; fail by one of thirteen."""
+    score = parameters["rate"] * 7 % 1
+    for step in range(3):
+        shac.report(step, score * (step + 1) / 3)
+    if parameters["rate"] * 13 % 1 > 0.8:
+        raise ValueError("too large")
+    return float(score)

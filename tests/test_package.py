@@ -56,7 +56,7 @@ LAYERS = {
     "html_report": {"errors", "insight", "files"},
     "integrations": {
         *("engine", "errors", "dataset", "labels", "store", "space", "parameters", "files", "sampling", "training"),
-        "evaluation",
+        *("callbacks", "evaluation"),
     },
     "demo": {"engine", "callbacks", "space", "parameters", "evaluation"},
     "bench": {"cores", "sampling", "space", "parameters"},
