@@ -231,13 +231,22 @@ class Dataset:
         ValueError
             If `objective` is neither, or no score is finite.
         """
+        best = self._best_index(objective)
+        if best is None:
+            raise ValueError(f"dataset: expected at least one finite score, got none among {len(self)}")
+        return self.prepare_parameter(self.X[best])
+
+    def _best_index(self, objective: str | None) -> int | None:
         objective = self.objective if objective is None else objective
         check_objective(objective)
         sign = 1.0 if objective == "max" else -1.0
         finite = [i for i, score in enumerate(self.Y) if math.isfinite(score)]
-        if not finite:
-            raise ValueError(f"dataset: expected at least one finite score, got none among {len(self)}")
-        return self.prepare_parameter(self.X[max(finite, key=lambda i: sign * self.Y[i])])
+        return max(finite, key=lambda i: sign * self.Y[i], default=None)
+
+    def __repr__(self) -> str:
+        best = self._best_index(None)
+        score = "" if best is None else f", best {self.Y[best]:.6g}"
+        return f"Dataset({len(self)} configurations of {len(self._space)} parameters{score})"
 
     def prepare_parameter(self, sample: Sequence[Any]) -> OrderedDict[str, Any]:
         """Turn a flat row into the mapping that evaluations get.

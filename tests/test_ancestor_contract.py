@@ -190,7 +190,8 @@ def test_a_restored_model_with_a_smaller_batch_predicts() -> None:
     small = shac.TorchSHAC(None, None, 5, 5, 0)
     small.restore_data()
     assert len(small.predict()) == 5
-    assert repr(small).startswith(f"TorchSHAC(100 evaluations, {len(small.classifiers)} classifiers, save_dir=")
+    begin = f"TorchSHAC(100 evaluations, best {small.best_score:.6g}, {len(small.classifiers)} classifiers, save_dir="
+    assert repr(small).startswith(begin)
 
 
 # --- The page: files, counts and back ends

@@ -49,6 +49,21 @@ def test_show_tells_settings_progress_best_parameters_and_stages(folder: Path) -
         assert f"{index} " in result.stdout.split("Failed evaluations")[1]
 
 
+def test_show_gives_json_to_programs(folder: Path) -> None:
+    result = run("show", folder, "--format", "json", "--best", 2)
+    assert result.exit_code == 0, result.output
+    shown = json.loads(result.stdout)
+    search = shac.SHAC(None, None, 60, 6, "min", save_dir=folder)
+    search.restore_data()
+    assert (shown["evaluations"], shown["classifiers"], shown["objective"]) == (60, len(search.classifiers), "min")
+    assert [(entry["parameters"], entry["score"]) for entry in shown["best"]] == [
+        (dict(parameters), score) for parameters, score in search.top(2)
+    ]
+    failed = [i for i, row in enumerate(search.dataset.X) if row[0] > 9]
+    assert [entry["evaluation"] for entry in shown["failures"]] == failed
+    assert {entry["reason"] for entry in shown["failures"]} == {"RuntimeError: too far right"}
+
+
 def test_predict_gives_json_lines_and_nothing_else_to_a_pipe(folder: Path) -> None:
     command = [sys.executable, "-m", "shac", "predict", str(folder), "-n", "20", "--seed", "3", "--format", "json"]
     finished = subprocess.run(command, capture_output=True, text=True, check=True)

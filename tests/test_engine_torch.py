@@ -39,7 +39,19 @@ def test_cpu_evaluators_that_are_neither_above_0_nor_minus_1_are_refused(value: 
         engine(0, max_cpu_evaluators=value)
 
 
-@pytest.mark.parametrize("value", [-1, 1.5, None])
+@pytest.mark.parametrize(
+    ("gpus", "share", "evaluators", "limited"), [("", 1, 1, False), ("0,1,2", 1, 3, True), ("0,1,2", 2, 1, True)]
+)
+def test_as_many_evaluations_as_the_gpus_serve_run_by_default(
+    gpus: str, share: int, evaluators: int, limited: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+    made = shac.TorchSHAC(searches.branin, searches.branin_space(), 20, 2, gpus_per_evaluation=share)
+    assert made.num_parallel_evaluators == evaluators
+    assert made.limit_memory == limited
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, "1"])
 def test_a_bad_number_of_gpu_evaluators_is_refused(value: Any) -> None:
     with pytest.raises(ValueError, match=f"max_gpu_evaluators: expected an integer of at least 0, got {value!r}"):
         engine(value)

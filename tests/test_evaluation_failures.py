@@ -36,6 +36,7 @@ EXPECTED = {
     "raises nothing said": "KeyError",
     "raises unpicklable": "Stubborn: <its message cannot be shown>",
     "none": "TypeError: evaluation_function must return a real number, got None of type NoneType",
+    "mapping": "TypeError: evaluation_function must return a real number, got {'x': 0.5} of type dict; return one of",
     "text": "TypeError: evaluation_function must return a real number, got '0.5' of type str",
     "array": "TypeError: evaluation_function must return a real number, got array([1., 2.]) of type ndarray",
     "unpicklable": "TypeError: evaluation_function must return a real number, got <unlocked _thread.lock",
@@ -71,6 +72,7 @@ def test_what_an_evaluation_does_wrong_is_its_outcome(backend: str, caplog: pyte
             raise KeyboardInterrupt
         return {
             "none": None,
+            "mapping": {"x": 0.5},
             "text": "0.5",
             "array": np.array([1.0, 2.0]),
             "unpicklable": threading.Lock(),

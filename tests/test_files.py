@@ -134,7 +134,7 @@ def test_a_file_system_that_cannot_sync_folders_is_no_error(monkeypatch: pytest.
 
 
 def test_a_folder_that_does_not_exist_is_an_error() -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="No such folder: 'missing'"):
         write_atomic("missing/file", "x")
 
 

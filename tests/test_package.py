@@ -247,3 +247,7 @@ def test_examples_in_docstrings_run(name: str) -> None:
     module: ModuleType = importlib.import_module(name)
     results = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert results.failed == 0
+
+
+def test_what_completion_offers_is_public() -> None:
+    assert dir(shac) == sorted(shac.__all__)

@@ -237,6 +237,12 @@ def test_what_is_no_parameter_is_refused(entry: Any) -> None:
         HyperParameterList([entry])
 
 
+def test_a_mapping_in_the_place_of_the_list_is_told_what_a_space_is() -> None:
+    space: Any = {"x": UniformHP("x", 0.0, 1.0)}
+    with pytest.raises(ValueError, match="got 'x'; a space is a list of parameters, each with its name"):
+        HyperParameterList(space)
+
+
 @pytest.mark.parametrize("given", [UniformHP("x", 0.0, 1.0), 3])
 def test_what_is_no_list_of_parameters_is_refused(given: Any) -> None:
     with pytest.raises(ValueError, match=r"hyper_parameter_list: expected a list of parameters, got"):

@@ -43,6 +43,9 @@ class History(Callback):
         self.history: dict[str, list[Any]] = {}
         self.failures: list[dict[str, Any]] = []
 
+    def __repr__(self) -> str:
+        return f"History({len(self.epochs)} rounds, {len(self.failures)} failures)"
+
     def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: ARG002
         # New objects: whoever kept those of the last fit keeps their contents
         self.epochs = []

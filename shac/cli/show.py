@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,14 +25,20 @@ _WIDTH_OF_PIPES = 500
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--best", type=click.IntRange(min=1), default=5, show_default=True, help="Best configurations to list.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="What is printed."
+)
 @explains_errors
-def show(folder: Path, best: int) -> None:
+def show(folder: Path, best: int, form: str) -> None:
     """Show the search in DIR: settings, progress, best parameters, stages, failures."""
     from rich.console import Console
 
     from shac.insight import view_of
 
     view = view_of(folder)
+    if form == "json":
+        click.echo(json.dumps(_as_json(view, best), indent=2))
+        return
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH_OF_PIPES)
@@ -43,6 +50,30 @@ def show(folder: Path, best: int) -> None:
             stages = _stages(view)
         console.print(stages)
     _print_failures(console, view)
+
+
+def _as_json(view: SearchView, count: int) -> dict[str, Any]:
+    """Return what is shown, but for the volumes of the stages, in types that JSON has."""
+    return {
+        "engine": view.engine,
+        "folder": str(view.folder),
+        "objective": view.objective,
+        "seed": view.seed,
+        "evaluations": len(view.dataset),
+        "total_budget": view.total_budget,
+        "num_batches": view.num_batches,
+        "classifiers": len(view.classifiers),
+        "total_classifiers": view.total_classifiers,
+        "pruned": sorted(view.pruned),
+        "best": [
+            {"evaluation": i, "score": float(view.scores[i]), "parameters": view.space.to_parameters(view.dataset.X[i])}
+            for i in view.best_indices(count)
+        ],
+        "failures": [
+            {"evaluation": failure.index, "parameters": failure.parameters, "reason": failure.reason}
+            for failure in view.failures
+        ],
+    }
 
 
 def _new_table(title: str, *columns: str) -> Table:

@@ -275,7 +275,8 @@ class SearchEngine(EngineSettings):
     def __repr__(self) -> str:
         evaluations = _of(len(self.dataset), self.total_budget, "evaluations")
         classifiers = _of(len(self.classifiers), self.total_classifiers, "classifiers")
-        return f"{type(self).__name__}({evaluations}, {classifiers}, save_dir={str(self.save_dir)!r})"
+        best = "".join(f"best {score:.6g}, " for _, score in self.top(1))
+        return f"{type(self).__name__}({evaluations}, {best}{classifiers}, save_dir={str(self.save_dir)!r})"
 
 
 def _of(count: int, total: int, name: str) -> str:

@@ -41,9 +41,10 @@ class TorchSHAC(SHAC):
     save_dir, seed, evaluation_timeout, max_retries, strategy, max_failed_rounds, evaluations_per_worker,
         max_memory_per_evaluation, pruning
         See `SHAC`.
-    max_gpu_evaluators : int
+    max_gpu_evaluators : int, optional
         Above 0: evaluations that run at once, on GPU slots; may exceed the number of GPUs, which then are shared.
-        0: evaluations run on the CPU, `max_cpu_evaluators` at once.
+        0: evaluations run on the CPU, `max_cpu_evaluators` at once. By default as many as the visible GPUs serve,
+        `gpus_per_evaluation` for each.
     max_cpu_evaluators : int
         Above 0, or -1 for all cores.
         Both are attributes; `num_parallel_evaluators` is what counts when they are set afterwards.
@@ -80,7 +81,7 @@ class TorchSHAC(SHAC):
         hyperparameter_list: HyperParameterList | Iterable[AbstractHyperParameter] | None,
         total_budget: int,
         num_batches: int,
-        max_gpu_evaluators: int,
+        max_gpu_evaluators: int | None = None,
         objective: str = "max",
         max_classifiers: int = 18,
         max_cpu_evaluators: int = 1,
@@ -114,11 +115,13 @@ class TorchSHAC(SHAC):
             max_memory_per_evaluation=max_memory_per_evaluation,
             pruning=pruning,
         )
+        self.gpus_per_evaluation = checked_count("gpus_per_evaluation", gpus_per_evaluation)
+        if max_gpu_evaluators is None:
+            max_gpu_evaluators = _num_gpus() // self.gpus_per_evaluation
         num_gpu_evaluators = checked_count("max_gpu_evaluators", max_gpu_evaluators, lowest=0)
         num_cpu_evaluators = _checked_cpu_evaluators(max_cpu_evaluators)
         if pin_gpus and not num_gpu_evaluators:
             raise ValueError("pin_gpus: expected max_gpu_evaluators above 0 with it, got 0")
-        self.gpus_per_evaluation = checked_count("gpus_per_evaluation", gpus_per_evaluation)
         if self.gpus_per_evaluation > 1 and not num_gpu_evaluators:
             raise ValueError("gpus_per_evaluation: expected max_gpu_evaluators above 0 with it, got 0")
         self.num_parallel_evaluators = num_gpu_evaluators or num_cpu_evaluators
@@ -134,6 +137,13 @@ class TorchSHAC(SHAC):
                 self.num_parallel_evaluators,
             )
         return {"seed_torch": True, "pin_gpus": self.pin_gpus, "gpus_per_evaluation": self.gpus_per_evaluation}
+
+
+def _num_gpus() -> int:
+    try:
+        return len(visible_gpus())
+    except ImportError:  # evaluations may have PyTorch where this process has none, but no GPU is known of
+        return 0
 
 
 def _is_without_gpus() -> bool:

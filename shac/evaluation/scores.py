@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import numbers
+from collections.abc import Mapping
 
 __all__ = ["as_score"]
 
@@ -50,7 +51,8 @@ def as_score(value: object, name: str = "evaluation_function", verb: str = "retu
             number = value.item()  # type: ignore[attr-defined]
     if not isinstance(number, numbers.Real):
         kind = type(value).__name__
-        raise TypeError(f"{name} must {verb} a real number, got {_shortened(value)} of type {kind}")
+        remedy = f"; {verb} one of its values" if isinstance(value, Mapping) else ""
+        raise TypeError(f"{name} must {verb} a real number, got {_shortened(value)} of type {kind}{remedy}")
     score = float(number)
     if not math.isfinite(score):
         raise ValueError(f"{name} must {verb} a finite number, got {score}")

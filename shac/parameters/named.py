@@ -34,8 +34,10 @@ class NamedParameters(Mapping[str, AbstractHyperParameter]):
 
     def check_new(self, parameter: AbstractHyperParameter) -> None:
         """Raise ValueError unless `append` would take a parameter."""
-        if not isinstance(parameter, AbstractHyperParameter):
-            raise ValueError(f"parameter: expected a hyper-parameter, got {parameter!r}")
+        given: object = parameter
+        if not isinstance(given, AbstractHyperParameter):
+            hint = "; a space is a list of parameters, each with its name" if isinstance(given, str) else ""
+            raise ValueError(f"parameter: expected a hyper-parameter, got {given!r}{hint}")
         if taken := sorted(_names_of(parameter) & self._taken):
             raise ValueError(f"parameter: expected names that are not taken, got {taken[0]!r} twice")
         if self.num_columns + parameter.num_columns > _MOST_COLUMNS:
