@@ -23,6 +23,7 @@ from shac.parameters import (
     LogUniformHyperParameter,
     UniformContinuousHyperParameter,
 )
+from shac.progress import lines_are_wanted
 from shac.space import HyperParameterList
 
 if TYPE_CHECKING:
@@ -215,7 +216,8 @@ def run_demo(
         seed=seed,
     )
     # Five folds of ten points reject many a useful classifier, and this is to show a full cascade.
-    history = search.fit(skip_cv_checks=True, callbacks=[RoundPrinter(write)]).history
+    progress = False if lines_are_wanted() else None  # the printer has a line a round
+    history = search.fit(skip_cv_checks=True, callbacks=[RoundPrinter(write)], progress=progress).history
     seconds = {kind: float(sum(history[f"{kind}_seconds"])) for kind in ("evaluating", "training", "sampling")}
     started = time.perf_counter()
     predicted = search.predict(num_samples=num_samples)

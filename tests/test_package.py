@@ -58,7 +58,7 @@ LAYERS = {
         *("engine", "errors", "dataset", "labels", "store", "space", "parameters", "files", "sampling", "training"),
         *("callbacks", "evaluation"),
     },
-    "demo": {"engine", "callbacks", "space", "parameters", "evaluation"},
+    "demo": {"progress", "engine", "callbacks", "space", "parameters", "evaluation"},
     "bench": {"cores", "sampling", "space", "parameters"},
     "cli": {
         "",

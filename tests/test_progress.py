@@ -1,7 +1,9 @@
 import io
 import os
+import re
 import subprocess
 import sys
+import tempfile
 import types
 from typing import Any
 
@@ -198,23 +200,38 @@ print("done")
 """
 
 
-def test_a_pipe_gets_no_progress() -> None:
-    piped = subprocess.run([sys.executable, "-c", SCRIPT, "run"], capture_output=True, text=True, check=True)
-    assert piped.stdout == "done\n"
-    assert piped.stderr == ""
+def piped(script: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", script, tempfile.mkdtemp(dir=".")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **environment},
+    )
 
 
-@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are posix")
-@pytest.mark.parametrize(("variable", "expected"), [("", True), ("0", False)])
-def test_a_terminal_gets_progress_unless_the_variable_says_no(variable: str, expected: bool) -> None:
+def test_a_pipe_gets_a_line_a_round() -> None:
+    done = piped(SCRIPT)
+    assert done.stdout == "done\n"
+    first, second = done.stderr.splitlines()
+    assert re.fullmatch(r"round 1 of 2: 4 of 8 evaluations, best 0\.\d+, 1 of 1 classifiers, 0:\d\d", first)
+    assert re.fullmatch(r"round 2 of 2: 8 of 8 evaluations, best [\d.]+, 1 of 1 classifiers, 0:\d\d", second)
+
+
+def test_a_pipe_gets_nothing_where_the_variable_or_the_argument_says_no() -> None:
+    assert not piped(SCRIPT, SHAC_PROGRESS="0").stderr
+    assert not piped(SCRIPT.replace("fit()", "fit(progress=False)")).stderr
+
+
+def shown_in_a_terminal(script: str, **environment: str) -> bytes:
     import pty
 
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, "run"],
+        [sys.executable, "-c", script, "run"],
         stdout=subprocess.DEVNULL,
         stderr=theirs,
-        env={**os.environ, "SHAC_PROGRESS": variable, "TERM": "xterm", "COLUMNS": "120"},
+        env={**os.environ, **environment, "TERM": "xterm", "COLUMNS": "120"},
     )
     os.close(theirs)
     seen = b""
@@ -225,7 +242,66 @@ def test_a_terminal_gets_progress_unless_the_variable_says_no(variable: str, exp
         pass
     os.close(ours)
     assert process.wait() == 0, seen
+    return seen
+
+
+FAILS = """
+import shac, sys
+def fails(worker_id, p):
+    if p["x"] < 0.3: raise ValueError("too\\nsmall")
+    if p["x"] < 0.5: raise RuntimeError("not large")
+    return p["x"]
+engine = shac.SHAC(fails, [shac.UniformHP("x", 0.0, 1.0)], 20, 2, seed=0, save_dir=sys.argv[1])
+engine.concurrent_evaluators()
+engine.fit()
+"""
+
+
+def test_a_pipe_gets_the_first_failure_of_each_kind() -> None:
+    lines = piped(FAILS).stderr.splitlines()
+    failures = [line for line in lines if line.startswith("evaluation")]
+    assert sorted(re.sub(r"\d+", "N", line) for line in failures) == [
+        "evaluation N failed: RuntimeError: not large (more of this kind are only counted)",
+        "evaluation N failed: ValueError: too small (more of this kind are only counted)",
+    ]
+    assert re.search(r"10 of 20 evaluations \(\d failed\)", "\n".join(lines))
+
+
+def test_failures_that_a_log_tells_are_not_told_twice() -> None:
+    logged = piped("import logging\nlogging.basicConfig()\n" + FAILS).stderr
+    assert "Traceback" in logged
+    assert "only counted" not in logged
+    silenced = piped("import logging\nlogging.getLogger('shac').setLevel(logging.ERROR)\n" + FAILS).stderr
+    assert "only counted" not in silenced
+
+
+def test_a_search_within_an_evaluation_says_nothing() -> None:
+    script = SCRIPT.replace("import shac, sys", "import shac, sys, tempfile").replace(
+        'lambda worker_id, p: p["x"]',
+        'lambda worker_id, p: len(inner().fit().epochs) + p["x"]',
+    )
+    inner = (
+        "def inner():\n"
+        "    import shac, tempfile\n"
+        "    search = shac.SHAC(lambda w, p: p['y'], [shac.UniformHP('y', 0, 1)], 4, 2, save_dir=tempfile.mkdtemp())\n"
+        "    search.concurrent_evaluators()\n"
+        "    return search\n"
+    )
+    assert [line[:7] for line in piped(inner + script).stderr.splitlines()] == ["round 1", "round 2"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are posix")
+@pytest.mark.parametrize(("variable", "expected"), [("", True), ("0", False)])
+def test_a_terminal_gets_progress_unless_the_variable_says_no(variable: str, expected: bool) -> None:
+    seen = shown_in_a_terminal(SCRIPT, SHAC_PROGRESS=variable)
     assert (b"8 of 8 evaluations" in seen) == expected
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are posix")
+def test_a_terminal_gets_the_first_failure_of_each_kind_above_what_is_drawn() -> None:
+    seen = shown_in_a_terminal(FAILS)
+    assert seen.count(b"(more of this kind are only counted)") == 2
+    assert b"20 of 20 evaluations" in seen
 
 
 def test_a_notebook_gets_one_output_that_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

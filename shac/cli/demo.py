@@ -10,6 +10,7 @@ import click
 
 from shac.cli.errors import needs
 from shac.errors import SaveFolderError
+from shac.progress import write_line
 
 if TYPE_CHECKING:
     from shac.demo import DemoResult
@@ -45,7 +46,7 @@ def demo(total_budget: int, num_batches: int, samples: int, seed: int, save_dir:
             num_batches=num_batches,
             num_samples=samples,
             seed=seed,
-            write=lambda line: click.echo(line, err=True),
+            write=write_line,  # above what is drawn, which click's echo writes into
         )
     except (SaveFolderError, ValueError) as error:
         hint = "; --save-dir names another folder" if isinstance(error, SaveFolderError) else ""

@@ -16,8 +16,8 @@ from shac.engine.prediction import Prediction, draw_prediction
 from shac.engine.proposals import propose
 from shac.engine.recommending import Recommendation, recommended_rows
 from shac.engine.settings import EngineSettings
-from shac.evaluation import derive_seed
-from shac.progress import SearchProgress, progress_is_wanted, sampling_progress
+from shac.evaluation import derive_seed, is_within_evaluation
+from shac.progress import SearchLines, SearchProgress, lines_are_wanted, progress_is_wanted, sampling_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -259,7 +259,10 @@ class SearchEngine(EngineSettings):
     def _showing(self, callbacks: CallbackList, progress: bool | None) -> Iterator[None]:
         """Show the search's progress meanwhile, where it is wanted and no callback does it."""
         shown = next((callback for callback in callbacks if isinstance(callback, SearchProgress)), None)
-        if shown is None and progress_is_wanted(progress):
+        if shown is None and lines_are_wanted(progress):
+            if not is_within_evaluation():  # whose output is another search's
+                callbacks.append(SearchLines())
+        elif shown is None and progress_is_wanted(progress):
             shown = SearchProgress()
             callbacks.append(shown)
         self._shown = shown

@@ -234,8 +234,9 @@ class SHAC(AskedEngine):
         callbacks : iterable of Callback, optional
             Told of every step.
         progress : bool, optional
-            Whether to show progress on standard error. By default the environment variable ``SHAC_PROGRESS`` (0 or 1)
-            decides, and without it whether standard error is a terminal, or this is a notebook.
+            Whether to show progress on standard error: drawn in a terminal or a notebook, and elsewhere as a line a
+            round and the first failure of each kind. By default the environment variable ``SHAC_PROGRESS`` (0 or 1)
+            decides, and without it progress is shown, but not by searches within evaluations.
         overlap : int, optional
             L, below W: the first L configurations of each round are drawn when the round before it begins, and fill the
             evaluators while its last evaluations run. They know one round less. The search is a function of L and the

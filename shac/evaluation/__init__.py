@@ -4,7 +4,7 @@ from shac.evaluation.curves import CurveLimits, checked_point
 from shac.evaluation.devices import torch_device, torch_devices, visible_gpus
 from shac.evaluation.pool import EvaluatorPool
 from shac.evaluation.reporting import Pruned, report
-from shac.evaluation.running import evaluation_dir, evaluation_seed
+from shac.evaluation.running import evaluation_dir, evaluation_seed, is_within_evaluation
 from shac.evaluation.seeding import derive_seed
 from shac.evaluation.signals import StopSignals, TerminatedError
 from shac.evaluation.tasks import EvaluationOutcome, EvaluationSettings, EvaluationTask
@@ -22,6 +22,7 @@ __all__ = [
     "derive_seed",
     "evaluation_dir",
     "evaluation_seed",
+    "is_within_evaluation",
     "report",
     "torch_device",
     "torch_devices",

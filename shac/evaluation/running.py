@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shac.evaluation.curves import CurveLimits
 
-__all__ = ["RUNNING", "RunningEvaluation", "evaluation_dir", "evaluation_seed", "running_evaluation"]
+__all__ = [
+    "RUNNING",
+    "RunningEvaluation",
+    "evaluation_dir",
+    "evaluation_seed",
+    "is_within_evaluation",
+    "running_evaluation",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,11 @@ def evaluation_dir() -> Path:
     path = Path(directory)
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def is_within_evaluation() -> bool:
+    """Return whether an evaluation runs in this thread."""
+    return RUNNING.get(None) is not None
 
 
 def running_evaluation(name: str) -> RunningEvaluation:

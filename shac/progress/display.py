@@ -7,12 +7,14 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from shac.progress.lines import write_line
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console
 
-__all__ = ["Display", "open_display", "progress_is_wanted"]
+__all__ = ["Display", "can_draw", "lines_are_wanted", "open_display", "progress_is_wanted"]
 
 VARIABLE = "SHAC_PROGRESS"
 _OFF = ("0", "off", "no", "false")
@@ -38,11 +40,39 @@ def progress_is_wanted(progress: bool | None = None) -> bool:
     >>> progress_is_wanted(True), progress_is_wanted(False)
     (True, False)
     """
+    chosen = _chosen(progress)
+    return can_draw() if chosen is None else chosen
+
+
+def lines_are_wanted(progress: bool | None = None) -> bool:
+    """Decide whether to write a line a round, since nothing can be drawn.
+
+    Parameters
+    ----------
+    progress : bool, optional
+        See `progress_is_wanted`.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> lines_are_wanted(False)
+    False
+    """
+    return _chosen(progress) is not False and not can_draw()
+
+
+def _chosen(progress: bool | None) -> bool | None:
     if progress is not None:
         return bool(progress)
     setting = os.environ.get(VARIABLE, "").strip().lower()
-    if setting in _OFF or setting in _ON:
-        return setting in _ON
+    return setting in _ON if setting in _OFF or setting in _ON else None
+
+
+def can_draw() -> bool:
+    """Return whether something drawn is seen as such: in a terminal, or in a notebook."""
     return in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
 
 
@@ -58,6 +88,9 @@ class Display(Protocol):
 
     def update(self) -> None:
         """Say that there is something new."""
+
+    def say(self, line: str) -> None:
+        """Show a line that stays."""
 
     def close(self) -> None:
         """Show the last state and end."""
@@ -82,6 +115,9 @@ class _TerminalDisplay:
     def update(self) -> None:
         pass
 
+    def say(self, line: str) -> None:
+        self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     def close(self) -> None:
         self._live.stop()
 
@@ -99,6 +135,9 @@ class _NotebookDisplay:
     def update(self) -> None:
         if time.monotonic() - self._last >= _SECONDS_BETWEEN_UPDATES:
             self._show()
+
+    def say(self, line: str) -> None:
+        write_line(line)
 
     def close(self) -> None:
         self._show()

@@ -9,6 +9,7 @@ import numpy as np
 
 from shac.callbacks import Callback
 from shac.progress.display import open_display
+from shac.progress.lines import FirstFailures
 from shac.progress.sampling import SamplingState, watch
 from shac.progress.text import duration_text, new_grid, progress_bar
 
@@ -61,8 +62,10 @@ class SearchProgress(Callback):
         self._pruned = 0  # of the round
         self._best = np.nan
         self._sampling: SamplingState | None = None
+        self._failures = FirstFailures()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: ARG002
+        self._failures = FirstFailures()
         self._started = time.monotonic()
         self._evaluated_before = len(self.engine.dataset)
         self._note_scores(self.engine.dataset.Y)
@@ -87,6 +90,8 @@ class SearchProgress(Callback):
         is_ahead = outcome.index >= len(self.engine.dataset) + self._batch_size > 0
         (self._ahead if is_ahead else self._batch).append(outcome.score)
         self._pruned += outcome.pruned and not is_ahead
+        if self._display is not None and (line := self._failures.line_of(outcome)):
+            self._display.say(line)
         self._note_scores([outcome.score])
         self._update()
 
