@@ -64,9 +64,9 @@ class AskedEngine(SearchEngine):
         >>> len(engine.dataset), len(engine.classifiers) > 0
         (40, True)
         """
-        self._check_ready()
         count = checked_count("n", n)
         with self._search.store.opened():
+            _ = self._search.space  # raises where there is none
             self._search.set_overlap(overlap)
             self._relax_checks = relax_checks
             trials = self._asked_round()
@@ -96,9 +96,9 @@ class AskedEngine(SearchEngine):
         ValueError
             If the configuration is none that `ask` gave, or `score` is no number.
         """
-        space = self._check_ready()
         store = self._search.store
         with store.opened():
+            space = self._search.space
             trials = self._asked_round()
             trial = trials.find(parameters)
             curve = self._search.curves.get(trial.number, [])

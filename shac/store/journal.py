@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    FileState = tuple[int, int, int, int]
+
 __all__ = [
     "JOURNAL_FILE",
     "Journal",
@@ -46,6 +48,7 @@ __all__ = [
     "as_json_has_it",
     "has_scores",
     "is_journal",
+    "journal_state",
     "read_batches",
     "read_failures",
     "read_journal",
@@ -68,6 +71,8 @@ class Journal:
         The file. A torn last line is cut off, with a warning; a file that does not exist is begun.
     space : str
         Fingerprint of the search space.
+    is_sound : bool
+        Whether the caller knows that the file is the journal of this space and ends with a whole line: it is not read.
 
     Raises
     ------
@@ -88,17 +93,12 @@ class Journal:
     [(1, 2.0)]
     """
 
-    def __init__(self, path: Path, space: str) -> None:
+    def __init__(self, path: Path, space: str, *, is_sound: bool = False) -> None:
         self.path = path
         self._last_sync = -math.inf
         self._is_synced = True  # what is there when it is opened was its writer's to put on the disk
-        if not path.exists():
-            write_atomic(path, _line({"kind": "search", "format": FORMAT_VERSION, "space": space}))
-        # Before anything is cut off: it may not be a journal at all.
-        found = next(_records(path), None)
-        if found is None or found[1].get("space") != space:
-            raise DamagedFileError(f"{path}, line 1: expected the journal of the search space {space}, got {found}")
-        _repair(path)
+        if not is_sound:
+            _make_sound(path, space)
         # Without a buffer: a line is the system's to keep as soon as `write` returns, even if this process is killed
         self._file = os.fdopen(open_regular(path, os.O_RDWR | os.O_APPEND, follow=False), "ab", buffering=0)
 
@@ -107,6 +107,10 @@ class Journal:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def state(self) -> FileState:
+        """Return the state of the file, by which it is known again."""
+        return _state_of(os.fstat(self._file.fileno()))
 
     def close(self) -> None:
         """Put what was written on the disk and close the file."""
@@ -155,6 +159,28 @@ class Journal:
     def _sync(self) -> None:
         os.fsync(self._file.fileno())
         self._last_sync, self._is_synced = time.monotonic(), True
+
+
+def _make_sound(path: Path, space: str) -> None:
+    if not path.exists():
+        write_atomic(path, _line({"kind": "search", "format": FORMAT_VERSION, "space": space}))
+    # Before anything is cut off: it may not be a journal at all.
+    found = next(_records(path), None)
+    if found is None or found[1].get("space") != space:
+        raise DamagedFileError(f"{path}, line 1: expected the journal of the search space {space}, got {found}")
+    _repair(path)
+
+
+def journal_state(path: Path) -> FileState | None:
+    """Return by what a file is known again that nobody else has written to; None if there is none."""
+    try:
+        return _state_of(os.stat(path, follow_symlinks=False))
+    except OSError:
+        return None
+
+
+def _state_of(found: os.stat_result) -> FileState:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def read_journal(path: Path) -> list[JournalEntry]:
@@ -307,5 +333,5 @@ def _repair(path: Path) -> None:
         os.fsync(file.fileno())
     warnings.warn(
         f"{path}: the last line was torn, {size - end} bytes; it is cut off, and its evaluation will run again",
-        stacklevel=4,
+        stacklevel=5,
     )
