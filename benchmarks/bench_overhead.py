@@ -47,6 +47,7 @@ class Cost:
     seconds: float
     told: int
     best: float
+    cpu_seconds: float = 0.0  # the function's among them
     peak_mebibytes: float = 0.0
     pairs: list[float] = field(default_factory=list)  # seconds of each ask(1) with its tell
 
@@ -57,7 +58,7 @@ class Clock:
     def __init__(self, task: Task, longest: float) -> None:
         self._function, self._longest = task.function, longest
         self._evaluating = 0.0
-        self._started = time.perf_counter()
+        self._started, self._cpu_started = time.perf_counter(), time.process_time()
         self.values: list[float] = []
 
     def evaluate(self, setting: dict[str, Any]) -> float:
@@ -76,7 +77,7 @@ class Clock:
         return self.seconds > self._longest
 
     def cost(self) -> Cost:
-        return Cost(self.seconds, len(self.values), min(self.values))
+        return Cost(self.seconds, len(self.values), min(self.values), time.process_time() - self._cpu_started)
 
 
 def run_shac(task: Task, longest: float) -> Cost:
@@ -179,7 +180,9 @@ def said(cost: Cost, budget: int) -> str:
     if pairs:
         mean = 1000 * sum(pairs) / len(pairs)
         part += f", a pair: median {1000 * median(pairs):.2f} ms, mean {mean:.2f} ms, largest {1000 * pairs[-1]:.0f} ms"
-    return f"{cost.seconds:.2f} s, {cost.peak_mebibytes:.0f} MiB{part}, best {cost.best:.6g}"
+    return (
+        f"{cost.seconds:.2f} s, CPU {cost.cpu_seconds:.2f} s, {cost.peak_mebibytes:.0f} MiB{part}, best {cost.best:.6g}"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -223,7 +226,10 @@ def compare(options: argparse.Namespace, name: str, budget: int) -> None:
                 with options.json.open("a") as file:
                     file.write(json.dumps(run) + "\n")
     check_same(costs)
-    row = ", ".join(f"{contender} {median(c.seconds for c in runs):.2f}" for contender, runs in costs.items())
+    row = ", ".join(
+        f"{contender} {median(c.seconds for c in runs):.2f} ({median(c.cpu_seconds for c in runs):.2f} CPU)"
+        for contender, runs in costs.items()
+    )
     print(f"{name} N={budget:,}, medians of seconds: {row}", flush=True)
 
 

@@ -566,9 +566,13 @@ SHAC_AVX2 void sum_cubes(const WeightedPoints& points, const double* rows, doubl
     _mm256_storeu_pd(squares + 4, least.high);
 }
 
-constexpr Kernels kAvx2{"avx2",          draw,         draw_words,          find_bins,  add_small_tables,
-                        add_large_table, add_trees,    find_threshold_bins, add_leaves, find_below,
-                        compact_words,   compact_bytes, sum_cubes};
+constexpr Kernels kAvx2{"avx2",           draw,
+                        draw_words,       find_bins,
+                        add_small_tables, add_large_table,
+                        add_trees,        find_threshold_bins,
+                        add_leaves,       find_below,
+                        compact_words,    compact_bytes,
+                        sum_cubes};
 
 }  // namespace
 

@@ -613,9 +613,13 @@ SHAC_AVX512 void sum_cubes(const WeightedPoints& points, const double* rows, dou
     _mm512_storeu_pd(squares, least);
 }
 
-constexpr Kernels kAvx512{"avx512",        draw,         draw_words,          find_bins,  add_small_tables,
-                          add_large_table, add_trees,    find_threshold_bins, add_leaves, find_below,
-                          compact_words,   compact_bytes, sum_cubes};
+constexpr Kernels kAvx512{"avx512",         draw,
+                          draw_words,       find_bins,
+                          add_small_tables, add_large_table,
+                          add_trees,        find_threshold_bins,
+                          add_leaves,       find_below,
+                          compact_words,    compact_bytes,
+                          sum_cubes};
 
 }  // namespace
 

@@ -26,7 +26,7 @@ constexpr std::size_t kMaxSmallTable = 256;  // entries: indices fit a byte
 constexpr std::size_t kMaxDims = 4;
 constexpr std::size_t kMaxTreeDepth = 6;
 constexpr std::size_t kListedDepth = 3;      // trees up to it have a node at every position
-constexpr std::size_t kDistanceLanes = 8;  // rows whose distances are computed together
+constexpr std::size_t kDistanceLanes = 8;    // rows whose distances are computed together
 constexpr std::size_t kMaxThresholds = 254;  // of a column of values: bins fit a byte
 constexpr std::uint8_t kMissingBin = 255;
 

@@ -51,7 +51,8 @@ void ColumnEncoding::check() const {
     }
     if (kind == EncodingKind::kListed && (encoded.empty() || mass.size() != encoded.size() + 1 ||
                                           !std::is_sorted(encoded.begin(), encoded.end()))) {
-        throw std::invalid_argument("columns: expected encoded values in order, with a mass more than values");
+        throw std::invalid_argument(
+            "columns: expected encoded values in order, with a mass more than values");
     }
 }
 

@@ -1,10 +1,10 @@
-// The encoding of a search space: uniforms to the float32 numbers that classifiers see, and back, whole arrays
-// at a time.
+// The encoding of a search space: uniforms to the float32 numbers that classifiers see, and back, whole
+// arrays at a time.
 //
-// The same numbers as the parameters' own functions in Python give, to the bit, by the same float64 operations
-// in the same order. Only logarithms are left out where they cannot matter: log(exp(t)) is t but for a few
-// roundings, so a log-uniform column is encoded as float32(t) unless a float32 boundary lies within those; the
-// boundary asks the C library, whose functions may round otherwise than NumPy's.
+// The same numbers as the parameters' own functions in Python give, to the bit, by the same float64
+// operations in the same order. Only logarithms are left out where they cannot matter: log(exp(t)) is t but
+// for a few roundings, so a log-uniform column is encoded as float32(t) unless a float32 boundary lies within
+// those; the boundary asks the C library, whose functions may round otherwise than NumPy's.
 //
 // A conditional column is NaN where the encoded value of a parent is none of its values, or the parent is
 // missing; it stands behind its parents in `order`.
@@ -24,10 +24,10 @@ enum class EncodingKind { kUniform, kLogUniform, kInteger, kDiscrete, kListed };
 
 struct ColumnEncoding {
     EncodingKind kind;
-    double low;   // smallest value; of a log-uniform column and a listed one, its logarithm
-    double high;  // largest value, or its logarithm; of integers and choices, how many there are
-    double least = 0.0;               // of log-uniform values
-    double most = 0.0;                // and their largest
+    double low;          // smallest value; of a log-uniform column and a listed one, its logarithm
+    double high;         // largest value, or its logarithm; of integers and choices, how many there are
+    double least = 0.0;  // of log-uniform values
+    double most = 0.0;   // and their largest
     std::vector<float> encoded = {};  // of a listed column: what each integer from `least` on is encoded as
     std::vector<double> mass = {};    // and the prior mass below each, then 1
 

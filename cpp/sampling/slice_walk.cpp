@@ -9,7 +9,7 @@
 namespace shac {
 namespace {
 
-constexpr std::size_t kChainsOfBlock = 512;
+constexpr std::size_t kChainsOfBlock = 4096;
 
 struct Scratch {
     std::vector<double> begin, end, along, candidates;

@@ -1,9 +1,10 @@
 // Chains of slice sampling within the region that a cascade accepts, in the space of uniforms.
 //
-// A step takes a line through a chain's point and draws from the part of it that the cascade accepts, by Neal's
-// shrinkage: a candidate anywhere on the line, and after each rejection one from between it and the point
-// (shac/sampling/slice_sampling.py has the method and its sources). Directions and fractions are given, so that
-// a chain is a function of them alone: the chains advance together in blocks, on any number of threads.
+// A step takes a line through a chain's point and draws from the part of it that the cascade accepts, by
+// Neal's shrinkage: a candidate anywhere on the line, and after each rejection one from between it and the
+// point (shac/sampling/slice_sampling.py has the method and its sources). Directions and fractions are given,
+// so that a chain is a function of them alone: the chains advance together in blocks, on any number of
+// threads.
 //
 // Cost: `kShrinkages` decisions a chain and step at most, about ten.
 #pragma once
@@ -18,9 +19,9 @@
 namespace shac {
 
 struct SliceWalk {
-    MatrixView<double> points;            // of all chains; moved in place
-    ArrayView<const double> directions;   // steps by chains by columns
-    ArrayView<const double> fractions;    // steps by chains by shrinkages
+    MatrixView<double> points;           // of all chains; moved in place
+    ArrayView<const double> directions;  // steps by chains by columns
+    ArrayView<const double> fractions;   // steps by chains by shrinkages
     std::size_t num_steps;
     std::size_t num_shrinkages;
 };

@@ -129,7 +129,8 @@ PointCoordinates::PointCoordinates(std::shared_ptr<const SpaceEncoding> encoding
                                    std::vector<std::vector<float>> categories)
     : encoding_(std::move(encoding)), categories_(std::move(categories)) {
     if (encoding_ == nullptr || encoding_->has_conditions() || categories_.size() != encoding_->width()) {
-        throw std::invalid_argument("categories: expected those of each column of a space without conditions");
+        throw std::invalid_argument(
+            "categories: expected those of each column of a space without conditions");
     }
     for (const std::vector<float>& known : categories_) {
         if (!std::is_sorted(known.begin(), known.end())) {
@@ -163,9 +164,9 @@ std::vector<double> search_locally(const PointCoordinates& coordinates, const Ca
                                    const LocalSearchRequest& request) {
     const std::size_t width = coordinates.width();
     const PointSet& points = model.points();
-    if (cascade.num_features() != width || points.width() != width || points.codes != coordinates.num_codes() ||
-        earlier.numbers != points.numbers || earlier.codes != points.codes || request.start.size != width ||
-        request.step.size != width ||
+    if (cascade.num_features() != width || points.width() != width ||
+        points.codes != coordinates.num_codes() || earlier.numbers != points.numbers ||
+        earlier.codes != points.codes || request.start.size != width || request.step.size != width ||
         request.moves.size != request.num_steps * request.num_proposals * width) {
         throw std::invalid_argument("search_locally: expected a row, a step and moves of the model's space");
     }

@@ -1,12 +1,12 @@
 // Local search within the region that a cascade accepts: short steps that lower the merit function.
 //
-// A step makes proposals around the incumbent, by moves that are given, and goes to the best of those that the
-// cascade accepts, if it is better than the incumbent; else the next step is half as long
+// A step makes proposals around the incumbent, by moves that are given, and goes to the best of those that
+// the cascade accepts, if it is better than the incumbent; else the next step is half as long
 // (shac/engine/local_search.py has the method). The merit of a row weighs its predicted loss against its
 // distance from the nearest point, those of the model and some `earlier` ones.
 //
-// A search is a function of what it is given: the same on every machine. Cost: a prediction for each proposal,
-// and decisions for the few that are better than the incumbent.
+// A search is a function of what it is given: the same on every machine. Cost: a prediction for each
+// proposal, and decisions for the few that are better than the incumbent.
 #pragma once
 
 #include <cstddef>
@@ -28,8 +28,8 @@ struct Merit {
     double of(double prediction, double distance) const;
 };
 
-/// Where encoded rows lie among the points of a model: a column's prior probability below its value, or, where
-/// it has categories, the place of its value among them, and behind them one for all others.
+/// Where encoded rows lie among the points of a model: a column's prior probability below its value, or,
+/// where it has categories, the place of its value among them, and behind them one for all others.
 class PointCoordinates {
   public:
     /// `categories` has those of each column, ascending; none for a number. The space has no conditions.
@@ -51,9 +51,9 @@ class PointCoordinates {
 };
 
 struct LocalSearchRequest {
-    ArrayView<const float> start;    // encoded; the cascade accepts it
-    ArrayView<const double> step;    // of each column's uniform, at first
-    ArrayView<const double> moves;   // steps by proposals by columns
+    ArrayView<const float> start;   // encoded; the cascade accepts it
+    ArrayView<const double> step;   // of each column's uniform, at first
+    ArrayView<const double> moves;  // steps by proposals by columns
     std::size_t num_steps;
     std::size_t num_proposals;
     Merit merit;

@@ -92,18 +92,37 @@ void find_nearest(const PointSet& others, MatrixView<const double> rows, double*
 }
 
 void write_cubes(const PointSet& points, MatrixView<double> cubes) {
-    const std::vector<double> weights(1, 1.0);
-    for (std::size_t i = 0; i < points.size(); ++i) {
-        PointSet one{points.numbers, points.codes, {}};
+    const std::size_t count = points.size();
+    std::vector<double> columns(points.values.size());  // each over all points
+    for (std::size_t i = 0; i < count; ++i) {
+        for (std::size_t k = 0; k < points.width(); ++k) {
+            columns[k * count + i] = points.values[i * points.width() + k];
+        }
+    }
+    std::vector<double> differing(count);
+    for (std::size_t i = 0; i < count; ++i) {
         const double* const point = points.values.data() + i * points.width();
-        one.values.assign(point, point + points.width());
-        for_lanes(one, weights.data(), {points.values.data(), i + 1, points.width()},
-                  [&](std::size_t first, std::size_t count, const double* sums, const double*) {
-                      for (std::size_t lane = 0; lane < count; ++lane) {
-                          cubes.row(i)[first + lane] = sums[lane];
-                          cubes.row(first + lane)[i] = sums[lane];
-                      }
-                  });
+        double* const row = cubes.row(i);
+        std::fill(row, row + i, 0.0);
+        std::fill(differing.begin(), differing.end(), 0.0);
+        for (std::size_t k = 0; k < points.numbers; ++k) {
+            const double* const column = columns.data() + k * count;
+            for (std::size_t j = 0; j < i; ++j) {
+                row[j] += (column[j] - point[k]) * (column[j] - point[k]);
+            }
+        }
+        for (std::size_t k = points.numbers; k < points.width(); ++k) {
+            const double* const column = columns.data() + k * count;
+            for (std::size_t j = 0; j < i; ++j) {
+                differing[j] += column[j] != point[k] ? 0.5 : 0.0;
+            }
+        }
+        for (std::size_t j = 0; j < i; ++j) {
+            const double square = row[j] + differing[j];
+            row[j] = square * std::sqrt(square);
+            cubes.row(j)[i] = row[j];
+        }
+        row[i] = 0.0;
     }
 }
 

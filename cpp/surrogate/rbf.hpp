@@ -1,10 +1,10 @@
 // Cubic radial basis functions with a linear tail, and distances from many points.
 //
-// A point has numbers and codes (categories, as whole numbers; -1 for what is missing). The squared distance of
-// two points is the sum of squared differences of the numbers, in their order, and half of the codes that
-// differ. A prediction adds weight * distance^3 of all points in their order, then the tail's terms in theirs:
-// every sum has one order, so the result is the same on every level of vector instructions, for any number of
-// threads, and without any library for linear algebra.
+// A point has numbers and codes (categories, as whole numbers; -1 for what is missing). The squared distance
+// of two points is the sum of squared differences of the numbers, in their order, and half of the codes that
+// differ. A prediction adds weight * distance^3 of all points in their order, then the tail's terms in
+// theirs: every sum has one order, so the result is the same on every level of vector instructions, for any
+// number of threads, and without any library for linear algebra.
 //
 // Immutable; any number of threads may use it. Cost: about a nanosecond for a point and a few numbers.
 #pragma once
@@ -31,8 +31,8 @@ struct PointSet {
 
 class CubicRbf {
   public:
-    /// `tail` has a constant and a weight for each number; `code_tails` what each code adds, from -1 on. Throws
-    /// std::invalid_argument where sizes do not fit.
+    /// `tail` has a constant and a weight for each number; `code_tails` what each code adds, from -1 on.
+    /// Throws std::invalid_argument where sizes do not fit.
     CubicRbf(PointSet points, std::vector<double> weights, std::vector<double> tail,
              std::vector<std::vector<double>> code_tails);
 
@@ -51,8 +51,8 @@ class CubicRbf {
     std::vector<std::vector<double>> code_tails_;
 };
 
-/// As CubicRbf::predict, on threads. False when `workers.stop` ended it first. Throws std::invalid_argument for
-/// rows of another width.
+/// As CubicRbf::predict, on threads. False when `workers.stop` ended it first. Throws std::invalid_argument
+/// for rows of another width.
 bool predict_rows(const CubicRbf& model, MatrixView<const double> rows, ArrayView<double> predictions,
                   ArrayView<double> distances, const Workers& workers);
 

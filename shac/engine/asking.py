@@ -84,7 +84,8 @@ class AskedEngine(SearchEngine):
             After a restart, configurations of the round that was under way
             are known as well.
         score : float
-            Its score; NaN for a failed evaluation. It is in the journal when this returns. None for one that was ended
+            Its score; NaN for a failed evaluation. It is in the journal when this returns, and on the disk, too, but
+            for evaluations of less than 50 ms, told within 50 ms of one that is. None for one that was ended
             since `report` said so: it counts as worse than the median.
         skip_cv_checks : bool
             See `fit`.
@@ -107,7 +108,7 @@ class AskedEngine(SearchEngine):
             entry = trials.entry(trial, None if score is None else checked_score(score), curve)
             if not store.is_known:
                 self.save_data()  # what another process finds the round in
-            with store.journal(space.fingerprint()) as journal:
+            with store.journal(space.fingerprint(), goes_on=True) as journal:
                 trials.tell(trial, entry, journal)
             self._search.curves.pop(trial.number, None)
             if trials.is_full:

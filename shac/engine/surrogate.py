@@ -11,14 +11,13 @@ which categories and few points do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from shac.reals import median
-from shac.sampling import Merit, PointCoordinates
+from shac.sampling import SAME_POINT, Merit, PointCoordinates, merit_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +35,6 @@ __all__ = ["RBFSurrogate"]
 _WEIGHTS_OF_PREDICTION = (0.5, 0.8, 0.95, 1.0)
 _LEAST_WEIGHT_TO_IMPROVE = 0.95  # the other half of a batch keeps its distance
 _SMOOTHING = 1e-4  # points may be the same and their scores not
-_SAME_POINT = 1e-9
 _REMEMBERED_CHOICES = 1000
 _LARGE = 2.0**1000
 _MOST_POINTS = 2000  # solving takes the cube of it: two seconds
@@ -104,7 +102,7 @@ class RBFSurrogate:
         """
         with _one_blas_thread():
             inverse = np.linalg.inv(self._matrix())
-        chosen = self._coordinates.nearest(self._points, self._coordinates.of(X)) < _SAME_POINT
+        chosen = self._coordinates.nearest(self._points, self._coordinates.of(X)) < SAME_POINT
         if not chosen.any():
             return np.inf
         return float(np.quantile(np.abs(self._weights / inverse.diagonal()[: len(self._points)])[chosen], 0.8))
@@ -190,7 +188,7 @@ class RBFSurrogate:
             place = candidates.start + int(np.argmin(merit.of_candidates))
             choice, point = rows[place], points[[place]]
             if local_search is not None and merit.weight >= _LEAST_WEIGHT_TO_IMPROVE:
-                loss = _MeritAt(self._coordinates, self._model, earlier, merit.scales)
+                loss = Merit(self._coordinates, self._model, earlier, merit.scales)
                 better = local_search.improve(group, choice, X[candidates], loss)
                 if better is not choice:
                     choice, point = better, self._coordinates.of(self._space.encode_rows([better]))
@@ -213,22 +211,12 @@ class RBFSurrogate:
         tail = self._coordinates.linear_terms(self._points)
         num_points, num_tails = tail.shape
         matrix = np.zeros((num_points + num_tails,) * 2)
-        matrix[:num_points, :num_points] = self._coordinates.cubes(self._points) + _SMOOTHING * np.eye(num_points)
+        matrix[:num_points, :num_points] = self._coordinates.cubes(self._points)
         matrix[:num_points, num_points:] = tail
         matrix[num_points:, :num_points] = tail.T
         # Categories and few points leave the tail undetermined; this takes the small one.
-        matrix[num_points:, num_points:] = -1e-8 * np.eye(num_tails)
+        matrix.flat[:: len(matrix) + 1] = [_SMOOTHING] * num_points + [-1e-8] * num_tails
         return matrix
-
-
-@dataclass(frozen=True, slots=True)
-class _MeritAt(Merit):
-    """The merit function at encoded rows."""
-
-    def __call__(self, X: NDArray[np.float32]) -> Floats:
-        points = self.coordinates.of(X)
-        predictions, distances = self.model.predict(points)
-        return _merit(self.scales, predictions, np.minimum(distances, self.coordinates.nearest(points, self.earlier)))
 
 
 class _MeritFunction:
@@ -238,16 +226,7 @@ class _MeritFunction:
         is_flat = predictions.min() == predictions.max()  # only distance tells candidates apart
         self.weight = 0.0 if is_flat else _WEIGHTS_OF_PREDICTION[group % len(_WEIGHTS_OF_PREDICTION)]
         self.scales = self.weight, *_scale(predictions), *_scale(distances)
-        self.of_candidates = _merit(self.scales, predictions, distances)
-
-
-def _merit(scales: tuple[float, float, float, float, float], predictions: Floats, distances: Floats) -> Floats:
-    weight, lowest, prediction_range, nearest, distance_range = scales
-    prediction = (predictions - lowest) / prediction_range
-    distance = (distances - nearest) / distance_range
-    merit: Floats = weight * prediction - (1 - weight) * distance
-    merit[distances < _SAME_POINT] += 2.0  # what is evaluated already teaches nothing
-    return merit
+        self.of_candidates = merit_of(self.scales, predictions, distances)
 
 
 def _scale(values: Floats) -> tuple[float, float]:

@@ -272,12 +272,7 @@ class Cascade:
         return draw_samples(self._compiled, request, values=values)
 
     def method_for(self, n: int, relax: int = 0) -> Literal["plain", "region"]:
-        """Return which method 'auto' takes for `n` samples.
-
-        Parameters
-        ----------
-        n, relax
-            See `sample`.
+        """Return which method 'auto' takes for `n` samples; see `sample` for the parameters.
 
         Raises
         ------

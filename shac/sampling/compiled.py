@@ -232,6 +232,7 @@ class CompiledCascade:
         return Piece(
             rows=self.space.values_from_uniforms(result["uniforms"][passed]) if values else [],
             X=X[passed],
+            uniforms=result["uniforms"][passed],
             num_drawn=result["num_drawn"],
             next_candidate=request["first_candidate"] + result["num_drawn"],
             rejected_by_stage=np.array(result["rejected_by_stage"], dtype=np.int64),

@@ -26,7 +26,6 @@ from shac.sampling.extension import core
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shac.codec import ColumnCodec
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
@@ -37,7 +36,7 @@ __all__ = ["EDGE", "encode_uniforms", "encoding_of", "uniforms_of"]
 EDGE = 2.0**-40  # uniforms stay within (0, 1)
 _MOST_LISTED = 1 << 16
 
-_known: WeakKeyDictionary[ColumnCodec, core.SpaceEncoding | None] = WeakKeyDictionary()
+_known: WeakKeyDictionary[object, core.SpaceEncoding | None] = WeakKeyDictionary()
 
 
 def encoding_of(space: HyperParameterList) -> core.SpaceEncoding | None:

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["CubicModel", "Merit", "PointCoordinates"]
+__all__ = ["SAME_POINT", "CubicModel", "Merit", "PointCoordinates", "merit_of"]
 
+SAME_POINT = 1e-9  # the distance of what is one point
 _CATEGORY = 0.5  # half of the squared distance of two categories
 _MIDDLE = 0.5
 _MOST_CATEGORIES = 100
@@ -178,6 +179,12 @@ class Merit:
     earlier: Floats
     scales: tuple[float, float, float, float, float]
 
+    def __call__(self, X: NDArray[np.float32]) -> Floats:
+        """Return the merit of encoded rows."""
+        points = self.coordinates.of(X)
+        predictions, distances = self.model.predict(points)
+        return merit_of(self.scales, predictions, np.minimum(distances, self.coordinates.nearest(points, self.earlier)))
+
     @property
     def is_compiled(self) -> bool:
         """Whether the core can search by it."""
@@ -211,6 +218,16 @@ class Merit:
             step=step,
             moves=moves,
         )
+
+
+def merit_of(scales: tuple[float, float, float, float, float], predictions: Floats, distances: Floats) -> Floats:
+    """Weigh predicted losses against distances, by `Merit.scales`; smaller is better."""
+    weight, lowest, prediction_range, nearest, distance_range = scales
+    prediction = (predictions - lowest) / prediction_range
+    distance = (distances - nearest) / distance_range
+    merit: Floats = weight * prediction - (1 - weight) * distance
+    merit[distances < SAME_POINT] += 2.0  # what is evaluated already teaches nothing
+    return merit
 
 
 def _num_categories(column: AbstractHyperParameter) -> int:

@@ -5,6 +5,7 @@ One engine at a time writes to a folder, and only the one that knows what is the
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,7 +102,8 @@ class SearchStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._known: str | None = None  # digest of the manifest that was written or read last
-        self._sound_journal: tuple[str, FileState] | None = None  # its space and state when it was closed
+        self._sound_journal: tuple[str, FileState | None] | None = None  # its space and state when it was closed
+        self._last_sync = -math.inf
         self._depth = 0
 
     @property
@@ -175,13 +177,16 @@ class SearchStore:
                 self._depth -= 1
 
     @contextmanager
-    def journal(self, space: str) -> Iterator[Journal]:
+    def journal(self, space: str, *, goes_on: bool = False) -> Iterator[Journal]:
         """Open the journal for writing within a ``with`` block.
 
         Parameters
         ----------
         space : str
             Fingerprint of the search space.
+        goes_on : bool
+            Whether it is likely to be opened again at once: very short evaluations then share the wait for the disk
+            (see `Journal.record`) as they do while it is open.
 
         Raises
         ------
@@ -190,9 +195,11 @@ class SearchStore:
         """
         is_sound = self._sound_journal is not None and self._sound_journal == (space, journal_state(self.journal_path))
         self._sound_journal = None
-        with Journal(self.journal_path, space, is_sound=is_sound) as journal:
+        with Journal(self.journal_path, space, is_sound=is_sound, last_sync=self._last_sync) as journal:
             yield journal
-            self._sound_journal = space, journal.state()
+            journal.close(sync=not goes_on)
+            self._last_sync = journal.last_sync
+            self._sound_journal = space, journal.final_state
 
     def load(self) -> SearchRecord:
         """Read the search.

@@ -59,6 +59,7 @@ FORMAT_VERSION = 1
 
 _CHECKSUM = ',"crc32":"'
 _SECONDS_THAT_SHARE_A_SYNC = 0.05
+_LARGE = 1 << 64  # an integer that is certain to be written; Python limits the digits
 _LONGEST_LINE = 1 << 28  # bytes: a batch of a million configurations
 
 
@@ -73,6 +74,8 @@ class Journal:
         Fingerprint of the search space.
     is_sound : bool
         Whether the caller knows that the file is the journal of this space and ends with a whole line: it is not read.
+    last_sync : float
+        When, by the monotonic clock, the file was last put on the disk.
 
     Raises
     ------
@@ -93,9 +96,10 @@ class Journal:
     [(1, 2.0)]
     """
 
-    def __init__(self, path: Path, space: str, *, is_sound: bool = False) -> None:
+    def __init__(self, path: Path, space: str, *, is_sound: bool = False, last_sync: float = -math.inf) -> None:
         self.path = path
-        self._last_sync = -math.inf
+        self.last_sync = last_sync
+        self.final_state: FileState | None = None
         self._is_synced = True  # what is there when it is opened was its writer's to put on the disk
         if not is_sound:
             _make_sound(path, space)
@@ -108,15 +112,12 @@ class Journal:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def state(self) -> FileState:
-        """Return the state of the file, by which it is known again."""
-        return _state_of(os.fstat(self._file.fileno()))
-
-    def close(self) -> None:
-        """Put what was written on the disk and close the file."""
+    def close(self, *, sync: bool = True) -> None:
+        """Put what was written on the disk, unless that is not wanted, and close the file."""
         if not self._file.closed:
-            if not self._is_synced:
+            if sync and not self._is_synced:
                 self._sync()
+            self.final_state = _state_of(os.fstat(self._file.fileno()))
             self._file.close()
 
     def begin_batch(
@@ -141,7 +142,7 @@ class Journal:
         self._write({"kind": "evaluation" if is_final else "retry", **entry.as_record()})
         now = time.monotonic()
         is_long = entry.ended - entry.started >= _SECONDS_THAT_SHARE_A_SYNC
-        if is_long or not 0 <= now - self._last_sync < _SECONDS_THAT_SHARE_A_SYNC:
+        if is_long or not 0 <= now - self.last_sync < _SECONDS_THAT_SHARE_A_SYNC:
             self._sync()
 
     def _write(self, record: dict[str, Any]) -> None:
@@ -158,7 +159,7 @@ class Journal:
 
     def _sync(self) -> None:
         os.fsync(self._file.fileno())
-        self._last_sync, self._is_synced = time.monotonic(), True
+        self.last_sync, self._is_synced = time.monotonic(), True
 
 
 def _make_sound(path: Path, space: str) -> None:
@@ -174,7 +175,7 @@ def _make_sound(path: Path, space: str) -> None:
 def journal_state(path: Path) -> FileState | None:
     """Return by what a file is known again that nobody else has written to; None if there is none."""
     try:
-        return _state_of(os.stat(path, follow_symlinks=False))
+        return _state_of(path.lstat())
     except OSError:
         return None
 
@@ -274,6 +275,8 @@ def as_json_has_it(value: Any, to_text: Callable[[Any], str]) -> Any:
     >>> as_json_has_it(0.5, str), as_json_has_it(1j, str)
     (0.5, '1j')
     """
+    if value is None or type(value) in (bool, float) or (type(value) is int and abs(value) < _LARGE):
+        return value
     try:
         dump_json(value, "value")
     except ValueError:
