@@ -140,3 +140,79 @@ def read_trees(
     int,
 ]: ...
 def simd_levels() -> list[str]: ...
+
+class EncodingKind:
+    UNIFORM: EncodingKind
+    LOG_UNIFORM: EncodingKind
+    INTEGER: EncodingKind
+    DISCRETE: EncodingKind
+    LISTED: EncodingKind
+
+class ColumnEncoding:
+    def __init__(
+        self,
+        kind: EncodingKind,
+        low: float,
+        high: float,
+        least: float = 0.0,
+        most: float = 0.0,
+        encoded: Sequence[float] = (),
+        mass: Sequence[float] = (),
+    ) -> None: ...
+
+class ParentValues:
+    def __init__(self, column: int, parent: int, values: Sequence[float]) -> None: ...
+
+class SpaceEncoding:
+    def __init__(self, columns: Sequence[ColumnEncoding], parents: Sequence[ParentValues]) -> None: ...
+    @property
+    def width(self) -> int: ...
+    def encode(self, uniforms: NDArray[np.float64]) -> NDArray[np.float32]: ...
+    def cdf(self, encoded: NDArray[np.float32]) -> NDArray[np.float64]: ...
+    def uniforms_of(self, encoded: NDArray[np.float32]) -> NDArray[np.float64]: ...
+
+def walk(
+    encoding: SpaceEncoding,
+    cascade: Cascade,
+    points: NDArray[np.float64],
+    directions: NDArray[np.float64],
+    fractions: NDArray[np.float64],
+    threads: int,
+) -> None: ...
+
+class PointSet:
+    def __init__(self, points: NDArray[np.float64], codes: int) -> None: ...
+    @property
+    def size(self) -> int: ...
+    def nearest(self, rows: NDArray[np.float64]) -> NDArray[np.float64]: ...
+    def cubes(self) -> NDArray[np.float64]: ...
+
+class CubicRbf:
+    def __init__(
+        self,
+        points: PointSet,
+        weights: Sequence[float] | NDArray[np.float64],
+        tail: Sequence[float] | NDArray[np.float64],
+        code_tails: Sequence[Sequence[float] | NDArray[np.float64]],
+    ) -> None: ...
+    def predict(self, rows: NDArray[np.float64], threads: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+
+class Merit:
+    def __init__(
+        self, weight: float, lowest: float, prediction_range: float, nearest: float, distance_range: float
+    ) -> None: ...
+
+class PointCoordinates:
+    def __init__(self, encoding: SpaceEncoding, categories: Sequence[Sequence[float]]) -> None: ...
+
+def search_locally(
+    *,
+    coordinates: PointCoordinates,
+    cascade: Cascade,
+    model: CubicRbf,
+    earlier: PointSet,
+    merit: Merit,
+    start: NDArray[np.float32],
+    step: NDArray[np.float64],
+    moves: NDArray[np.float64],
+) -> NDArray[np.float64]: ...

@@ -97,6 +97,18 @@ class ColumnCodec:
         """Return whether values within the columns' ranges may satisfy each constraint; False is a proof."""
         return self._constraints.can_hold(ranges, self._conditions.get_config())
 
+    def values_of_parents(self) -> list[tuple[int, int, list[float]]]:
+        """List each conditional column with a column that it depends on, and the encoded values it exists for.
+
+        A column stands behind those that it depends on.
+        """
+        return [
+            (column, self.slices[parent].start, sorted(values.tolist()))
+            for name in self._conditions.order
+            for column in range(self.slices[name].start, self.slices[name].stop)
+            for parent, values in self._conditions.parents(name).items()
+        ]
+
     @property
     def num_columns(self) -> int:
         """Width of a row."""

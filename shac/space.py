@@ -82,6 +82,7 @@ class HyperParameterList:
         self._conditions = Conditions({}, None)
         self._constraints: tuple[Constraint, ...] = ()
         self._known_prior: Prior | None = None
+        self._known_fingerprint: str | None = None
         self.encodes_relatively = True
         given = () if hyper_parameter_list is None else hyper_parameter_list
         if not isinstance(given, Iterable):
@@ -116,7 +117,7 @@ class HyperParameterList:
             given = {**self._conditions.get_config(), parameter.name: when}
             self._conditions = Conditions({**self._parameters, parameter.name: parameter}, given)
         self._parameters.append(parameter)
-        self._known_prior = None
+        self._forget()
 
     def remove_hyper_parameter(self, parameter: AbstractHyperParameter | str) -> None:
         """Remove a parameter.
@@ -147,7 +148,7 @@ class HyperParameterList:
         left = {other: when for other, when in self._conditions.get_config().items() if other != name}
         self._parameters.remove(name)
         self._conditions = Conditions(self._parameters, left)
-        self._known_prior = None
+        self._forget()
 
     def add_constraint(self, constraint: str | Callable[..., Any] | Constraint) -> None:
         """Add what all configurations must satisfy.
@@ -167,7 +168,11 @@ class HyperParameterList:
         if unknown:
             raise ValueError(f"constraint {added}: expected names among {list(self._parameters)}, got {unknown}")
         self._constraints = (*self._constraints, added)
-        self._known_prior = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forget what is known of the parameters, conditions and constraints, which have changed."""
+        self._known_prior = self._known_fingerprint = None
 
     @property
     def conditions(self) -> Conditions:
@@ -181,19 +186,20 @@ class HyperParameterList:
 
     @property
     def _prior(self) -> Prior:
-        if self._known_prior is None:  # parameters, conditions or constraints have changed
+        if self._known_prior is None:
             parts = self._parameters, self._conditions, self._constraints
             codec = ColumnCodec(*parts, encodes_relatively=self.encodes_relatively)
             self._known_prior = Prior(tuple(self), self._constraints, codec)
         return self._known_prior
 
     @property
-    def _codec(self) -> ColumnCodec:
+    def codec(self) -> ColumnCodec:
+        """The columns, for whole arrays; another one after each change of the parameters."""
         return self._prior.codec
 
     def place_of(self, name: str) -> slice:
         """Return the columns of a parameter."""
-        return self._codec.slices[name]
+        return self.codec.slices[name]
 
     def get_parameter_names(self) -> list[str]:
         """Return the names of the columns, in order; ``x_1``, ``x_2`` for a multi-parameter ``x``."""
@@ -222,7 +228,7 @@ class HyperParameterList:
     @property
     def columns(self) -> tuple[AbstractHyperParameter, ...]:
         """The scalar parameter of each column; a multi-parameter's marginal stands for all of its columns."""
-        return self._codec.columns
+        return self.codec.columns
 
     @property
     def num_columns(self) -> int:
@@ -240,13 +246,7 @@ class HyperParameterList:
         return all(column.has_cdf for column in self.columns)
 
     def sample(self) -> list[Any]:
-        """Draw a flat row from the parameters' own generators.
-
-        Raises
-        ------
-        EmptyRegionError
-            If constraints refuse a million rows in a row.
-        """
+        """Draw a flat row from the parameters' own generators; EmptyRegionError if constraints refuse a million."""
         return self._prior.sample()
 
     def sample_rows(self, n: int, random: np.random.Generator) -> list[list[Any]]:
@@ -265,34 +265,29 @@ class HyperParameterList:
 
     def satisfied(self, rows: Sequence[Sequence[Any]]) -> NDArray[np.bool_]:
         """Return which flat rows satisfy all constraints; ValueError if one returns no truth values."""
-        return self._codec.satisfied(rows)
+        return self.codec.satisfied(rows)
 
     def satisfied_by_uniforms(self, uniforms: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which rows of uniforms satisfy all constraints; see `values_from_uniforms`."""
-        return self._codec.satisfied_by_uniforms(uniforms)
+        return self.codec.satisfied_by_uniforms(uniforms)
 
     def values_from_uniforms(self, uniforms: NDArray[np.float64]) -> list[list[Any]]:
         """Turn uniforms in (0, 1), shape (n, num_columns), into flat rows of values, of Python's own types.
 
-        Where a value does not exist the uniform may be NaN, or any number.
-
-        Raises
-        ------
-        ValueError
-            If the uniforms have another width.
+        Where a value does not exist the uniform may be NaN, or any number. ValueError if they have another width.
         """
-        return self._codec.values_from_uniforms(uniforms)
+        return self.codec.values_from_uniforms(uniforms)
 
     def encode_uniforms(self, uniforms: NDArray[np.float64]) -> NDArray[np.float32]:
         """Encode the values of uniforms in (0, 1), shape (n, num_columns); NaN for what does not exist."""
-        return self._codec.encode_uniforms(uniforms)
+        return self.codec.encode_uniforms(uniforms)
 
     def encode(self, x: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
         """Encode one flat row, shape (num_columns,).
 
         Raises ValueError where it has another length, or holds no value of a parameter.
         """
-        encoded: NDArray[np.float32] = self._codec.encode_rows(without_arrays(self.columns, [x]))[0]
+        encoded: NDArray[np.float32] = self.codec.encode_rows(without_arrays(self.columns, [x]))[0]
         return encoded
 
     def decode(self, x: ArrayLike) -> list[Any]:
@@ -307,15 +302,15 @@ class HyperParameterList:
 
     def encode_rows(self, rows: Sequence[Sequence[Any]]) -> NDArray[np.float32]:
         """Encode flat rows, shape (len(rows), num_columns); arrays by the values they stand for. See `encode`."""
-        return self._codec.encode_rows(without_arrays(self.columns, rows))
+        return self.codec.encode_rows(without_arrays(self.columns, rows))
 
     def decode_rows(self, X: ArrayLike) -> list[list[Any]]:
         """Decode encoded rows, shape (n, num_columns), into flat rows. Raises as `decode` does."""
-        return self._codec.decode_rows(X)
+        return self.codec.decode_rows(X)
 
     def to_parameters(self, row: Sequence[Any]) -> OrderedDict[str, Any]:
         """Turn a flat row into the mapping that evaluations get; ValueError if it has another length."""
-        return self._codec.to_parameters(row)
+        return self.codec.to_parameters(row)
 
     def to_row(self, parameters: Mapping[str, Any]) -> list[Any]:
         """Turn a mapping from names to values into a flat row.
@@ -332,7 +327,7 @@ class HyperParameterList:
 
     def flat_row(self, parameters: Mapping[str, Any]) -> list[Any]:
         """Turn a mapping into a flat row, whatever the values are. Raises as `to_row` does."""
-        return self._codec.flat_row(parameters)
+        return self.codec.flat_row(parameters)
 
     def get_config(self) -> OrderedDict[str, Any]:
         """Return ``{name: [class name, arguments]}``, in types that JSON has.
@@ -368,7 +363,9 @@ class HyperParameterList:
         ValueError
             If a parameter has values that cannot be saved.
         """
-        return digest_of(self.get_config())
+        if self._known_fingerprint is None:
+            self._known_fingerprint = digest_of(self.get_config())
+        return self._known_fingerprint
 
     def __len__(self) -> int:
         return len(self._parameters)

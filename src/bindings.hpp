@@ -120,5 +120,9 @@ void register_stage(py::module_& module);
 void register_plain_sampler(py::module_& module);
 void register_region(py::module_& module);
 void register_region_sampler(py::module_& module);
+void register_encoding(py::module_& module);
+void register_slice_walk(py::module_& module);
+void register_rbf(py::module_& module);
+void register_local_search(py::module_& module);
 
 }  // namespace shac

@@ -16,4 +16,8 @@ PYBIND11_MODULE(_core, module) {
     shac::register_plain_sampler(module);
     shac::register_region(module);
     shac::register_region_sampler(module);
+    shac::register_encoding(module);
+    shac::register_slice_walk(module);
+    shac::register_rbf(module);
+    shac::register_local_search(module);
 }

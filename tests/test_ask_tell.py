@@ -1,5 +1,6 @@
 import math
 import random
+import time
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -322,3 +323,51 @@ def test_a_round_whose_last_score_was_told_but_not_taken_in_is_closed(monkeypatc
             search.tell(settings[-1], branin(0, settings[-1]))
     told(restored("told"), 10)
     assert files("told") == files("fit")
+
+
+def test_rounds_that_follow_each_other_do_not_read_the_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_: Any) -> Any:
+        raise AssertionError("it grows with the search")
+
+    monkeypatch.setattr("shac.engine.trials.stopped_batch", read)
+    assert len(told(engine(None), 10).dataset) == 60
+
+
+def test_a_round_reads_the_journal_that_another_process_has_written_to() -> None:
+    first = engine(None)
+    settings = first.ask(10)
+    for setting in settings:
+        first.tell(setting, branin(0, setting))
+    other = engine(None, seed=None)
+    other.restore_data()
+    ahead = other.ask(2)
+    for setting in ahead:
+        other.tell(setting, branin(0, setting))
+    asked = first.ask(8)
+    assert not any(setting in asked for setting in ahead)
+    for setting in asked:
+        first.tell(setting, branin(0, setting))
+    told(first, 10)
+    whole = told(engine(None, save_dir="whole"), 10)
+    assert first.dataset.X == whole.dataset.X
+    assert len(read_journal(Path("shac_run/journal.jsonl"))) == 60
+
+
+@pytest.mark.parametrize(("seconds", "num_waits"), [(0.0, 1), (0.1, 8)])
+def test_short_evaluations_told_together_share_a_wait_for_the_disk_and_long_ones_do_not(
+    seconds: float, num_waits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = engine(None)
+    settings = asked.ask(10)
+    asked.tell(settings[0], 0.0)  # saves the search
+    waits: list[int] = []
+    now = time.time()
+    monkeypatch.setattr("shac.store.journal.time.monotonic", lambda: 1e9)
+    monkeypatch.setattr("shac.engine.trials.time.time", lambda: now + seconds)
+    monkeypatch.setattr("shac.store.journal.os.fsync", waits.append)
+    for trial in asked._search._asked.handed_out:  # type: ignore[union-attr]
+        object.__setattr__(trial, "asked", now)
+    for setting in settings[1:9]:
+        asked.tell(setting, 0.0)
+    assert len(waits) == num_waits
+    assert len(read_journal(Path("shac_run/journal.jsonl"))) == 9

@@ -30,7 +30,7 @@ def rows_of(space: shac.HyperParameterList, n: int, **arguments: Any) -> list[li
 def within(space: shac.HyperParameterList, n: int) -> np.ndarray:
     """Draw by the exact method alone, whether or not it is needed; rows that break a constraint are left out."""
     random = np.random.default_rng(1)
-    exact = ExactDraws.of(space._codec.inequalities(), space.columns)
+    exact = ExactDraws.of(space.codec.inequalities(), space.columns)
     rows = [parameter.sample_array(n, random) for parameter in space]
     flat = [list(values) for values in zip(*rows, strict=True)]
     exact.put_into(flat, random)
@@ -162,11 +162,11 @@ def test_a_conditional_parameter_makes_no_constraint_impossible() -> None:
 def test_no_chain_is_made_of_columns_that_are_not_alike() -> None:
     mixed = [shac.UniformHP("a", 0, 1), shac.UniformHP("b", 0, 2), shac.LogUniformHP("c", 0.1, 1)]
     space = shac.HyperParameterList(mixed, constraints=["a < b < c"])
-    assert ascending_chains(space._codec.inequalities(), space.columns) == []
+    assert ascending_chains(space.codec.inequalities(), space.columns) == []
     tied = shac.HyperParameterList([shac.IntegerHP(name, 0, 3) for name in "abc"], constraints=["a <= b <= c"])
-    assert ascending_chains(tied._codec.inequalities(), tied.columns) == []
+    assert ascending_chains(tied.codec.inequalities(), tied.columns) == []
     branching = shac.HyperParameterList(uniforms(4), constraints=["w0 < w1", "w0 < w2", "w3 < w2"])
-    assert ascending_chains(branching._codec.inequalities(), branching.columns) == []
+    assert ascending_chains(branching.codec.inequalities(), branching.columns) == []
 
 
 @pytest.mark.parametrize(
@@ -211,5 +211,5 @@ def test_what_is_said_to_be_impossible_never_holds(
 
 def test_the_mass_of_a_simplex_is_its_volume() -> None:
     space = shac.HyperParameterList(uniforms(10), constraints=["+".join(NAMES) + " <= 1"])
-    [whole] = bounded_sums(space._codec.inequalities(), space.columns)
+    [whole] = bounded_sums(space.codec.inequalities(), space.columns)
     assert whole.mass() == pytest.approx(1 / math.factorial(10))

@@ -35,7 +35,7 @@ else:
     from quality.ablations import Ablation, Forest, best_third, by_margins, points_of_the_region, run_search, sobol
     from quality.axes import Choice, draw
 
-__all__ = ["CONTENDERS", "Contender", "Task"]
+__all__ = ["CONTENDERS", "Contender", "Task", "cma_es", "shac_engine", "tpe"]
 
 _SETTINGS_TO_SORT_BY = 20_000
 
@@ -67,9 +67,12 @@ def random_search(task: Task, times: int) -> list[float]:
     return _best_so_far(values, task.batch_size * times)
 
 
-def _engine(task: Task, folder: str, strategy: str | shac.Strategy) -> shac.SHAC:
+def shac_engine(
+    task: Task, folder: str, strategy: str | shac.Strategy, evaluation_function: Callable[..., float] | None = None
+) -> shac.SHAC:
+    """Make the engine of a task."""
     engine = shac.SHAC(
-        None,
+        evaluation_function,
         shac.HyperParameterList(
             [axis.for_shac() for axis in task.problem.axes],
             conditions={name: {parent: list(values)} for name, (parent, values) in task.problem.conditions.items()},
@@ -88,9 +91,9 @@ def _engine(task: Task, folder: str, strategy: str | shac.Strategy) -> shac.SHAC
 def shac_search(task: Task, strategy: str | shac.Strategy, **options: Any) -> list[float]:
     """The library's own loop, by `ask` and `tell`; options change the strategy that is used for the task."""
     with tempfile.TemporaryDirectory() as folder:
-        engine = _engine(task, folder, strategy)
+        engine = shac_engine(task, folder, strategy)
         if options:
-            engine = _engine(task, folder, dataclasses.replace(engine.strategy, **options))
+            engine = shac_engine(task, folder, dataclasses.replace(engine.strategy, **options))
         while batch := engine.ask(task.batch_size):
             values = [task.function(dict(setting)) for setting in batch]
             for setting, value in zip(batch, values, strict=True):
@@ -101,7 +104,7 @@ def shac_search(task: Task, strategy: str | shac.Strategy, **options: Any) -> li
 def ablated_search(task: Task, strategy: str | shac.Strategy, ablation: Ablation, **options: Any) -> list[float]:
     """The library's functions in a loop of ours, with a part of them exchanged for what only comparisons need."""
     with tempfile.TemporaryDirectory() as folder:
-        engine = _engine(task, folder, strategy)
+        engine = shac_engine(task, folder, strategy)
         plan = dataclasses.replace(engine.plan, strategy=dataclasses.replace(engine.strategy, **options))
         state = run_search(plan, engine.state, task.function, ablation)
     return _best_so_far(state.scores.tolist(), task.batch_size)

@@ -511,9 +511,68 @@ SHAC_AVX2 void compact_bytes(const std::uint64_t* keep, std::size_t rows, const 
     }
 }
 
-constexpr Kernels kAvx2{"avx2",          draw,         draw_words,          find_bins,  add_small_tables,
-                        add_large_table, add_trees,    find_threshold_bins, add_leaves, find_below,
-                        compact_words,   compact_bytes};
+struct Four {
+    __m256d low, high;
+};
+
+SHAC_AVX2 inline Four lanes_at(const double* from) {
+    return {_mm256_loadu_pd(from), _mm256_loadu_pd(from + 4)};
+}
+
+SHAC_AVX2 inline __m256d add_square(__m256d sum, __m256d difference) {
+    return _mm256_add_pd(sum, _mm256_mul_pd(difference, difference));
+}
+
+SHAC_AVX2 inline __m256d add_code(__m256d sum, __m256d code, __m256d other) {
+    return _mm256_add_pd(sum, _mm256_and_pd(_mm256_cmp_pd(code, other, _CMP_NEQ_UQ), _mm256_set1_pd(0.5)));
+}
+
+SHAC_AVX2 inline __m256d add_cube(__m256d sum, __m256d weight, __m256d square) {
+    const __m256d cube = _mm256_mul_pd(square, _mm256_sqrt_pd(square));
+    return _mm256_add_pd(sum, _mm256_mul_pd(weight, cube));
+}
+
+SHAC_AVX2 void sum_cubes(const WeightedPoints& points, const double* rows, double* sums, double* squares) {
+    const std::size_t width = points.numbers + points.codes;
+    Four sum{_mm256_setzero_pd(), _mm256_setzero_pd()};
+    Four least{_mm256_set1_pd(__builtin_inf()), _mm256_set1_pd(__builtin_inf())};
+    for (std::size_t p = 0; p < points.count; ++p) {
+        const double* const point = points.values + p * width;
+        Four square{_mm256_setzero_pd(), _mm256_setzero_pd()};
+        for (std::size_t k = 0; k < points.numbers; ++k) {
+            const Four row = lanes_at(rows + k * kDistanceLanes);
+            const __m256d value = _mm256_set1_pd(point[k]);
+            square.low = add_square(square.low, _mm256_sub_pd(row.low, value));
+            square.high = add_square(square.high, _mm256_sub_pd(row.high, value));
+        }
+        Four differing{_mm256_setzero_pd(), _mm256_setzero_pd()};
+        for (std::size_t k = points.numbers; k < width; ++k) {
+            const Four row = lanes_at(rows + k * kDistanceLanes);
+            const __m256d value = _mm256_set1_pd(point[k]);
+            differing.low = add_code(differing.low, row.low, value);
+            differing.high = add_code(differing.high, row.high, value);
+        }
+        square.low = _mm256_add_pd(square.low, differing.low);
+        square.high = _mm256_add_pd(square.high, differing.high);
+        const __m256d weight = _mm256_set1_pd(points.weights[p]);
+        sum.low = add_cube(sum.low, weight, square.low);
+        sum.high = add_cube(sum.high, weight, square.high);
+        least.low = _mm256_min_pd(least.low, square.low);
+        least.high = _mm256_min_pd(least.high, square.high);
+    }
+    _mm256_storeu_pd(sums, sum.low);
+    _mm256_storeu_pd(sums + 4, sum.high);
+    _mm256_storeu_pd(squares, least.low);
+    _mm256_storeu_pd(squares + 4, least.high);
+}
+
+constexpr Kernels kAvx2{"avx2",           draw,
+                        draw_words,       find_bins,
+                        add_small_tables, add_large_table,
+                        add_trees,        find_threshold_bins,
+                        add_leaves,       find_below,
+                        compact_words,    compact_bytes,
+                        sum_cubes};
 
 }  // namespace
 

@@ -585,9 +585,41 @@ SHAC_AVX512 void compact_bytes(const std::uint64_t* keep, std::size_t rows, cons
     }
 }
 
-constexpr Kernels kAvx512{"avx512",        draw,         draw_words,          find_bins,  add_small_tables,
-                          add_large_table, add_trees,    find_threshold_bins, add_leaves, find_below,
-                          compact_words,   compact_bytes};
+SHAC_AVX512 void sum_cubes(const WeightedPoints& points, const double* rows, double* sums, double* squares) {
+    const std::size_t width = points.numbers + points.codes;
+    const __m512d half = _mm512_set1_pd(0.5);
+    __m512d sum = _mm512_setzero_pd();
+    __m512d least = _mm512_set1_pd(__builtin_inf());
+    for (std::size_t p = 0; p < points.count; ++p) {
+        const double* const point = points.values + p * width;
+        __m512d square = _mm512_setzero_pd();
+        for (std::size_t k = 0; k < points.numbers; ++k) {
+            const __m512d row = _mm512_loadu_pd(rows + k * kDistanceLanes);
+            const __m512d difference = _mm512_sub_pd(row, _mm512_set1_pd(point[k]));
+            square = _mm512_add_pd(square, _mm512_mul_pd(difference, difference));
+        }
+        __m512d differing = _mm512_setzero_pd();
+        for (std::size_t k = points.numbers; k < width; ++k) {
+            const __m512d row = _mm512_loadu_pd(rows + k * kDistanceLanes);
+            const __mmask8 differs = _mm512_cmp_pd_mask(row, _mm512_set1_pd(point[k]), _CMP_NEQ_UQ);
+            differing = _mm512_mask_add_pd(differing, differs, differing, half);
+        }
+        square = _mm512_add_pd(square, differing);
+        const __m512d cube = _mm512_mul_pd(square, _mm512_sqrt_pd(square));
+        sum = _mm512_add_pd(sum, _mm512_mul_pd(_mm512_set1_pd(points.weights[p]), cube));
+        least = _mm512_min_pd(least, square);
+    }
+    _mm512_storeu_pd(sums, sum);
+    _mm512_storeu_pd(squares, least);
+}
+
+constexpr Kernels kAvx512{"avx512",         draw,
+                          draw_words,       find_bins,
+                          add_small_tables, add_large_table,
+                          add_trees,        find_threshold_bins,
+                          add_leaves,       find_below,
+                          compact_words,    compact_bytes,
+                          sum_cubes};
 
 }  // namespace
 

@@ -1,5 +1,8 @@
 // The kernels in portable C++: what every other level must agree with, bit for bit.
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
 
 #include "kernels/levels.hpp"
 #include "prior/random.hpp"
@@ -236,6 +239,33 @@ void compact(const std::uint64_t* keep, std::size_t rows, const T* in, T* out) {
     }
 }
 
+void sum_cubes(const WeightedPoints& points, const double* rows, double* sums, double* squares) {
+    const std::size_t width = points.numbers + points.codes;
+    std::fill(sums, sums + kDistanceLanes, 0.0);
+    std::fill(squares, squares + kDistanceLanes, std::numeric_limits<double>::infinity());
+    for (std::size_t p = 0; p < points.count; ++p) {
+        const double* const point = points.values + p * width;
+        std::array<double, kDistanceLanes> square{};
+        for (std::size_t k = 0; k < points.numbers; ++k) {
+            for (std::size_t i = 0; i < kDistanceLanes; ++i) {
+                const double difference = rows[k * kDistanceLanes + i] - point[k];
+                square[i] += difference * difference;
+            }
+        }
+        std::array<double, kDistanceLanes> differing{};
+        for (std::size_t k = points.numbers; k < width; ++k) {
+            for (std::size_t i = 0; i < kDistanceLanes; ++i) {
+                differing[i] += rows[k * kDistanceLanes + i] != point[k] ? 0.5 : 0.0;
+            }
+        }
+        for (std::size_t i = 0; i < kDistanceLanes; ++i) {
+            square[i] += differing[i];
+            sums[i] += points.weights[p] * (square[i] * std::sqrt(square[i]));
+            squares[i] = std::min(squares[i], square[i]);
+        }
+    }
+}
+
 constexpr Kernels kBaseline{"baseline",
                             draw,
                             draw_words,
@@ -247,7 +277,8 @@ constexpr Kernels kBaseline{"baseline",
                             add_leaves,
                             find_below,
                             compact<std::uint16_t>,
-                            compact<std::uint8_t>};
+                            compact<std::uint8_t>,
+                            sum_cubes};
 
 }  // namespace
 

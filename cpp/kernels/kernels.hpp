@@ -26,6 +26,7 @@ constexpr std::size_t kMaxSmallTable = 256;  // entries: indices fit a byte
 constexpr std::size_t kMaxDims = 4;
 constexpr std::size_t kMaxTreeDepth = 6;
 constexpr std::size_t kListedDepth = 3;      // trees up to it have a node at every position
+constexpr std::size_t kDistanceLanes = 8;    // rows whose distances are computed together
 constexpr std::size_t kMaxThresholds = 254;  // of a column of values: bins fit a byte
 constexpr std::uint8_t kMissingBin = 255;
 
@@ -142,6 +143,15 @@ struct DrawRequest {
     std::uint32_t group;
 };
 
+/// Points, each with its numbers and behind them its codes, and their weights.
+struct WeightedPoints {
+    const double* values;
+    const double* weights;
+    std::size_t count;
+    std::size_t numbers;
+    std::size_t codes;
+};
+
 struct Kernels {
     const char* name;
 
@@ -182,6 +192,12 @@ struct Kernels {
                           std::uint16_t* out);
     void (*compact_bytes)(const std::uint64_t* keep, std::size_t rows, const std::uint8_t* in,
                           std::uint8_t* out);
+
+    /// Writes for each of kDistanceLanes rows the sum of weight * distance^3 over all points, in their order,
+    /// and the smallest squared distance. Value k of lane i stands at rows[k * kDistanceLanes + i]; a squared
+    /// distance is the sum of the squared differences of the numbers, in their order, and 0.5 times the codes
+    /// that differ.
+    void (*sum_cubes)(const WeightedPoints& points, const double* rows, double* sums, double* squares);
 };
 
 /// Levels that this machine can run, the fastest last; the first is always `baseline`.

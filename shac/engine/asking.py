@@ -64,9 +64,9 @@ class AskedEngine(SearchEngine):
         >>> len(engine.dataset), len(engine.classifiers) > 0
         (40, True)
         """
-        self._check_ready()
         count = checked_count("n", n)
         with self._search.store.opened():
+            _ = self._search.space  # raises where there is none
             self._search.set_overlap(overlap)
             self._relax_checks = relax_checks
             trials = self._asked_round()
@@ -84,7 +84,8 @@ class AskedEngine(SearchEngine):
             After a restart, configurations of the round that was under way
             are known as well.
         score : float
-            Its score; NaN for a failed evaluation. It is in the journal when this returns. None for one that was ended
+            Its score; NaN for a failed evaluation. It is in the journal when this returns, and on the disk, too, but
+            for evaluations of less than 50 ms, told within 50 ms of one that is. None for one that was ended
             since `report` said so: it counts as worse than the median.
         skip_cv_checks : bool
             See `fit`.
@@ -96,9 +97,9 @@ class AskedEngine(SearchEngine):
         ValueError
             If the configuration is none that `ask` gave, or `score` is no number.
         """
-        space = self._check_ready()
         store = self._search.store
         with store.opened():
+            space = self._search.space
             trials = self._asked_round()
             trial = trials.find(parameters)
             curve = self._search.curves.get(trial.number, [])
@@ -107,7 +108,7 @@ class AskedEngine(SearchEngine):
             entry = trials.entry(trial, None if score is None else checked_score(score), curve)
             if not store.is_known:
                 self.save_data()  # what another process finds the round in
-            with store.journal(space.fingerprint()) as journal:
+            with store.journal(space.fingerprint(), goes_on=True) as journal:
                 trials.tell(trial, entry, journal)
             self._search.curves.pop(trial.number, None)
             if trials.is_full:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shac.engine.proposals import draw_region
+from shac.engine.proposals import draw_region, encoded_rows
 from shac.evaluation import derive_seed
 from shac.labels import label_scores
 from shac.sampling import calibrate_threshold
@@ -156,7 +156,7 @@ def _add_stage(
             seed=derive_seed(plan.seed, len(state), purpose="threshold"),
             threads=threads,
         )
-        stage = calibrate_threshold(model, state.space, state.space.encode_rows(rows), rate)
+        stage = calibrate_threshold(model, state.space, encoded_rows(state, rows), rate)
         if stage is None:
             return None, "it scores all samples of the region alike"
         calibrated, cascade = stage.model, state.cascade.extended(stage.forest)

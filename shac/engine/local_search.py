@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shac.sampling import uniforms_of
+from shac.sampling import Merit, uniforms_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +69,8 @@ class LocalSearch:
             Values of a row that the cascade accepts; the same row where nothing better is found.
         """
         random = np.random.default_rng([self._seed, number, 1])
+        if isinstance(loss, Merit) and loss.is_compiled:
+            return self._improve_compiled(random, row, reference, loss)
         encoded = self._space.encode_rows([row])
         incumbent, lowest = uniforms_of(self._space, encoded)[0], loss(encoded)[0]
         step = _FIRST_STEP * uniforms_of(self._space, reference).std(axis=0)
@@ -90,3 +92,14 @@ class LocalSearch:
             else:
                 step = 0.5 * step
         return self._space.values_from_uniforms(incumbent[None])[0] if has_moved else row
+
+    def _improve_compiled(
+        self, random: np.random.Generator, row: list[Any], reference: NDArray[np.float32], merit: Merit
+    ) -> list[Any]:
+        """Search by the core, with the same random numbers."""
+        moves = np.empty((_STEPS, _PROPOSALS, self._space.num_columns))
+        for step in moves:
+            step[:] = random.normal(size=step.shape) * (random.random(step.shape) < 0.5)
+        first_step = _FIRST_STEP * uniforms_of(self._space, reference).std(axis=0)
+        end = merit.search(self._cascade, self._space.encode_rows([row])[0], first_step, moves)
+        return self._space.values_from_uniforms(end[None])[0] if len(end) else row

@@ -35,6 +35,8 @@ class Batch:
         What to say of the first evaluation that failed; empty where none did.
     pruned : sequence of bool
         Whether each evaluation was pruned; empty where none can be. Its score is NaN.
+    is_in_journal : bool
+        Whether the journal ends with this batch.
     """
 
     rows: Sequence[Sequence[Any]]
@@ -42,6 +44,7 @@ class Batch:
     seconds: dict[str, float]
     first_failure: str = ""
     pruned: Sequence[bool] = ()
+    is_in_journal: bool = False
 
     @property
     def failed_whole(self) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from shac.engine.local_search import LocalSearch
 from shac.engine.surrogate import RBFSurrogate
-from shac.sampling import draw_all, draw_relaxing, slice_sample
+from shac.sampling import UniformRows, draw_candidates, draw_relaxing, encode_uniforms, slice_sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shac.engine.plan import SearchPlan
     from shac.engine.state import SearchState
 
-__all__ = ["CandidateChooser", "best_by_surrogate", "draw_region", "propose"]
+__all__ = ["CandidateChooser", "best_by_surrogate", "draw_region", "encoded_rows", "propose"]
 
 _PILOT_SAMPLES = 32
 _STAGES_OF_FULL_GROUPS = 6  # where nothing can walk, each stage more halves the candidates to choose from
@@ -78,7 +78,7 @@ def propose(
     """
     strategy, cascade = plan.strategy, state.cascade
     if not len(state):
-        return draw_region(plan, state, n, seed=seed, threads=threads, relax_checks=relax_checks)
+        return list(draw_region(plan, state, n, seed=seed, threads=threads, relax_checks=relax_checks))
     group_size = strategy.candidates_per_sample
     if strategy.candidates == "walk" and not _can_walk(plan, state):
         group_size = max(1, group_size >> max(0, cascade.num_stages - _STAGES_OF_FULL_GROUPS))
@@ -86,9 +86,9 @@ def propose(
         plan, state, n * group_size, seed=seed, threads=threads, relax_checks=relax_checks, walks=group_size
     )
     if group_size == 1 or n == 0:
-        return rows
+        return list(rows)
     if choose is not None:
-        return choose(plan, state, rows, group_size, seed=seed, threads=threads)
+        return choose(plan, state, list(rows), group_size, seed=seed, threads=threads)
     return best_by_surrogate(plan, state, rows, group_size, seed=seed, threads=threads, pending=pending)
 
 
@@ -101,7 +101,7 @@ def draw_region(
     threads: int,
     relax_checks: bool = False,
     walks: int = 1,
-) -> list[list[Any]]:
+) -> UniformRows | list[list[Any]]:
     """Draw flat rows that the cascade accepts, by the strategy's way to candidates, without choosing among them.
 
     Parameters
@@ -113,13 +113,19 @@ def draw_region(
 
     Returns
     -------
-    list of list
+    sequence of list
+        The values of most are made when they are asked for; see `encoded_rows`.
     """
     initial_points = _initial_points(plan, state, seed=seed, threads=threads)
     if initial_points is None:
-        return (draw_relaxing if relax_checks else draw_all)(state.cascade, n, seed=seed, threads=threads)
+        return (draw_relaxing if relax_checks else draw_candidates)(state.cascade, n, seed=seed, threads=threads)
     ends = slice_sample(state.cascade, initial_points, n // walks, walks, seed=seed, threads=threads)
-    return state.space.values_from_uniforms(ends)
+    return UniformRows(state.space, ends, encode_uniforms(state.space, ends))
+
+
+def encoded_rows(state: SearchState, rows: UniformRows | Sequence[list[Any]]) -> NDArray[np.float32]:
+    """Return rows, encoded; those of `draw_region` are."""
+    return rows.X if isinstance(rows, UniformRows) else state.space.encode_rows(rows)
 
 
 def _initial_points(plan: SearchPlan, state: SearchState, *, seed: int, threads: int) -> NDArray[np.float64] | None:
@@ -146,7 +152,7 @@ def _can_walk(plan: SearchPlan, state: SearchState) -> bool:
 def best_by_surrogate(
     plan: SearchPlan,
     state: SearchState,
-    rows: list[list[Any]],
+    rows: UniformRows | list[list[Any]],
     group_size: int,
     *,
     seed: int,
@@ -159,7 +165,7 @@ def best_by_surrogate(
     ----------
     plan, state, seed, threads, pending
         See `propose`.
-    rows : list of list
+    rows : sequence of list
         Flat rows of the candidates, group after group.
     group_size : int
 
@@ -168,7 +174,7 @@ def best_by_surrogate(
     list of list
     """
     cascade = state.cascade
-    X = state.space.encode_rows(rows)
+    X = encoded_rows(state, rows)
     surrogate = RBFSurrogate(state.space, state.X, state.scores_to_learn(plan.objective), plan.objective)
     is_late = 2 * cascade.num_stages >= plan.total_classifiers
     can_step = _can_walk(plan, state) and not state.space.constraints and not np.isnan(X).any()

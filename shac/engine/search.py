@@ -21,7 +21,7 @@ from shac.engine.stopping import Limits, is_without_trend
 from shac.engine.trials import Round
 from shac.errors import EvaluationError
 from shac.store.folder import SearchStore
-from shac.store.journal import read_batches
+from shac.store.journal import journal_state, read_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from shac.engine.trials import Proposer
     from shac.evaluation import CurveLimits, EvaluatorPool
     from shac.space import HyperParameterList
-    from shac.store.journal import Journal
+    from shac.store.journal import FileState, Journal
 
 __all__ = ["Search"]
 
@@ -80,6 +80,7 @@ class Search:
         self._asked: Round | None = None
         self._evaluated: Round | None = None
         self._is_restored = False
+        self._journal_of_rounds: tuple[int, FileState | None] | None = None
         self._limits: dict[int, CurveLimits] = {}
         self.curves: dict[int, list[tuple[int, float]]] = {}
 
@@ -240,6 +241,8 @@ class Search:
                 if batch is None:
                     return
                 failed_training = self._take_in(batch, callbacks, skip_cv_checks=skip_cv_checks, threads=threads)
+                if batch.is_in_journal:
+                    self._know_journal()
                 failed_rounds = failed_rounds + 1 if batch.failed_whole else 0
                 if failed_rounds == max_failed_rounds:
                     raise EvaluationError(
@@ -270,7 +273,7 @@ class Search:
         """
         started = time.perf_counter()
         trials = self._evaluated = Round(self.plan, self.state, propose)
-        is_last = trials.recover(journal.path, find_in_stream=False)
+        is_last = not self._is_new_to_journal() and trials.recover(journal.path, find_in_stream=False)
         if trials.told and (is_last or not self.plan.overlap):
             _logger.info("%d of %d evaluations of this round are in the journal already", len(trials.told), trials.size)
         if not is_last:
@@ -299,7 +302,8 @@ class Search:
                 f"evaluation_function: all {len(entries)} evaluations of the first round failed, and not for their "
                 f"configurations; another fit() begins with new ones. {first_failure}"
             )
-        return Batch(rows, scores, seconds, first_failure, [entry.pruned for entry in entries])
+        pruned = [entry.pruned for entry in entries]
+        return Batch(rows, scores, seconds, first_failure, pruned, is_in_journal=True)
 
     def asked_round(self, propose: Proposer, *, threads: int) -> Round:
         """Return the round that is asked for and told; it begins where the search has grown since the last one."""
@@ -310,7 +314,7 @@ class Search:
         if trials is None or trials.first != len(self.state):
             handed_out = () if trials is None else trials.handed_out
             trials = self._asked = Round(self.plan, self.state, propose, handed_out, is_shared=self._is_restored)
-            if self.store.is_known:
+            if self.store.is_known and not self._is_new_to_journal():
                 trials.recover(self.store.journal_path, find_in_stream=True)
                 return self.asked_round(propose, threads=threads) if trials.is_full else trials
         return trials
@@ -323,6 +327,7 @@ class Search:
         if batch.failed_whole:
             _logger.warning("all %d evaluations of a round failed; their configurations count as bad", len(rows))
         self._take_in(batch, None, skip_cv_checks=skip_cv_checks, threads=threads)
+        self._know_journal()
 
     def check_no_asked_round(self) -> None:
         """Raise unless no score of a round that is asked for would be lost by another way to go on.
@@ -355,6 +360,15 @@ class Search:
             callbacks.on_epoch_end(number, round_logs(self.plan, self.state, batch, seconds))
         return failed_training
 
+    def _know_journal(self) -> None:
+        """Note that the journal ends with the round that has just joined the search."""
+        self._journal_of_rounds = len(self.state), journal_state(self.store.journal_path)
+
+    def _is_new_to_journal(self) -> bool:
+        """Whether the journal, which grows with the search, need not be read: it has nothing of the round to come."""
+        known = len(self.state), journal_state(self.store.journal_path)
+        return not self.plan.overlap and self._journal_of_rounds == known
+
     def curve_limits(self, num_known: int) -> CurveLimits | None:
         """Return where evaluations are pruned that were drawn when so many were over."""
         pruning = self.plan.pruning
@@ -377,7 +391,7 @@ class Search:
 
     def __getstate__(self) -> dict[str, Any]:
         """All but open rounds, whose scores are in the journal."""
-        return {**self.__dict__, "_asked": None, "_evaluated": None}
+        return {**self.__dict__, "_asked": None, "_evaluated": None, "_journal_of_rounds": None}
 
 
 def _dataset_of(plan: SearchPlan, folder: Path) -> Dataset:

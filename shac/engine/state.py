@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from shac.sampling import Cascade, uniforms_of
+from shac.sampling import Cascade, encode_uniforms, uniforms_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -116,11 +116,11 @@ class SearchState:
         """
         points = uniforms_of(self.space, self.X)
         # A point's encoding has the precision of float32: what comes back from it may not be what passed.
-        rows = self.space.values_from_uniforms(points)
-        inside: NDArray[np.float64] = points[
-            self.cascade.accepts(self.space.encode_rows(rows), threads=threads) & self.space.satisfied(rows)
-        ]
-        return inside
+        inside = self.cascade.accepts(encode_uniforms(self.space, points), threads=threads)
+        if self.space.constraints:
+            inside &= self.space.satisfied(self.space.values_from_uniforms(points))
+        result: NDArray[np.float64] = points[inside]
+        return result
 
     def with_points(self, rows: Sequence[Sequence[Any]], scores: Iterable[float], pruned: Iterable[bool] = ()) -> Self:
         """Return the state after more evaluations.

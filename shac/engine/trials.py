@@ -83,7 +83,7 @@ class Round:
         self._carried: list[list[Any]] = []
         self._stream: list[list[Any]] = []
         self._given = {trial.position for trial in self.handed_out if trial.first == self.first}
-        self._batch: list[Trial] = []  # as the journal has it
+        self._batch: dict[Trial, int] = {}  # as the journal has it, with their places
         self._seeds: list[int] = []
         self._told_outside: Counter[str] = Counter()  # rows of the journal that the round's part of the stream lacks
         self._attempt = 0
@@ -137,7 +137,7 @@ class Round:
         self._seeds = found.seeds[: self.size]
         for index, (row, position) in enumerate(zip(rows, positions, strict=True)):
             trial = Trial(self.first + index, self.first, position, row, time.time())
-            self._batch.append(trial)
+            self._batch[trial] = index
             entry = found.entries.get(trial.number)
             if entry is not None:
                 self._given.add(position)
@@ -161,7 +161,7 @@ class Round:
                 rows = rows[: min(num_own, self.size)]
             self.size = min(num_own, self.size)
             self.num_ahead = len(rows) - self.size
-            self._batch = [self._trial_of(position, row) for position, row in enumerate(rows)]
+            self._batch = {self._trial_of(position, row): position for position, row in enumerate(rows)}
             self._seeds = found.seeds[: len(rows)]
             entries |= {index: e for index, e in found.entries.items() if index < self.first + len(rows)}
         for index, entry in entries.items():
@@ -189,7 +189,7 @@ class Round:
 
     def batch_rows(self) -> list[list[Any]]:
         """Return the rows of the batch that belong to the round."""
-        return [trial.row for trial in self._batch[: self.size]]
+        return [trial.row for trial in itertools.islice(self._batch, self.size)]
 
     def hand_out(self) -> Trial:
         """Return the next trial of the round's stream."""
@@ -217,6 +217,10 @@ class Round:
             If there is none.
         """
         number = parameters if type(parameters) is int else getattr(parameters, "number", None)
+        if number is not None:
+            known = next((trial for trial in self.handed_out if trial.number == number), None)
+            if known is not None:
+                return known
         positions = range(self.size + self.num_ahead)
         waiting = [*self.handed_out, *(self._trial(p) for p in positions if p not in self._given)]
         if number is not None:
@@ -291,7 +295,7 @@ class Round:
 
     def _trial(self, position: int) -> Trial:
         if self._plan.overlap and self._batch:
-            return self._batch[position]
+            return next(itertools.islice(self._batch, position, None))
         return self._trial_of(position, self._row(position))
 
     def _trial_of(self, position: int, row: list[Any]) -> Trial:
@@ -321,8 +325,7 @@ class Round:
 
     def _next_position(self) -> int:
         for position in (i for i in itertools.count() if i not in self._given):
-            text = repr(self._row(position))
-            if position < self.size or not self._told_outside[text]:
+            if position < self.size or not self._told_outside[text := repr(self._row(position))]:
                 return position
             self._told_outside[text] -= 1  # another process handed it out, and its score is told
             self._given.add(position)
@@ -351,7 +354,7 @@ class Round:
         return (told + [entry for entry in batch if entry not in told])[: self.size]
 
     def _set_batch(self, batch: list[Trial]) -> None:
-        self._batch = batch
+        self._batch = {trial: index for index, trial in enumerate(batch)}
         self._seeds = [derive_seed(self._plan.seed, self.first + index) for index in range(len(batch))]
 
     def _write_batch(self, journal: Journal) -> None:
@@ -363,5 +366,5 @@ class Round:
                 journal.record(self._in_batch(trial, entry))
 
     def _in_batch(self, trial: Trial, entry: JournalEntry) -> JournalEntry:
-        index = self._batch.index(trial)
+        index = self._batch[trial]
         return replace(entry, index=self.first + index, seed=self._seeds[index])

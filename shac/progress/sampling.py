@@ -155,7 +155,9 @@ class _WatchedCascade:
 
 def _joined(pieces: list[Draw]) -> Draw:
     reports = [piece.report for piece in pieces]
+    uniforms = [piece.uniforms for piece in pieces if piece.uniforms is not None]
     return Draw(
+        uniforms=np.concatenate(uniforms) if len(uniforms) == len(pieces) else None,
         rows=[row for piece in pieces for row in piece.rows],
         X=np.concatenate([piece.X for piece in pieces]),
         next_candidate=pieces[-1].next_candidate,

@@ -137,11 +137,7 @@ class Cascade:
         Returns
         -------
         ndarray of bool, shape (num_rows,)
-
-        Raises
-        ------
-        ValueError
-            If `X` does not have two dimensions and a column for each of the space, or `relax` is negative.
+            ValueError if `X` does not have two dimensions and a column for each of the space, or `relax` is negative.
         """
         relax = checked_integer("relax", relax, 0, LARGEST_COUNT)
         rows = checked_rows(X, self.space.num_columns)
@@ -276,12 +272,7 @@ class Cascade:
         return draw_samples(self._compiled, request, values=values)
 
     def method_for(self, n: int, relax: int = 0) -> Literal["plain", "region"]:
-        """Return which method 'auto' takes for `n` samples.
-
-        Parameters
-        ----------
-        n, relax
-            See `sample`.
+        """Return which method 'auto' takes for `n` samples; see `sample` for the parameters.
 
         Raises
         ------
@@ -390,6 +381,11 @@ class Cascade:
         other._compiled = self._compiled.with_forests(forests)
         other._grown = GrownRegion(other._compiled)
         return other
+
+    @property
+    def decisions(self) -> core.Cascade:
+        """The stages as they decide on rows."""
+        return self._compiled.decisions
 
     @property
     def compiled_stages(self) -> tuple[core.Stage, ...]:

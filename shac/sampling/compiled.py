@@ -14,6 +14,7 @@ from shac.parameters.conditional import ConditionalColumn
 from shac.sampling import costs
 from shac.sampling.bins import Condition, ThresholdBins, conditions_of
 from shac.sampling.draws import Piece
+from shac.sampling.encoding import encode_uniforms
 from shac.sampling.extension import core
 from shac.sampling.refining import RefiningSampler
 from shac.sampling.region import Regions
@@ -231,6 +232,7 @@ class CompiledCascade:
         return Piece(
             rows=self.space.values_from_uniforms(result["uniforms"][passed]) if values else [],
             X=X[passed],
+            uniforms=result["uniforms"][passed],
             num_drawn=result["num_drawn"],
             next_candidate=request["first_candidate"] + result["num_drawn"],
             rejected_by_stage=np.array(result["rejected_by_stage"], dtype=np.int64),
@@ -243,9 +245,7 @@ class CompiledCascade:
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_], int]:
         """Encode what the sampler let pass, and tell what passes by value, too, and how many constraints refuse."""
         uniforms = result["uniforms"]
-        X = np.empty(uniforms.shape, dtype=np.float32)
-        for c, column in enumerate(self.space.columns):
-            X[:, c] = column.encode_array(column.quantile(uniforms[:, c]))
+        X = encode_uniforms(self.space, uniforms)
         passed = self.accepts(X, relax, threads)
         if not passed.all():
             _logger.debug("redrawing %d samples that rounded onto a threshold", int((~passed).sum()))

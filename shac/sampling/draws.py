@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from shac.sampling.extension import core
+    from shac.space import HyperParameterList
 
-__all__ = ["Draw", "Piece", "Pieces", "SampleReport"]
+__all__ = ["Draw", "Piece", "Pieces", "SampleReport", "UniformRows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +77,50 @@ class Draw:
         Number of the first candidate not drawn.
     report : SampleReport
         Counts and time.
+    uniforms : ndarray of float64, shape (num_samples, num_columns), or None
+        The uniforms of the samples; None where Python drew them.
     """
 
     rows: list[list[Any]]
     X: NDArray[np.float32]
     next_candidate: int
     report: SampleReport
+    uniforms: NDArray[np.float64] | None = None
+
+
+class UniformRows(Sequence[list[Any]]):
+    """Flat rows of values, each made of its uniforms when it is asked for; most candidates never are.
+
+    Parameters
+    ----------
+    space : HyperParameterList
+    uniforms : ndarray of float64, shape (n, num_columns)
+        NaN where a value does not exist, or any number.
+    X : ndarray of float32, shape (n, num_columns)
+        The rows, encoded.
+    """
+
+    def __init__(self, space: HyperParameterList, uniforms: NDArray[np.float64], X: NDArray[np.float32]) -> None:
+        self._space = space
+        self._uniforms = uniforms
+        self.X = X
+
+    def __len__(self) -> int:
+        return len(self._uniforms)
+
+    @overload
+    def __getitem__(self, place: int) -> list[Any]: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[list[Any]]: ...
+
+    def __getitem__(self, place: int | slice) -> list[Any] | list[list[Any]]:
+        if isinstance(place, slice):
+            return self._space.values_from_uniforms(self._uniforms[place])
+        return self._space.values_from_uniforms(self._uniforms[[place]])[0]
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        return iter(self[:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +133,7 @@ class Piece:
     next_candidate: int
     rejected_by_stage: NDArray[np.int64]
     end: Literal["count", "candidates", "gap"]
+    uniforms: NDArray[np.float64] | None = None
     num_refused: int = 0  # by constraints
 
 
@@ -126,7 +169,9 @@ class Pieces:
                 accepted_mass=region.accepted_mass,
                 undecided_mass=region.undecided_mass,
             )
+        uniforms = [piece.uniforms for piece in self._pieces if piece.uniforms is not None]
         return Draw(
+            uniforms=np.concatenate(uniforms) if len(uniforms) == len(self._pieces) else None,
             rows=[row for piece in self._pieces for row in piece.rows],
             X=np.concatenate([np.empty((0, num_columns), dtype=np.float32), *(p.X for p in self._pieces)]),
             next_candidate=last.next_candidate,

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shac.sampling.slice_sampling import EDGE, MAX_SHRINKAGE_STEPS, accepted_by, spread_of, take_step
+from shac.sampling.encoding import EDGE
+from shac.sampling.slice_sampling import MAX_SHRINKAGE_STEPS, accepted_by, spread_of, take_step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,10 +6,15 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from shac.sampling.draws import UniformRows
+
 if TYPE_CHECKING:
     from shac.sampling.cascade import Cascade
+    from shac.sampling.draws import Draw
 
-__all__ = ["draw_all", "draw_relaxing"]
+__all__ = ["draw_all", "draw_candidates", "draw_relaxing"]
 
 _logger = logging.getLogger("shac")
 
@@ -48,24 +53,40 @@ def draw_all(cascade: Cascade, n: int, *, seed: int, threads: int | None = None)
     >>> draw_all(shac.Cascade([], space), 2, seed=0)
     [['only'], ['only']]
     """
+    return list(draw_candidates(cascade, n, seed=seed, threads=threads))
+
+
+def draw_candidates(
+    cascade: Cascade, n: int, *, seed: int, threads: int | None = None
+) -> UniformRows | list[list[Any]]:
+    """Draw as `draw_all` does; the values of a row are made when it is asked for, where the core draws."""
     if cascade.method_for(n) == "region":
-        return cascade.draw(n, seed=seed, threads=threads, method="region").rows
-    rows: list[list[Any]] = []
-    first_candidate = 0
+        return _rows_of(cascade, [cascade.draw(n, seed=seed, threads=threads, method="region", values=False)])
+    draws: list[Draw] = []
+    num_found = first_candidate = 0
     while True:
         draw = cascade.draw(
-            n - len(rows),
+            n - num_found,
             seed=seed,
             threads=threads,
             first_candidate=first_candidate,
             max_candidates=_CANDIDATES_BETWEEN_MESSAGES,
             method="plain",
+            values=False,
         )
-        rows += draw.rows
-        if len(rows) == n:
-            return rows
+        draws.append(draw)
+        num_found += len(draw.X)
+        if num_found == n:
+            return _rows_of(cascade, draws)
         first_candidate = draw.next_candidate
-        _logger.info("%d of %d samples found among %d candidates; still drawing", len(rows), n, first_candidate)
+        _logger.info("%d of %d samples found among %d candidates; still drawing", num_found, n, first_candidate)
+
+
+def _rows_of(cascade: Cascade, draws: list[Draw]) -> UniformRows | list[list[Any]]:
+    uniforms = [draw.uniforms for draw in draws if draw.uniforms is not None]
+    if len(uniforms) < len(draws):
+        return [row for draw in draws for row in draw.rows]
+    return UniformRows(cascade.space, np.concatenate(uniforms), np.concatenate([draw.X for draw in draws]))
 
 
 def draw_relaxing(cascade: Cascade, n: int, *, seed: int, threads: int | None = None) -> list[list[Any]]:

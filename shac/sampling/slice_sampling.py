@@ -16,44 +16,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shac.sampling.arguments import thread_count
+from shac.sampling.encoding import EDGE, encode_uniforms, encoding_of
+from shac.sampling.extension import core
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shac.sampling.cascade import Cascade
-    from shac.space import HyperParameterList
 
     Floats = NDArray[np.float64]
 
-__all__ = ["EDGE", "MAX_SHRINKAGE_STEPS", "accepted_by", "slice_sample", "spread_of", "take_step", "uniforms_of"]
+__all__ = ["EDGE", "MAX_SHRINKAGE_STEPS", "accepted_by", "slice_sample", "spread_of", "take_step"]
 
 _STEPS = 6
 MAX_SHRINKAGE_STEPS = 14
 _CHAINS_AT_ONCE = 8192  # does not change the result
-EDGE = 2.0**-40  # uniforms stay within (0, 1)
-
-
-def uniforms_of(space: HyperParameterList, X: NDArray[np.float32]) -> Floats:
-    """Return uniforms that encoded rows come from: the middles of those of each value.
-
-    Parameters
-    ----------
-    space : HyperParameterList
-        All of its parameters have a quantile function.
-    X : ndarray of float32, shape (n, num_columns)
-
-    Returns
-    -------
-    ndarray of float64, shape (n, num_columns)
-        NaN for what does not exist.
-    """
-    uniforms = np.full(X.shape, np.nan)
-    for c, column in enumerate(space.columns):
-        exists = ~np.isnan(X[:, c])
-        below = column.cdf(X[exists, c])
-        up_to = column.cdf(np.nextafter(X[exists, c], np.float32(np.inf)))
-        uniforms[exists, c] = 0.5 * (below + up_to)
-    result: Floats = np.clip(uniforms, EDGE, 1 - EDGE)
-    return result
 
 
 def slice_sample(
@@ -91,16 +69,9 @@ def slice_sample(
     samples_at_once = max(1, _CHAINS_AT_ONCE // chains_per_sample)
     ends = [np.empty((0, initial_points.shape[1]))]
     for first in range(0, num_samples, samples_at_once):
-        chains = [
-            _Chains(np.random.default_rng([seed, sample]), initial_points, chains_per_sample, spread)
-            for sample in range(first, min(first + samples_at_once, num_samples))
-        ]
-        current = np.concatenate([chain.initial for chain in chains])
-        for step in range(_STEPS):
-            directions = np.concatenate([chain.directions[step] for chain in chains])
-            fractions = np.concatenate([chain.fractions[step] for chain in chains])
-            take_step(cascade, current, directions, fractions, threads)
-        ends.append(current)
+        numbers = range(first, min(first + samples_at_once, num_samples))
+        chains = _Chains(seed, numbers, initial_points, chains_per_sample, spread)
+        ends.append(chains.walk(cascade, threads))
     return np.concatenate(ends)
 
 
@@ -114,23 +85,47 @@ def spread_of(points: Floats) -> Floats:
 
 
 class _Chains:
-    """All that is random about the chains of one sample."""
+    """The chains of several samples, and all that is random about them."""
 
-    def __init__(self, random: np.random.Generator, initial_points: Floats, count: int, spread: Floats) -> None:
+    def __init__(self, seed: int, samples: range, initial_points: Floats, count: int, spread: Floats) -> None:
         width = initial_points.shape[1]
-        self.initial = initial_points[random.integers(len(initial_points), size=count)]
-        missing = np.isnan(self.initial)
-        self.initial[missing] = np.clip(random.random(int(missing.sum())), EDGE, 1 - EDGE)
-        self.directions = random.normal(size=(_STEPS, count, width)) * spread
-        along_one = random.random((_STEPS, count)) < 0.5
-        one = np.eye(width)[random.integers(width, size=(_STEPS, count))]
-        self.directions[along_one] = one[along_one]
-        self.fractions = random.random((_STEPS, count, MAX_SHRINKAGE_STEPS))
+        total = len(samples) * count
+        self._points = np.empty((total, width))
+        self._directions = np.empty((_STEPS, total, width))
+        self._fractions = np.empty((_STEPS, total, MAX_SHRINKAGE_STEPS))
+        along_one = np.empty((_STEPS, total), dtype=np.bool_)
+        chosen = np.empty((_STEPS, total), dtype=np.int64)
+        for begin, sample in zip(range(0, total, count), samples, strict=True):
+            own = slice(begin, begin + count)
+            random = np.random.default_rng([seed, sample])
+            points = initial_points[random.integers(len(initial_points), size=count)]
+            missing = np.isnan(points)
+            points[missing] = np.clip(random.random(int(missing.sum())), EDGE, 1 - EDGE)
+            self._points[own] = points
+            self._directions[:, own] = random.normal(size=(_STEPS, count, width))
+            along_one[:, own] = random.random((_STEPS, count)) < 0.5
+            chosen[:, own] = random.integers(width, size=(_STEPS, count))
+            self._fractions[:, own] = random.random((_STEPS, count, MAX_SHRINKAGE_STEPS))
+        self._directions *= spread
+        step, chain = np.nonzero(along_one)
+        self._directions[step, chain] = 0.0
+        self._directions[step, chain, chosen[step, chain]] = 1.0
+
+    def walk(self, cascade: Cascade, threads: int | None) -> Floats:
+        """Take all steps, and return where the chains end."""
+        encoding = None if cascade.space.constraints else encoding_of(cascade.space)
+        if encoding is not None:
+            decisions, workers = cascade.decisions, thread_count(threads)
+            core.walk(encoding, decisions, self._points, self._directions, self._fractions, workers)
+            return self._points
+        for directions, fractions in zip(self._directions, self._fractions, strict=True):
+            take_step(cascade, self._points, directions, fractions, threads)
+        return self._points
 
 
 def accepted_by(cascade: Cascade, uniforms: Floats, threads: int | None) -> NDArray[np.bool_]:
     """Return which rows of uniforms the cascade and the constraints of its space accept."""
-    X = cascade.space.encode_uniforms(uniforms)
+    X = encode_uniforms(cascade.space, uniforms)
     accepted = cascade.accepts(X, threads=threads)
     if cascade.space.constraints:
         accepted &= cascade.space.satisfied_by_uniforms(np.where(np.isnan(X), np.nan, uniforms))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from shac.errors import DamagedFileError
@@ -54,7 +54,7 @@ class JournalEntry:
 
     def as_record(self) -> dict[str, Any]:
         """Return what a line says of it."""
-        record = asdict(self)
+        record = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         for name in ("curve", "pruned"):
             if not record[name]:
                 del record[name]

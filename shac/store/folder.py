@@ -5,12 +5,13 @@ One engine at a time writes to a folder, and only the one that knows what is the
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shac.errors import SaveFolderError
-from shac.store.journal import JOURNAL_FILE, Journal
+from shac.store.journal import JOURNAL_FILE, Journal, journal_state
 from shac.store.lock import LOCK_FILE, FolderLock
 from shac.store.manifest import (
     MANIFEST_FILE,
@@ -29,6 +30,7 @@ from shac.store.table import DATASET_FILE, PARAMETERS_FILE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from shac.store.journal import FileState
     from shac.store.record import SearchRecord
 
 __all__ = ["SearchStore", "check_own_files", "check_save_folder", "checked_save_dir"]
@@ -100,6 +102,8 @@ class SearchStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._known: str | None = None  # digest of the manifest that was written or read last
+        self._sound_journal: tuple[str, FileState | None] | None = None  # its space and state when it was closed
+        self._last_sync = -math.inf
         self._depth = 0
 
     @property
@@ -121,8 +125,8 @@ class SearchStore:
         """Return whether a search was saved in the folder."""
         return holds_search(self.folder)
 
-    def check(self) -> None:
-        """Refuse to write over what the engine does not know.
+    def check(self) -> str | None:
+        """Refuse to write over what the engine does not know; returns the digest of the manifest that is there.
 
         Raises
         ------
@@ -135,10 +139,10 @@ class SearchStore:
         check_save_folder(self.folder)
         found = manifest_digest(self.folder)
         if found is not None and found == self._known:
-            return
+            return found
         check_own_files(self.folder)
         if not holds_evaluations(self.folder):
-            return  # what is left of a search that gave no score, because its function was wrong, may be overwritten
+            return found  # what is left of a search without a score, as its function was wrong, may be overwritten
         if self._known is not None and found is not None:
             raise SaveFolderError(
                 f"save_dir: {self.folder} was written by another process since this engine read or wrote it: call "
@@ -163,29 +167,39 @@ class SearchStore:
             return
         self.check()
         with FolderLock(self.folder):
-            self.check()
+            found = self.check()
             self._depth += 1
             try:
-                if self._known is None or manifest_digest(self.folder) != self._known:
+                if self._known is None or found != self._known:
                     self.journal_path.unlink(missing_ok=True)
                 yield
             finally:
                 self._depth -= 1
 
-    def journal(self, space: str) -> Journal:
-        """Open the journal for writing.
+    @contextmanager
+    def journal(self, space: str, *, goes_on: bool = False) -> Iterator[Journal]:
+        """Open the journal for writing within a ``with`` block.
 
         Parameters
         ----------
         space : str
             Fingerprint of the search space.
+        goes_on : bool
+            Whether it is likely to be opened again at once: very short evaluations then share the wait for the disk
+            (see `Journal.record`) as they do while it is open.
 
         Raises
         ------
         DamagedFileError, OSError
             See `Journal`.
         """
-        return Journal(self.journal_path, space)
+        is_sound = self._sound_journal is not None and self._sound_journal == (space, journal_state(self.journal_path))
+        self._sound_journal = None
+        with Journal(self.journal_path, space, is_sound=is_sound, last_sync=self._last_sync) as journal:
+            yield journal
+            journal.close(sync=not goes_on)
+            self._last_sync = journal.last_sync
+            self._sound_journal = space, journal.final_state
 
     def load(self) -> SearchRecord:
         """Read the search.

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    FileState = tuple[int, int, int, int]
+
 __all__ = [
     "JOURNAL_FILE",
     "Journal",
@@ -46,6 +48,7 @@ __all__ = [
     "as_json_has_it",
     "has_scores",
     "is_journal",
+    "journal_state",
     "read_batches",
     "read_failures",
     "read_journal",
@@ -56,6 +59,7 @@ FORMAT_VERSION = 1
 
 _CHECKSUM = ',"crc32":"'
 _SECONDS_THAT_SHARE_A_SYNC = 0.05
+_LARGE = 1 << 64  # an integer that is certain to be written; Python limits the digits
 _LONGEST_LINE = 1 << 28  # bytes: a batch of a million configurations
 
 
@@ -68,6 +72,10 @@ class Journal:
         The file. A torn last line is cut off, with a warning; a file that does not exist is begun.
     space : str
         Fingerprint of the search space.
+    is_sound : bool
+        Whether the caller knows that the file is the journal of this space and ends with a whole line: it is not read.
+    last_sync : float
+        When, by the monotonic clock, the file was last put on the disk.
 
     Raises
     ------
@@ -88,17 +96,13 @@ class Journal:
     [(1, 2.0)]
     """
 
-    def __init__(self, path: Path, space: str) -> None:
+    def __init__(self, path: Path, space: str, *, is_sound: bool = False, last_sync: float = -math.inf) -> None:
         self.path = path
-        self._last_sync = -math.inf
+        self.last_sync = last_sync
+        self.final_state: FileState | None = None
         self._is_synced = True  # what is there when it is opened was its writer's to put on the disk
-        if not path.exists():
-            write_atomic(path, _line({"kind": "search", "format": FORMAT_VERSION, "space": space}))
-        # Before anything is cut off: it may not be a journal at all.
-        found = next(_records(path), None)
-        if found is None or found[1].get("space") != space:
-            raise DamagedFileError(f"{path}, line 1: expected the journal of the search space {space}, got {found}")
-        _repair(path)
+        if not is_sound:
+            _make_sound(path, space)
         # Without a buffer: a line is the system's to keep as soon as `write` returns, even if this process is killed
         self._file = os.fdopen(open_regular(path, os.O_RDWR | os.O_APPEND, follow=False), "ab", buffering=0)
 
@@ -108,11 +112,12 @@ class Journal:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Put what was written on the disk and close the file."""
+    def close(self, *, sync: bool = True) -> None:
+        """Put what was written on the disk, unless that is not wanted, and close the file."""
         if not self._file.closed:
-            if not self._is_synced:
+            if sync and not self._is_synced:
                 self._sync()
+            self.final_state = _state_of(os.fstat(self._file.fileno()))
             self._file.close()
 
     def begin_batch(
@@ -137,7 +142,7 @@ class Journal:
         self._write({"kind": "evaluation" if is_final else "retry", **entry.as_record()})
         now = time.monotonic()
         is_long = entry.ended - entry.started >= _SECONDS_THAT_SHARE_A_SYNC
-        if is_long or not 0 <= now - self._last_sync < _SECONDS_THAT_SHARE_A_SYNC:
+        if is_long or not 0 <= now - self.last_sync < _SECONDS_THAT_SHARE_A_SYNC:
             self._sync()
 
     def _write(self, record: dict[str, Any]) -> None:
@@ -154,7 +159,29 @@ class Journal:
 
     def _sync(self) -> None:
         os.fsync(self._file.fileno())
-        self._last_sync, self._is_synced = time.monotonic(), True
+        self.last_sync, self._is_synced = time.monotonic(), True
+
+
+def _make_sound(path: Path, space: str) -> None:
+    if not path.exists():
+        write_atomic(path, _line({"kind": "search", "format": FORMAT_VERSION, "space": space}))
+    # Before anything is cut off: it may not be a journal at all.
+    found = next(_records(path), None)
+    if found is None or found[1].get("space") != space:
+        raise DamagedFileError(f"{path}, line 1: expected the journal of the search space {space}, got {found}")
+    _repair(path)
+
+
+def journal_state(path: Path) -> FileState | None:
+    """Return by what a file is known again that nobody else has written to; None if there is none."""
+    try:
+        return _state_of(path.lstat())
+    except OSError:
+        return None
+
+
+def _state_of(found: os.stat_result) -> FileState:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def read_journal(path: Path) -> list[JournalEntry]:
@@ -248,6 +275,8 @@ def as_json_has_it(value: Any, to_text: Callable[[Any], str]) -> Any:
     >>> as_json_has_it(0.5, str), as_json_has_it(1j, str)
     (0.5, '1j')
     """
+    if value is None or type(value) in (bool, float) or (type(value) is int and abs(value) < _LARGE):
+        return value
     try:
         dump_json(value, "value")
     except ValueError:
@@ -307,5 +336,5 @@ def _repair(path: Path) -> None:
         os.fsync(file.fileno())
     warnings.warn(
         f"{path}: the last line was torn, {size - end} bytes; it is cut off, and its evaluation will run again",
-        stacklevel=4,
+        stacklevel=5,
     )

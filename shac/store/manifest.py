@@ -18,8 +18,11 @@ import json
 import os
 import re
 import warnings
+from operator import is_
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
+
+import numpy as np
 
 from shac.errors import DamagedFileError, SaveFolderError
 from shac.export import load_classifier, read_document
@@ -61,6 +64,7 @@ _MOST_CLASSIFIER_BYTES = 64 * _MEBIBYTE
 _CLASSIFIER_NAME = re.compile(r"\d{2,}\.ubj")
 
 _known_bytes: WeakKeyDictionary[xgboost.Booster, bytes] = WeakKeyDictionary()
+_known_tables: WeakKeyDictionary[HyperParameterList, tuple[tuple[Any, ...], bytes, bytes]] = WeakKeyDictionary()
 
 
 def holds_search(folder: Path) -> bool:
@@ -119,7 +123,7 @@ def save_search(folder: Path, search: SearchRecord) -> None:
         for stage, model in enumerate(search.classifiers)
     }
     contents[PARAMETERS_FILE] = dump_json(search.space.get_config(), "parameters").encode()
-    contents[DATASET_FILE] = table_text(search.space, search.rows, search.scores).encode()
+    contents[DATASET_FILE] = _table_bytes(search)
     manifest = {
         "format": FORMAT_VERSION,
         "settings": search.settings(),
@@ -151,6 +155,18 @@ def _model_bytes(booster: xgboost.Booster) -> bytes:
     if booster not in _known_bytes:
         _known_bytes[booster] = bytes(booster.save_raw(raw_format="ubj"))
     return _known_bytes[booster]
+
+
+def _table_bytes(search: SearchRecord) -> bytes:
+    """Return a search's table; the rows of its last round are added to what was written after the one before."""
+    rows, scores = tuple(search.rows), np.array(search.scores, dtype=np.float64).tobytes()
+    known_rows, known_scores, table = _known_tables.get(search.space, ((), b"", b""))
+    num_known = len(known_rows)
+    if not (0 < num_known <= len(rows) and all(map(is_, known_rows, rows)) and scores.startswith(known_scores)):
+        num_known, table = 0, b""
+    table += table_text(search.space, search.rows, search.scores, first=num_known).encode()
+    _known_tables[search.space] = rows, scores, table
+    return table
 
 
 def _move_aside(path: Path) -> None:

@@ -40,11 +40,23 @@ DATASET_FILE = "dataset.csv"
 PARAMETERS_FILE = "parameters.json"
 
 
-def table_text(space: HyperParameterList, rows: Sequence[Sequence[Any]], scores: Sequence[float]) -> str:
-    """Write a table: ``id``, the columns, ``scores``; floats to the last bit."""
-    lines = [_csv_line(["id", *space.get_parameter_names(), "scores"])]
-    for index, (row, score) in enumerate(zip(rows, scores, strict=True)):
-        fields = [column.to_text(value) for column, value in zip(space.columns, row, strict=True)]
+def table_text(
+    space: HyperParameterList, rows: Sequence[Sequence[Any]], scores: Sequence[float], *, first: int = 0
+) -> str:
+    """Write a table: ``id``, the columns, ``scores``; floats to the last bit.
+
+    Parameters
+    ----------
+    space : HyperParameterList
+    rows : sequence of rows
+    scores : sequence of float
+    first : int
+        The number of the first row that is written; without the header, where it is not 0.
+    """
+    lines = [] if first else [_csv_line(["id", *space.get_parameter_names(), "scores"])]
+    columns = space.columns
+    for index, (row, score) in enumerate(zip(rows[first:], scores[first:], strict=True), start=first):
+        fields = [column.to_text(value) for column, value in zip(columns, row, strict=True)]
         lines.append(_csv_line([str(index), *fields, repr(float(score))]))
     return "".join(lines)
 

@@ -1,0 +1,168 @@
+#include "prior/encoding.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <utility>
+
+namespace shac {
+namespace {
+
+constexpr double kLargestFloat = static_cast<double>(std::numeric_limits<float>::max());
+constexpr float kMissingValue = std::numeric_limits<float>::quiet_NaN();
+
+double clip(double value, double low, double high) {
+    return std::min(std::max(value, low), high);
+}
+
+float to_float(double value) {
+    return static_cast<float>(clip(value, -kLargestFloat, kLargestFloat));
+}
+
+/// Half-way between a threshold and the float32 before it: what is below rounds to less than the threshold.
+double rounding_boundary(float threshold) {
+    const float below = std::nextafter(threshold, -std::numeric_limits<float>::infinity());
+    return (static_cast<double>(threshold) + static_cast<double>(below)) / 2.0;
+}
+
+double last_integer_below(float threshold) {
+    const double last = std::floor(rounding_boundary(threshold));
+    // Half-way between two float32 numbers rounds to the even one, which may be the threshold.
+    return static_cast<float>(last) >= threshold ? last - 1.0 : last;
+}
+
+float encode_logarithm(double logarithm, double least, double most) {
+    // exp and log are each wrong by less than two units in the last place
+    const double doubt = 1e-15 * (1.0 + std::abs(logarithm));
+    const auto encoded = static_cast<float>(logarithm);
+    if (static_cast<float>(logarithm - doubt) == static_cast<float>(logarithm + doubt)) {
+        return encoded;
+    }
+    return to_float(std::log(clip(std::exp(logarithm), least, most)));
+}
+
+}  // namespace
+
+void ColumnEncoding::check() const {
+    const bool is_counted = kind == EncodingKind::kInteger || kind == EncodingKind::kDiscrete;
+    if (!std::isfinite(low) || !std::isfinite(high) || (is_counted ? high < 1.0 : high <= low)) {
+        throw std::invalid_argument("columns: expected finite bounds, the lower one first");
+    }
+    if (kind == EncodingKind::kListed && (encoded.empty() || mass.size() != encoded.size() + 1 ||
+                                          !std::is_sorted(encoded.begin(), encoded.end()))) {
+        throw std::invalid_argument(
+            "columns: expected encoded values in order, with a mass more than values");
+    }
+}
+
+float ColumnEncoding::encode(double uniform) const {
+    switch (kind) {
+        case EncodingKind::kUniform:
+            return to_float(clip(low + uniform * (high - low), low, high));
+        case EncodingKind::kLogUniform:
+            return encode_logarithm(low + uniform * (high - low), least, most);
+        case EncodingKind::kInteger:
+            return to_float(low + std::min(std::trunc(uniform * high), high - 1.0));
+        case EncodingKind::kDiscrete:
+            return to_float(std::min(std::trunc(uniform * high), high - 1.0));
+        case EncodingKind::kListed:
+            break;
+    }
+    const double value = clip(std::floor(std::exp(low + uniform * (high - low)) + 0.5), least, most);
+    return encoded[static_cast<std::size_t>(value - least)];
+}
+
+double ColumnEncoding::cdf(float encoded_value) const {
+    switch (kind) {
+        case EncodingKind::kUniform:
+        case EncodingKind::kLogUniform:
+            return clip((rounding_boundary(encoded_value) - low) / (high - low), 0.0, 1.0);
+        case EncodingKind::kInteger:
+            return clip((last_integer_below(encoded_value) - low + 1.0) / high, 0.0, 1.0);
+        case EncodingKind::kDiscrete:
+            return clip(std::ceil(static_cast<double>(encoded_value)) / high, 0.0, 1.0);
+        case EncodingKind::kListed:
+            break;
+    }
+    const auto place = std::lower_bound(encoded.begin(), encoded.end(), encoded_value) - encoded.begin();
+    return mass[static_cast<std::size_t>(place)];
+}
+
+SpaceEncoding::SpaceEncoding(std::vector<ColumnEncoding> columns, std::vector<ParentValues> parents)
+    : columns_(std::move(columns)), parents_(std::move(parents)) {
+    for (const ColumnEncoding& column : columns_) {
+        column.check();
+    }
+    std::vector<bool> is_settled(width(), true);
+    for (const ParentValues& one : parents_) {
+        if (one.column >= width() || one.parent >= width() || one.column == one.parent) {
+            throw std::invalid_argument("parents: expected two columns of the space");
+        }
+        if (!std::is_sorted(one.values.begin(), one.values.end())) {
+            throw std::invalid_argument("parents: expected values in order");
+        }
+        is_settled[one.column] = false;
+    }
+    for (auto one = parents_.begin(); one != parents_.end(); ++one) {
+        const bool is_last = std::none_of(one + 1, parents_.end(), [one](const ParentValues& other) {
+            return other.column == one->column;
+        });
+        if (!is_settled[one->parent]) {
+            throw std::invalid_argument("parents: expected each column behind its parents");
+        }
+        is_settled[one->column] = is_last;
+    }
+}
+
+void SpaceEncoding::encode(const double* uniforms, float* encoded) const {
+    for (std::size_t c = 0; c < columns_.size(); ++c) {
+        encoded[c] = std::isnan(uniforms[c]) ? kMissingValue : columns_[c].encode(uniforms[c]);
+    }
+    for (const ParentValues& one : parents_) {
+        const float value = encoded[one.parent];
+        if (std::isnan(value) || !std::binary_search(one.values.begin(), one.values.end(), value)) {
+            encoded[one.column] = kMissingValue;
+        }
+    }
+}
+
+void SpaceEncoding::cdf(const float* encoded, double* below) const {
+    for (std::size_t c = 0; c < columns_.size(); ++c) {
+        below[c] = std::isnan(encoded[c]) ? static_cast<double>(kMissingValue) : columns_[c].cdf(encoded[c]);
+    }
+}
+
+void SpaceEncoding::uniforms_of(const float* encoded, double* uniforms) const {
+    for (std::size_t c = 0; c < columns_.size(); ++c) {
+        if (std::isnan(encoded[c])) {
+            uniforms[c] = static_cast<double>(kMissingValue);
+            continue;
+        }
+        const float next = std::nextafter(encoded[c], std::numeric_limits<float>::infinity());
+        const double middle = 0.5 * (columns_[c].cdf(encoded[c]) + columns_[c].cdf(next));
+        uniforms[c] = clip(middle, kUniformEdge, 1.0 - kUniformEdge);
+    }
+}
+
+void encode_rows(const SpaceEncoding& encoding, MatrixView<const double> uniforms,
+                 MatrixView<float> encoded) {
+    for (std::size_t i = 0; i < uniforms.rows; ++i) {
+        encoding.encode(uniforms.row(i), encoded.row(i));
+    }
+}
+
+void cdf_of_rows(const SpaceEncoding& encoding, MatrixView<const float> encoded, MatrixView<double> below) {
+    for (std::size_t i = 0; i < encoded.rows; ++i) {
+        encoding.cdf(encoded.row(i), below.row(i));
+    }
+}
+
+void uniforms_of_rows(const SpaceEncoding& encoding, MatrixView<const float> encoded,
+                      MatrixView<double> uniforms) {
+    for (std::size_t i = 0; i < encoded.rows; ++i) {
+        encoding.uniforms_of(encoded.row(i), uniforms.row(i));
+    }
+}
+
+}  // namespace shac
