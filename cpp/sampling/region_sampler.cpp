@@ -58,6 +58,7 @@ struct RegionSampler::Scratch {
     std::vector<std::uint64_t> uniforms;
     std::vector<std::uint16_t> coarse;
     std::vector<const BinRange*> ranges;  // of the boxes
+    std::vector<StageSet> undecided;      // of the boxes
     std::vector<std::uint8_t> is_drawn;   // by group of columns: for all rows that are left
     std::vector<std::uint32_t> rows;
     std::vector<std::uint32_t> failures;
@@ -207,17 +208,18 @@ void RegionSampler::draw_all(Scratch& scratch) const {
 }
 
 void RegionSampler::test_stage(std::size_t s, ArrayView<const std::uint32_t> rows, Scratch& scratch) const {
-    auto& [seed, begin, boxes, offsets, first, second, uniforms, coarse, ranges, is_drawn, own_rows, failures,
-           fails, asked, open, listed, numbers, values, margins, rejected, accepted, quantized, binned] =
-        scratch;
+    auto& [seed, begin, boxes, offsets, first, second, uniforms, coarse, ranges, undecided, is_drawn,
+           own_rows, failures, fails, asked, open, listed, numbers, values, margins, rejected, accepted,
+           quantized, binned] = scratch;
     const Stage& stage = *region_->stages()[s];
-    asked.clear();
-    for (const std::uint32_t row : rows) {
+    asked.resize(rows.size);
+    std::size_t count = 0;
+    for (const std::uint32_t row : rows) {  // whether a box decides a stage is a coin: no branch
         fails[row] = 0;
-        if (region_->box(boxes[row]).undecided.test(s)) {
-            asked.push_back(row);
-        }
+        asked[count] = row;
+        count += undecided[row].test(s) ? 1U : 0U;
     }
+    asked.resize(count);
     if (asked.empty()) {
         return;
     }
@@ -286,8 +288,11 @@ void RegionSampler::test(Scratch& scratch, ArrayView<std::uint64_t> rejected_by_
                         scratch.numbers.begin() + static_cast<std::ptrdiff_t>(count));
     scratch.fails.resize(kChunk);
     scratch.failures.resize(count);
+    scratch.undecided.resize(count);
     for (std::size_t k = 0; k < count; ++k) {
-        scratch.failures[k] = region_->box(scratch.boxes[k]).failures;
+        const BoxState& box = region_->box(scratch.boxes[k]);
+        scratch.failures[k] = box.failures;
+        scratch.undecided[k] = box.undecided;
     }
     const auto decide = [&](std::size_t s, ArrayView<const std::uint32_t> left) {
         test_stage(s, left, scratch);
