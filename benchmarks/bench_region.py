@@ -1,9 +1,10 @@
 """Seconds for samples of a cascade, by the number of classifiers: region index, 'auto', plain and XGBoost rejection.
 
 Answers come first: every sample must pass `XGBClassifier.predict`, or the run ends with exit code 1. Times hold
-compiling the stages, building the index and drawing; each cascade is made anew. Reading the trees out of XGBoost's
-models, which each classifier needs once, is printed by itself. XGBoost's rejection on blocks is timed for a second and
-scaled to the candidates that plain rejection took, where it would take minutes.
+compiling the stages, building the index and drawing; each cascade is made anew. "Everything" adds reading the trees
+out of the models, over a space that nothing is known of, and is printed with XGBoost's own part of it (`save_raw`)
+and, with --many, with what many samples take on one thread and on two, in turns. XGBoost's rejection on blocks is timed
+for a second and scaled to the candidates that plain rejection took, where it would take minutes.
 """
 
 from __future__ import annotations
@@ -53,6 +54,38 @@ def timed_samples(
     return median(seconds), report
 
 
+def everything(
+    workload: Workload, models: Sequence[xgboost.XGBClassifier], options: argparse.Namespace
+) -> dict[str, Any]:
+    """Seconds from fitted models to samples, of XGBoost's own part, and of many samples on one thread and on two."""
+    whole, saved = [], []
+    for repeat in range(options.repeats):
+        space = workload.space()
+        started = time.perf_counter()
+        X, _ = shac.Cascade(models, space).sample(options.samples, seed=repeat, threads=2)
+        whole.append(time.perf_counter() - started)
+        check_samples(models, X, options.samples)
+        started = time.perf_counter()
+        for model in models:
+            model.get_booster().save_raw(raw_format="ubj")
+        saved.append(time.perf_counter() - started)
+    row: dict[str, Any] = {"everything": median(whole), "save_raw": median(saved)}
+    if not options.many:
+        return row
+    cascade = shac.Cascade(models, workload.space())
+    cascade.sample(1, seed=0)
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    rows: dict[int, NDArray[np.float32]] = {}
+    for _ in range(options.repeats):
+        for threads, of_threads in seconds.items():
+            started = time.perf_counter()
+            rows[threads], _ = cascade.sample(options.many, seed=0, threads=threads)
+            of_threads.append(time.perf_counter() - started)
+    if not np.array_equal(rows[1], rows[2]):
+        raise CheckError("samples: expected the same on one thread and on two, got others")
+    return row | {"many": options.many, "many_1_thread": min(seconds[1]), "many_2_threads": min(seconds[2])}
+
+
 def check_samples(models: Sequence[xgboost.XGBClassifier], X: NDArray[np.float32], expected: int) -> None:
     if len(X) != expected:
         raise CheckError(f"samples: expected {expected:,}, got {len(X):,}")
@@ -78,11 +111,7 @@ def run_workload(name: str, options: argparse.Namespace) -> list[dict[str, Any]]
     workload = WORKLOADS[name]
     models, space = train_cascade(workload)
     rows = []
-    started = time.perf_counter()
-    shac.Cascade(models, space)
-    exported = time.perf_counter() - started
     print(f"\n{name}: seconds for {options.samples:,} samples, compiling and building included")
-    print(f"(reading the trees of {len(models)} models: {exported:.3f})")
     print(
         f"{'stages':>6}{'auto':>9}{'takes':>8}{'region':>9}{'plain':>9}{'XGBoost':>11}{'boxes':>8}{'draws':>8}"
         f"{'volume, at least':>18}{'at most':>10}"
@@ -111,7 +140,14 @@ def run_workload(name: str, options: argparse.Namespace) -> list[dict[str, Any]]
             flush=True,
         )
         rows.append(row)
-    return rows
+    row = everything(workload, models, options)
+    print(
+        f"everything, from {len(models)} fitted models: {row['everything']:.3f}, of it save_raw {row['save_raw']:.3f}"
+    )
+    if options.many:
+        one, two = row["many_1_thread"], row["many_2_threads"]
+        print(f"{options.many:,} samples: {one:.3f} on one thread, {two:.3f} on two: {one / two:.2f} times faster")
+    return [*rows, {"workload": name, "stages": len(models), **row}]
 
 
 def seconds_to_prove_empty(name: str) -> float:
@@ -142,7 +178,7 @@ def draw_plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
     ways = (("xgboost", "XGBoost on blocks", "#999999"), ("plain", "plain", "#d1813b"), ("auto", "auto", "#2b6ca3"))
     for axis, name in zip(axes.flat, names, strict=False):
         for key, label, colour in ways:
-            points = [(row["stages"], row[key] / 1000) for row in rows if row["workload"] == name and row[key]]
+            points = [(row["stages"], row[key] / 1000) for row in rows if row["workload"] == name and row.get(key)]
             axis.semilogy(*zip(*points, strict=True), "o-", label=label, color=colour, markersize=4)
         axis.set_title(name)
         axis.set_xticks(range(0, 19, 3))
@@ -159,8 +195,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"all of {', '.join(SMALL)} by default")
     parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--many", type=int, default=0, help="samples to draw on one thread and on two; none by default")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--stages", type=int, nargs="+", default=STAGES)
+    parser.add_argument("--stages", type=int, nargs="*", default=STAGES)
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the results to this file")
     parser.add_argument("--plot", type=Path, metavar="PATH", help="write a picture of them (needs matplotlib)")
     options = parser.parse_args(arguments)
@@ -181,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in options.workloads:
             rows += run_workload(name, options)
         for name in options.workloads:
-            if name.startswith(("branin", "hartmann")) and max(options.stages) == 18:
+            if name.startswith(("branin", "hartmann")) and 18 in options.stages:
                 empty[name] = seconds_to_prove_empty(name)
                 print(f"{name}: an empty region proven in {empty[name]:.3f} s")
     except CheckError as error:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from workloads import WORKLOADS, train_cascade
 
 import shac
-from shac.sampling import costs
+from shac.sampling.costs import NEWEST_COSTS
 from shac.sampling.extension import core
 
 if TYPE_CHECKING:
@@ -39,22 +39,23 @@ def seconds(call: Callable[[], Any], repeats: int) -> float:
 
 
 def measure_draws(cascade: shac.Cascade, repeats: int) -> dict[str, float]:
-    """Give the seconds of each constant of drawing, for one cascade."""
+    """Give the seconds of each cost of drawing, for one cascade, by its name."""
     stages, width = cascade.compiled_stages, cascade.space.num_columns
     plain = core.PlainSampler(stages, width)
     exact = core.PlainSampler(stages, width, use_tables=False)
-    free, tested = core.RegionSampler(core.Region([], width, 0)), core.RegionSampler(core.Region(stages, width, 0))
+    divided = core.Region(stages, width, 0).refined(BUDGET)
+    free, tested = core.RegionSampler(core.Region([], width, 0)), core.RegionSampler(divided)
+    undecided = divided.undecided_mass / (divided.accepted_mass + divided.undecided_mass)
 
     def draw(sampler: core.PlainSampler | core.RegionSampler, draws: int, relax: int = 0) -> float:
         request = {"seed": 1, "count": draws, "max_candidates": draws, "relax": relax}
         return seconds(lambda: sampler.sample(**request), repeats) / draws
 
-    in_box = draw(free, DRAWS)
     return {
-        "_SECONDS_PER_INSTRUCTION": draw(plain, CANDIDATES) / plain.candidate_cost,
-        "_SECONDS_PER_EXACT_STAGE": draw(exact, DRAWS // 16, len(stages)) / len(stages),
-        "_SECONDS_PER_DRAW": in_box,
-        "_SECONDS_PER_TESTED_DRAW": draw(tested, DRAWS) - in_box,
+        "instruction": draw(plain, CANDIDATES) / plain.candidate_cost,
+        "exact_stage": draw(exact, DRAWS // 16, len(stages)) / len(stages),
+        "draw": draw(free, DRAWS),
+        "tested_draw": (draw(tested, DRAWS) - NEWEST_COSTS.draw) / undecided if undecided > 0.1 else float("nan"),
     }
 
 
@@ -62,7 +63,7 @@ def measure_dividing(cascade: shac.Cascade, repeats: int) -> tuple[float, float]
     """Give the seconds that the divisions of a region are counted with, and those that they take."""
     whole = core.Region(cascade.compiled_stages, cascade.space.num_columns, 0)
     taken = seconds(lambda: whole.refined(BUDGET), repeats)
-    return costs.seconds_of_dividing(whole.refined(BUDGET)) - costs.seconds_of_dividing(whole), taken
+    return NEWEST_COSTS.of_dividing(whole.refined(BUDGET)) - NEWEST_COSTS.of_dividing(whole), taken
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,9 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cascades = [shac.Cascade(*train_cascade(WORKLOADS[name])) for name in names]
     draws = [measure_draws(cascade, options.repeats) for cascade in cascades]
     print(f"{'':<28}{'counted':>10}" + "".join(f"{name:>14}" for name in names))
-    for constant in draws[0]:
-        measured = "".join(f"{each[constant] * 1e9:>14.2f}" for each in draws)
-        print(f"{constant:<28}{getattr(costs, constant) * 1e9:>10.2f}{measured}")
+    for cost in draws[0]:
+        measured = "".join(f"{each[cost] * 1e9:>14.2f}" for each in draws)
+        print(f"{cost:<28}{getattr(NEWEST_COSTS, cost) * 1e9:>10.2f}{measured}")
     dividing = [measure_dividing(cascade, options.repeats) for cascade in cascades]
     print(f"{f'{BUDGET} boxes, counted (ms)':<38}" + "".join(f"{counted * 1e3:>14.1f}" for counted, _ in dividing))
     print(f"{f'{BUDGET} boxes, measured (ms)':<38}" + "".join(f"{taken * 1e3:>14.1f}" for _, taken in dividing))

@@ -231,13 +231,16 @@ def test_the_benchmark_of_rejection_compares_decisions_first_and_times_all_rival
 def test_the_benchmark_of_the_region_checks_every_sample(tmp_path: Path) -> None:
     command = [sys.executable, str(BENCHMARKS / "bench_region.py"), "branin-20", "--samples", "100", "--repeats", "1"]
     done = subprocess.run(
-        [*command, "--stages", "2", "18", "--json", "out.json", "--plot", "out.png"],
+        [*command, "--stages", "2", "18", "--many", "2000", "--json", "out.json", "--plot", "out.png"],
         cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "out.json").read_text())
-    assert [row["stages"] for row in results["results"]] == [2, 18]
-    assert results["results"][1]["chosen"] == "region"
+    _, full, whole = results["results"]
+    assert [row["stages"] for row in results["results"]] == [2, 18, 18]
+    assert full["chosen"] == "region"
+    assert 0 < whole["save_raw"] < whole["everything"]
+    assert min(whole["many_1_thread"], whole["many_2_threads"]) > 0
     assert results["seconds_to_prove_empty"]["branin-20"] > 0
     assert (tmp_path / "out.png").stat().st_size > 10_000
 

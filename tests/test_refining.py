@@ -109,7 +109,7 @@ def test_nothing_is_divided_that_the_samples_left_do_not_pay_for(cascade: shac.C
     few = sampler_of(cascade, 4096, expected=10)
     draw(few, 3000)
     assert few.region.num_divided <= 4096
-    many = sampler_of(cascade, 8, expected=3000)
+    many = sampler_of(cascade, 8, expected=300_000)
     draw(many, 3000)
     assert many.region.num_divided > 8
 

@@ -136,3 +136,25 @@ def test_a_round_asked_and_told_in_part_goes_on_to_the_table_of_an_undisturbed_o
     while settings := again.ask(8):
         pinned.tell_all(again, pinned.mixed_score, settings)
     assert Path("asked_and_told/dataset.csv").read_bytes() == final("asked_and_told")
+
+
+def test_a_search_goes_on_with_the_costs_that_it_began_with() -> None:
+    old = restored(finished)
+    old.save_data()
+    assert old.cascade.costs_version == 1
+    assert "costs_version" not in searches.read_manifest(Path("finished"))["settings"]
+    new = pinned.fitted("mixed", "pooled", "new", threads=1)
+    newest = searches.read_manifest(Path("new"))["settings"]["costs_version"]
+    assert newest == new.cascade.costs_version > 1
+    again = pinned.engine_of("mixed", "pooled", "new", threads=1)
+    again.restore_data()
+    assert again.cascade.costs_version == newest
+
+
+def test_a_search_that_a_later_version_drew_for_is_refused() -> None:
+    pinned.engine_of("mixed", "pooled", "new", threads=1, evaluate=pinned.mixed_score).save_data()
+    manifest = searches.read_manifest(Path("new"))
+    manifest["settings"]["costs_version"] = 99
+    searches.write_manifest(Path("new"), manifest)
+    with pytest.raises(shac.DamagedFileError, match="costs_version: expected an integer from 1 to 2, got 99"):
+        pinned.engine_of("mixed", "pooled", "new", threads=1).restore_data()

@@ -72,7 +72,7 @@ void Region::write_boxes(ArrayView<BinIndex> all_bins, ArrayView<double> mass,
     auto* next = all_bins.data;
     for (std::size_t i = 0; i < num_boxes(); ++i) {
         for (std::size_t c = 0; c < width(); ++c) {
-            const auto [begin, end] = bins(i, c);
+            const auto [begin, end] = ranges(i)[c];
             *next++ = begin;
             *next++ = end;
         }

@@ -71,15 +71,8 @@ class Region {
     std::size_t num_boxes() const { return slots_.size(); }
     const BoxState& box(std::size_t index) const { return boxes_.store.state(slots_[index]); }
 
-    /// The bins of a column that a box holds.
-    BinRange bins(std::size_t box, std::size_t column) const {
-        return boxes_.store.ranges(slots_[box])[column];
-    }
-
-    /// The uniforms [first, second) of a column that a box holds.
-    std::pair<std::uint64_t, std::uint64_t> uniforms(std::size_t box, std::size_t column) const {
-        return stages_->grid.uniforms(column, bins(box, column));
-    }
+    /// The bins of each column that a box holds.
+    const BinRange* ranges(std::size_t box) const { return boxes_.store.ranges(slots_[box]); }
 
     /// Writes all boxes: their bins (by boxes, columns, and begin and end), masses, and whether they are
     /// accepted.

@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::uint32_t kPickStream = 0x80000000U;
 constexpr std::uint32_t kDrawStream = 0x80000001U;
+constexpr std::size_t kWordsOfDraw = 2;  // columns that share a block of random bits
 
 /// Upper 64 bits of a product.
 std::uint64_t multiply_high(std::uint64_t a, std::uint64_t b) {
@@ -48,12 +49,17 @@ std::uint16_t coarse_of(std::uint64_t uniform, bool is_conditional) {
 
 /// Buffers of one thread, kept from block to block. Columns stand kChunk entries apart.
 struct RegionSampler::Scratch {
+    std::uint64_t seed;
+    std::uint64_t begin;                 // number of the candidate of offset 0
     std::vector<std::uint32_t> boxes;    // of all candidates, then of those in `offsets`
     std::vector<std::uint16_t> offsets;  // of the candidates that are drawn
     std::array<std::uint64_t, kChunk> first;
     std::array<std::uint64_t, kChunk> second;
     std::vector<std::uint64_t> uniforms;
     std::vector<std::uint16_t> coarse;
+    std::vector<const BinRange*> ranges;  // of the boxes
+    std::vector<StageSet> undecided;      // of the boxes
+    std::vector<std::uint8_t> is_drawn;   // by group of columns: for all rows that are left
     std::vector<std::uint32_t> rows;
     std::vector<std::uint32_t> failures;
     std::vector<std::uint8_t> fails;   // by row
@@ -111,6 +117,27 @@ RegionSampler::RegionSampler(std::shared_ptr<const Region> region)
             keep_[i] = ~std::uint64_t{0};
         }
     }
+    for (std::size_t c = 0; c < region_->width(); ++c) {
+        std::vector<std::uint64_t> starts{0};
+        starts.insert(starts.end(), region_->edges(c).begin(), region_->edges(c).end());
+        starts.insert(starts.end(), 2, kUniformRange);
+        starts_.push_back(std::move(starts));
+    }
+    for (const auto& stage : region_->stages()) {
+        std::vector<std::uint32_t> groups;
+        for (const QuantizedStage::Segment& segment : stage->quantized.segments()) {
+            for (const auto& column : segment.columns) {
+                groups.push_back(column.column / static_cast<std::uint32_t>(kWordsOfDraw));
+            }
+        }
+        std::sort(groups.begin(), groups.end());
+        groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
+        groups_.push_back(std::move(groups));
+    }
+}
+
+std::size_t RegionSampler::num_groups() const {
+    return (region_->width() + kWordsOfDraw - 1) / kWordsOfDraw;
 }
 
 std::size_t RegionSampler::pick_box(std::uint64_t first, std::uint64_t second) const {
@@ -130,41 +157,77 @@ void RegionSampler::pick_boxes(std::uint64_t seed, std::uint64_t first, Scratch&
     }
 }
 
-void RegionSampler::draw_within(std::uint64_t seed, std::uint64_t first, Scratch& scratch) const {
+void RegionSampler::draw_group(std::uint32_t group, ArrayView<const std::uint32_t> rows,
+                               Scratch& scratch) const {
     const std::size_t width = region_->width();
-    const std::size_t count = scratch.offsets.size();
-    scratch.uniforms.resize(width * kChunk);
-    scratch.offsets.resize(whole_lanes(count));
-    for (std::size_t c = 0; c < width; ++c) {
-        if (c % 2 == 0) {
-            const auto group = static_cast<std::uint32_t>(c / 2);
-            kernels_.draw_words({seed, first, scratch.offsets.data(), whole_lanes(count), group}, kDrawStream,
-                                scratch.first.data(), scratch.second.data());
-        }
-        const std::uint64_t* const random = c % 2 == 0 ? scratch.first.data() : scratch.second.data();
+    for (std::size_t k = 0; k < rows.size; ++k) {
+        scratch.listed[k] = scratch.offsets[rows[k]];
+    }
+    kernels_.draw_words({scratch.seed, scratch.begin, scratch.listed.data(), whole_lanes(rows.size), group},
+                        kDrawStream, scratch.first.data(), scratch.second.data());
+    const std::size_t first = std::size_t{group} * kWordsOfDraw;
+    for (std::size_t c = first; c < std::min(first + kWordsOfDraw, width); ++c) {
+        const std::uint64_t* const random = c == first ? scratch.first.data() : scratch.second.data();
         std::uint64_t* const uniforms = scratch.uniforms.data() + c * kChunk;
-        for (std::size_t k = 0; k < count; ++k) {
-            const auto [begin, end] = region_->uniforms(scratch.boxes[k], c);
-            uniforms[k] = begin + multiply_high(random[k], end - begin);
+        std::uint16_t* const coarse = scratch.coarse.data() + c * kChunk;
+        const std::uint64_t* const starts = starts_[c].data();
+        const std::size_t last = starts_[c].size() - 3;
+        for (std::size_t k = 0; k < rows.size; ++k) {
+            const BinRange range = scratch.ranges[rows[k]][c];
+            // What lacks the column draws from all of it.
+            const std::uint64_t begin = range.begin > last ? 0 : starts[range.begin];
+            const std::uint64_t uniform = begin + multiply_high(random[k], starts[range.end] - begin);
+            uniforms[rows[k]] = uniform;
+            coarse[rows[k]] = static_cast<std::uint16_t>(uniform >> kFineBits);
         }
     }
-    scratch.offsets.resize(count);
+}
+
+void RegionSampler::begin_drawing(std::uint64_t seed, std::uint64_t first, Scratch& scratch) const {
+    const std::size_t width = region_->width();
+    scratch.seed = seed;
+    scratch.begin = first;
+    scratch.uniforms.resize(width * kChunk);
+    scratch.coarse.resize(width * kChunk);
+    scratch.numbers.resize(kChunk);
+    std::iota(scratch.numbers.begin(), scratch.numbers.end(), 0U);
+    scratch.is_drawn.assign(num_groups(), 0);
+    scratch.ranges.resize(kChunk);
+    for (std::size_t k = 0; k < scratch.offsets.size(); ++k) {
+        scratch.ranges[k] = region_->ranges(scratch.boxes[k]);
+    }
+}
+
+void RegionSampler::draw_all(Scratch& scratch) const {
+    const std::size_t count = scratch.offsets.size();
+    for (std::uint32_t group = 0; group < num_groups(); ++group) {
+        draw_group(group, {scratch.numbers.data(), count}, scratch);
+        scratch.is_drawn[group] = 1;
+    }
     region_->conditions().apply(scratch.uniforms.data(), kChunk, count);
 }
 
 void RegionSampler::test_stage(std::size_t s, ArrayView<const std::uint32_t> rows, Scratch& scratch) const {
-    auto& [boxes, offsets, first, second, uniforms, coarse, own_rows, failures, fails, asked, open, listed,
-           numbers, values, margins, rejected, accepted, quantized, binned] = scratch;
+    auto& [seed, begin, boxes, offsets, first, second, uniforms, coarse, ranges, undecided, is_drawn,
+           own_rows, failures, fails, asked, open, listed, numbers, values, margins, rejected, accepted,
+           quantized, binned] = scratch;
     const Stage& stage = *region_->stages()[s];
-    asked.clear();
-    for (const std::uint32_t row : rows) {
+    asked.resize(rows.size);
+    std::size_t count = 0;
+    for (const std::uint32_t row : rows) {  // whether a box decides a stage is a coin: no branch
         fails[row] = 0;
-        if (region_->box(boxes[row]).undecided.test(s)) {
-            asked.push_back(row);
-        }
+        asked[count] = row;
+        count += undecided[row].test(s) ? 1U : 0U;
     }
+    asked.resize(count);
     if (asked.empty()) {
         return;
+    }
+    for (const std::uint32_t group : groups_[s]) {
+        if (is_drawn[group] == 0) {
+            draw_group(group, rows, scratch);
+            is_drawn[group] = 1;
+        }
     }
     const auto find_bins = [&](std::size_t segment, std::uint8_t* bins, std::uint64_t* ambiguous) {
         const auto& columns = stage.quantized.segments()[segment].columns;
@@ -189,6 +252,11 @@ void RegionSampler::test_stage(std::size_t s, ArrayView<const std::uint32_t> row
     if (open.empty()) {
         return;
     }
+    for (std::uint32_t group = 0; group < num_groups(); ++group) {
+        if (is_drawn[group] == 0) {
+            draw_group(group, {open.data(), open.size()}, scratch);
+        }
+    }
     const std::size_t width = region_->width();
     values.resize(width * open.size());
     for (std::size_t c = 0; c < width; ++c) {
@@ -207,22 +275,24 @@ void RegionSampler::test_stage(std::size_t s, ArrayView<const std::uint32_t> row
 
 void RegionSampler::test(Scratch& scratch, ArrayView<std::uint64_t> rejected_by_stage) const {
     const std::size_t count = scratch.offsets.size();
-    const std::size_t width = region_->width();
-    scratch.coarse.resize(width * kChunk);
-    for (std::size_t c = 0; c < width; ++c) {
-        const bool is_conditional = region_->conditions().is_conditional(c);
-        for (std::size_t k = 0; k < count; ++k) {
-            scratch.coarse[c * kChunk + k] = coarse_of(scratch.uniforms[c * kChunk + k], is_conditional);
+    if (!region_->conditions().all().empty()) {  // whether a column exists hangs on others
+        draw_all(scratch);
+        for (std::size_t c = 0; c < region_->width(); ++c) {
+            const bool is_conditional = region_->conditions().is_conditional(c);
+            for (std::size_t k = 0; k < count; ++k) {
+                scratch.coarse[c * kChunk + k] = coarse_of(scratch.uniforms[c * kChunk + k], is_conditional);
+            }
         }
     }
-    scratch.numbers.resize(kChunk);
-    std::iota(scratch.numbers.begin(), scratch.numbers.end(), 0U);
     scratch.rows.assign(scratch.numbers.begin(),
                         scratch.numbers.begin() + static_cast<std::ptrdiff_t>(count));
     scratch.fails.resize(kChunk);
     scratch.failures.resize(count);
+    scratch.undecided.resize(count);
     for (std::size_t k = 0; k < count; ++k) {
-        scratch.failures[k] = region_->box(scratch.boxes[k]).failures;
+        const BoxState& box = region_->box(scratch.boxes[k]);
+        scratch.failures[k] = box.failures;
+        scratch.undecided[k] = box.undecided;
     }
     const auto decide = [&](std::size_t s, ArrayView<const std::uint32_t> left) {
         test_stage(s, left, scratch);
@@ -258,7 +328,7 @@ Samples RegionSampler::draw(const SampleRequest& request, const Workers& workers
             if (undecided == 0) {
                 continue;
             }
-            draw_within(request.seed, first + begin, own);
+            begin_drawing(request.seed, first + begin, own);
             test(own, {result.rejected_by_stage.data(), result.rejected_by_stage.size()});
             for (const std::uint32_t row : own.rows) {
                 result.passed.push_back(static_cast<std::uint32_t>(begin + own.offsets[row]));
@@ -323,7 +393,8 @@ void RegionSampler::write_uniforms(std::uint64_t seed, ArrayView<const std::uint
             scratch.offsets.push_back(static_cast<std::uint16_t>(candidates[i] - first));
         }
         pick_boxes(seed, first, scratch);
-        draw_within(seed, first, scratch);
+        begin_drawing(seed, first, scratch);
+        draw_all(scratch);
         for (std::size_t k = 0; k < scratch.offsets.size(); ++k) {
             for (std::size_t c = 0; c < result.width; ++c) {
                 result.row(begin + k)[c] = value_or_missing(scratch.uniforms[c * kChunk + k]);

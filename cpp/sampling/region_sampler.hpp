@@ -7,7 +7,8 @@
 // of w and 64 random bits, which favours no part of the range by more than 2^-64 of it.
 //
 // A block of candidates is drawn and tested together: the stages' tables prove what they can of the rows
-// whose boxes leave the stage undecided, and its forest decides the others.
+// whose boxes leave the stage undecided, and its forest decides the others. Columns are drawn when the first
+// stage asks for them, for the rows that are left then: most rows never meet most columns.
 //
 // Immutable; any number of threads may draw.
 #pragma once
@@ -53,8 +54,18 @@ class RegionSampler {
     /// Picks the boxes of the candidates first + offset, for each of scratch.offsets (at most kChunk).
     void pick_boxes(std::uint64_t seed, std::uint64_t first, Scratch& scratch) const;
 
-    /// Draws the uniforms of the candidates in scratch.offsets, within their boxes.
-    void draw_within(std::uint64_t seed, std::uint64_t first, Scratch& scratch) const;
+    /// Groups of columns that are drawn together.
+    std::size_t num_groups() const;
+
+    /// Makes room for the uniforms of the candidates in scratch.offsets; none is drawn.
+    void begin_drawing(std::uint64_t seed, std::uint64_t first, Scratch& scratch) const;
+
+    /// Draws the uniforms of a group of columns for some rows, places among scratch.offsets, within their
+    /// boxes.
+    void draw_group(std::uint32_t group, ArrayView<const std::uint32_t> rows, Scratch& scratch) const;
+
+    /// Draws all columns of all rows.
+    void draw_all(Scratch& scratch) const;
 
     /// Shortens scratch.rows, places among scratch.offsets, to the candidates that pass.
     void test(Scratch& scratch, ArrayView<std::uint64_t> rejected_by_stage) const;
@@ -63,6 +74,8 @@ class RegionSampler {
     std::shared_ptr<const Region> region_;
     std::vector<std::uint32_t> alias_;  // by box
     std::vector<std::uint64_t> keep_;   // a word below it keeps the box, another takes the alias
+    std::vector<std::vector<std::uint64_t>> starts_;  // by column: first uniform of each bin, and two ends
+    std::vector<std::vector<std::uint32_t>> groups_;  // by stage: groups of columns that its tables ask for
     const Kernels& kernels_;
 };
 

@@ -110,7 +110,7 @@ constexpr double kBlocksPerThread = 4.0;
 constexpr std::uint64_t kCellsPerTree = 20;
 
 /// Boxes divided between two looks at the stop request, and candidates in a block of draws from boxes.
-/// Chosen: about a millisecond each, by the seconds in shac/sampling/costs.py.
+/// Chosen: a tenth of a millisecond to some milliseconds each, by the seconds in shac/sampling/costs.py.
 constexpr std::size_t kDivisionsBetweenStops = 64;
 constexpr std::size_t kDrawsPerBlock = 1024;
 

@@ -52,6 +52,7 @@ def record_of(plan: SearchPlan, state: SearchState, engine: str) -> SearchRecord
         overlap=plan.overlap,
         pruning=None if plan.pruning is None else plan.pruning.as_config(),
         pruned=sorted(state.pruned),
+        costs_version=state.cascade.costs_version,
     )
 
 
@@ -79,7 +80,7 @@ def restored(
     Raises
     ------
     DamagedFileError
-        If the record's strategy is none.
+        If the record's strategy is none, or its candidates were drawn by rules that are not known here.
     ValueError
         If the search has another space, objective, seed or strategy.
     """
@@ -111,13 +112,21 @@ def restored(
         X=space.encode_rows(record.rows),
         scores=np.array(record.scores, dtype=np.float64),
         classifiers=tuple(record.classifiers),
-        cascade=Cascade(record.classifiers, space, **tables),
+        cascade=_cascade_of(record, space, folder, **tables),
         accuracies=tuple(record.accuracies),
         training_begin=record.training_begin,
         last_attempt=record.last_attempt,
         pruned=frozenset(record.pruned),
     )
     return plan, state
+
+
+def _cascade_of(record: SearchRecord, space: HyperParameterList, folder: Path, **tables: int) -> Cascade:
+    try:
+        Cascade([], space, costs_version=record.costs_version)
+    except ValueError as error:
+        raise DamagedFileError(f"{folder}: {error}") from error
+    return Cascade(record.classifiers, space, costs_version=record.costs_version, **tables)
 
 
 def _check_goes_on(record: SearchRecord, given: SearchArguments, folder: Path) -> None:

@@ -85,7 +85,12 @@ class DiscreteHyperParameter(AbstractHyperParameter):
         return result
 
     def encode_array(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
-        return np.array([self.index_of(value) for value in values], dtype=np.float32)
+        # Values that `quantile` gave are the very objects of the list: telling those apart takes no hash.
+        place_of = {id(value): index for index, value in enumerate(self._objects)}.get
+        return np.array(
+            [self.index_of(value) if (place := place_of(id(value))) is None else place for value in values],
+            dtype=np.float32,
+        )
 
     def encode(self, value: Any) -> int:
         return self.index_of(value)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from shac.sampling.arguments import LARGEST_COUNT, checked_integer, checked_rows, thread_count
 from shac.sampling.compiled import CompiledCascade, Method, compile_forest
+from shac.sampling.costs import NEWEST_COSTS, VERSIONS
 from shac.sampling.drawing import DrawRequest, draw_samples, method_of
 from shac.sampling.draws import Draw, SampleReport
 from shac.sampling.estimating import DrawEstimate, estimate_draw
@@ -43,6 +44,8 @@ class Cascade:
     max_table_bytes : int, optional
         Largest lookup table that a stage may be compiled to, in bytes; smaller ones save memory and cost time. Does
         not change what is accepted.
+    costs_version : int, optional
+        Of the costs by which 'auto' chooses how to draw; with an earlier one it draws what it drew then.
 
     Raises
     ------
@@ -73,16 +76,23 @@ class Cascade:
         space: HyperParameterList,
         *,
         max_table_bytes: int = core.MAX_TABLE_BYTES,
+        costs_version: int = NEWEST_COSTS.version,
     ) -> None:
+        costs = VERSIONS[checked_integer("costs_version", costs_version, min(VERSIONS), max(VERSIONS))]
         max_table_bytes = checked_integer("max_table_bytes", max_table_bytes, 0, core.MAX_TABLE_BYTES)
         forests = tuple(compile_forest(model, stage) for stage, model in enumerate(models))
-        self._compiled = CompiledCascade(forests, space, max_table_bytes)
+        self._compiled = CompiledCascade(forests, space, max_table_bytes, costs)
         self._grown = GrownRegion(self._compiled)
 
     @property
     def space(self) -> HyperParameterList:
         """The search space."""
         return self._compiled.space
+
+    @property
+    def costs_version(self) -> int:
+        """Of the costs by which 'auto' chooses."""
+        return self._compiled.costs.version
 
     @property
     def num_stages(self) -> int:
@@ -115,10 +125,7 @@ class Cascade:
         return self if num_stages == self.num_stages else self._with_stages(self._compiled.forests[:num_stages])
 
     def newest_first(self) -> Self:
-        """Return a cascade that asks the last stage first: near the region's edge that is the one that rejects.
-
-        It accepts the same rows.
-        """
+        """Return a cascade of the same rows that asks the last stage first: near the region's edge it rejects most."""
         return self._with_stages(self._compiled.forests[::-1])
 
     def accepts(self, X: ArrayLike, relax: int = 0, *, threads: int | None = None) -> NDArray[np.bool_]:
@@ -276,10 +283,8 @@ class Cascade:
 
         Raises
         ------
-        ValueError
-            If an argument is out of its range.
-        EmptyRegionError
-            If it is proven that the cascade accepts nothing.
+        ValueError, EmptyRegionError
+            See `sample`.
         """
         return method_of(self._compiled, n, relax)
 
@@ -344,13 +349,6 @@ class Cascade:
         ValueError
             If the space has parameters without a quantile function, or there are more stages or thresholds than a
             region can index.
-
-        Examples
-        --------
-        >>> import shac
-        >>> space = shac.HyperParameterList([shac.UniformHP("x", 0.0, 1.0)])
-        >>> shac.Cascade([], space).grown_volume()
-        Volume(lower=1.0, upper=1.0)
         """
         return self._grown.volume()
 

@@ -11,8 +11,8 @@ import numpy as np
 from shac.errors import InvalidModelError
 from shac.export import ForestArrays, export_forest
 from shac.parameters.conditional import ConditionalColumn
-from shac.sampling import costs
 from shac.sampling.bins import Condition, ThresholdBins, conditions_of
+from shac.sampling.costs import NEWEST_COSTS, ROWS_TO_COMPILE_FOR, Costs
 from shac.sampling.draws import Piece
 from shac.sampling.encoding import encode_uniforms
 from shac.sampling.extension import core
@@ -47,6 +47,8 @@ class CompiledCascade:
         The search space.
     max_table_bytes : int
         Largest lookup table of a stage.
+    costs : Costs
+        By which 'auto' chooses.
 
     Raises
     ------
@@ -54,7 +56,13 @@ class CompiledCascade:
         If a forest is of another number of features than the space has columns.
     """
 
-    def __init__(self, forests: tuple[core.Forest, ...], space: HyperParameterList, max_table_bytes: int) -> None:
+    def __init__(
+        self,
+        forests: tuple[core.Forest, ...],
+        space: HyperParameterList,
+        max_table_bytes: int,
+        costs: Costs = NEWEST_COSTS,
+    ) -> None:
         expected = space.num_columns
         for stage, forest in enumerate(forests):
             if forest.num_features != expected:
@@ -64,6 +72,7 @@ class CompiledCascade:
                 )
         self.forests = forests
         self.space = space
+        self.costs = costs
         self.decisions = core.Cascade(forests, expected)
         self._max_table_bytes = max_table_bytes
         self._bins: dict[int, ThresholdBins] = {}
@@ -74,11 +83,11 @@ class CompiledCascade:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle what it was made of; the rest is compiled again."""
-        return type(self), (self.forests, self.space, self._max_table_bytes)
+        return type(self), (self.forests, self.space, self._max_table_bytes, self.costs)
 
     def with_forests(self, forests: tuple[core.Forest, ...]) -> CompiledCascade:
         """Return another cascade over the same space; compiled stages at its beginning are shared."""
-        other = CompiledCascade(forests, self.space, self._max_table_bytes)
+        other = CompiledCascade(forests, self.space, self._max_table_bytes, self.costs)
         other._bins = self._bins
         shared = zip(forests, self.forests, self._stages, strict=False)
         for forest, own, stage in shared:
@@ -116,7 +125,7 @@ class CompiledCascade:
         """Return what asks the stages' tables first, where they are compiled or compiling them pays."""
         if self._row_filter is None:
             is_compiled = len(self._stages) == len(self.forests)
-            if not is_compiled and (num_rows < costs.ROWS_TO_COMPILE_FOR or not self.space.has_quantile):
+            if not is_compiled and (num_rows < ROWS_TO_COMPILE_FOR or not self.space.has_quantile):
                 return None
             self._row_filter = core.RowFilter(self.stages, self.space.num_columns)
         return self._row_filter
@@ -144,7 +153,7 @@ class CompiledCascade:
         if not self.space.has_quantile:
             raise ValueError("space: expected parameters with a quantile function to know the region of")
         if self._regions is None:
-            self._regions = Regions(self.stages, self.space.num_columns, self.conditions())
+            self._regions = Regions(self.stages, self.space.num_columns, self.conditions(), self.costs)
         return self._regions
 
     def choose_sampler(
@@ -188,7 +197,8 @@ class CompiledCascade:
             return self.plain_sampler()  # more stages or thresholds than a region can index
         if chosen == "plain":
             return self.plain_sampler()
-        return RefiningSampler(regions.region(relax, budget), regions.sampler(relax, budget), num_stages, needed)
+        region, sampler = regions.region(relax, budget), regions.sampler(relax, budget)
+        return RefiningSampler(region, sampler, num_stages, needed, self.costs)
 
     def draw(
         self,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shac.sampling.arguments import LARGEST_COUNT
-from shac.sampling.costs import DIVIDING_SHARE, seconds_of_candidate, seconds_of_draws, seconds_of_samples
+from shac.sampling.costs import DIVIDING_SHARE
 from shac.sampling.python_path import draw_in_python
 from shac.sampling.refining import RefiningSampler
 
@@ -112,14 +112,15 @@ class _Pilot:
 
     def seconds(self, candidates: float, samples: float = 0) -> float:
         """Estimate what so many candidates take, and what the samples among them take beyond that."""
+        costs = self._compiled.costs
         if self._sampler is None:
             cost = candidates * self._compiled.space.num_columns * _SECONDS_PER_PYTHON_VALUE
         elif isinstance(self._sampler, RefiningSampler):
-            cost = seconds_of_draws(self._sampler.region, candidates) * (1 + DIVIDING_SHARE if samples else 1)
+            cost = costs.of_draws(self._sampler.region, candidates) * (1 + DIVIDING_SHARE if samples else 1)
         elif samples:
-            cost = seconds_of_samples(self._sampler, samples, samples / candidates, len(self._compiled.forests))
+            cost = costs.of_samples(self._sampler, samples, samples / candidates, len(self._compiled.forests))
         else:
-            cost = candidates * seconds_of_candidate(self._sampler)
+            cost = candidates * costs.of_candidate(self._sampler)
         return cost * _SLOWDOWN / _CORES
 
 

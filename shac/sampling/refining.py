@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shac.errors import EmptyRegionError
-from shac.sampling.costs import DIVIDING_SHARE, seconds_of_dividing, seconds_of_draws
+from shac.sampling.costs import DIVIDING_SHARE, NEWEST_COSTS, Costs
 from shac.sampling.extension import core
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class RefiningSampler:
         Classifiers that the region is of.
     expected : int
         Samples that the divisions have to pay for.
+    costs : Costs
+        What draws and divisions are counted with.
 
     Attributes
     ----------
@@ -44,8 +46,16 @@ class RefiningSampler:
         The index of the last round that was drawn.
     """
 
-    def __init__(self, region: core.Region, sampler: core.RegionSampler, num_stages: int, expected: int) -> None:
+    def __init__(
+        self,
+        region: core.Region,
+        sampler: core.RegionSampler,
+        num_stages: int,
+        expected: int,
+        costs: Costs = NEWEST_COSTS,
+    ) -> None:
         self.region = region
+        self._costs = costs
         self._first = region, sampler
         self._num_stages = num_stages
         self._expected = expected
@@ -104,8 +114,8 @@ class RefiningSampler:
         region = self.region
         if region.num_undecided == 0 or region.num_divided >= _MOST_DIVISIONS or missing <= 0:
             return False
-        ahead = seconds_of_draws(region, missing * (draws + 0.5) / (hits + 0.5))
-        return seconds_of_dividing(region) <= DIVIDING_SHARE * ahead
+        ahead = self._costs.of_draws(region, missing * (draws + 0.5) / (hits + 0.5))
+        return self._costs.of_dividing(region) <= DIVIDING_SHARE * ahead
 
     def _divide(self, rejected_share: NDArray[np.float64], relax: int) -> core.RegionSampler:
         self.region = self.region.reordered(rejected_share).refined(2 * self.region.num_divided + 1)

@@ -11,13 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from shac.sampling.costs import (
-    DIVIDING_SHARE,
-    seconds_of_candidate,
-    seconds_of_dividing,
-    seconds_of_draws,
-    seconds_of_samples,
-)
+from shac.sampling.costs import DIVIDING_SHARE, NEWEST_COSTS, Costs
 from shac.sampling.extension import core
 from shac.sampling.refining import make_sampler
 
@@ -32,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Marginal", "Regions", "Volume"]
 
 _BUDGETS = (64, 512, 4096, 32_768)  # boxes divided; each is tried where the one before leaves enough to gain
-_PILOT_DRAWS = 500
 _PILOT_SEED = 0x5AC5AC5AC
 _ESTIMATE_DRAWS = 50_000
 
@@ -90,10 +83,19 @@ class Regions:
         Columns of the space.
     conditions : sequence of tuple
         When columns exist, as of `conditions_of`.
+    costs : Costs
+        What methods are compared by.
     """
 
-    def __init__(self, stages: Sequence[core.Stage], width: int, conditions: Sequence[Condition] = ()) -> None:
+    def __init__(
+        self,
+        stages: Sequence[core.Stage],
+        width: int,
+        conditions: Sequence[Condition] = (),
+        costs: Costs = NEWEST_COSTS,
+    ) -> None:
         self._stages = stages
+        self._costs = costs
         self._condition_list = conditions
         self._conditions = core.Conditions([core.Condition(*condition) for condition in conditions], width)
         self._width = width
@@ -162,14 +164,14 @@ class Regions:
             region = self.region(relax, budget)
             hits, draws = self._pilot(region, sampler)
             share = (hits + 0.5) / (draws + 0.5)
-            ahead = seconds_of_draws(region, n / share)
+            ahead = self._costs.of_draws(region, n / share)
             plain = None
             if make_plain is not None:
                 mass = region.accepted_mass + region.undecided_mass
-                by_plain = seconds_of_samples(make_plain(), n, share * mass, len(self._stages))
+                by_plain = self._costs.of_samples(make_plain(), n, share * mass, len(self._stages))
                 if by_plain < ahead:
                     plain, ahead = make_plain(), by_plain
-            building = seconds_of_dividing(region) - spent
+            building = self._costs.of_dividing(region) - spent
             spent += building
             if following is None or region.num_undecided == 0:
                 break
@@ -177,16 +179,18 @@ class Regions:
             if next_building <= DIVIDING_SHARE * ahead:
                 continue
             # The region may be empty, which only dividing proves.
-            if plain is None or hits or self._finds(plain, relax, int(next_building / seconds_of_candidate(plain))):
+            if plain is None or hits:
+                break
+            if self._finds(plain, relax, int(next_building / self._costs.of_candidate(plain))):
                 break
         return "region" if plain is None else "plain", budget
 
-    @staticmethod
-    def _pilot(region: core.Region, sampler: core.RegionSampler) -> tuple[int, int]:
+    def _pilot(self, region: core.Region, sampler: core.RegionSampler) -> tuple[int, int]:
         """Count accepted draws, and draws."""
         if region.num_undecided == 0:
             return 1, 1
-        pilot = sampler.sample(seed=_PILOT_SEED, count=_PILOT_DRAWS, max_candidates=_PILOT_DRAWS)
+        costs = self._costs
+        pilot = sampler.sample(seed=_PILOT_SEED, count=costs.pilot_samples, max_candidates=costs.pilot_draws)
         return len(pilot["candidates"]), pilot["num_drawn"]
 
     @staticmethod

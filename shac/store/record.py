@@ -34,6 +34,8 @@ class SearchRecord:
         `Pruning.as_config`; not written where it is None.
     pruned : sequence of int
         Numbers of the evaluations that were pruned; not written where there are none.
+    costs_version : int
+        See `Cascade`; not written where it is 1, that of searches that were saved before there was another.
     strategy : dict or None
         `Strategy.as_config`; None for a search that was saved before there was one.
     training_begin : int
@@ -67,11 +69,14 @@ class SearchRecord:
     overlap: int = 0
     pruning: dict[str, Any] | None = None
     pruned: Sequence[int] = ()
+    costs_version: int = 1
 
     def settings(self) -> dict[str, Any]:
         """Return what the manifest names the settings of the engine."""
         names = ("engine", "total_budget", "num_batches", "objective", "total_classifiers", "seed", "strategy")
         settings = {name: getattr(self, name) for name in names}
+        if self.costs_version != 1:
+            settings["costs_version"] = self.costs_version
         return settings | {name: value for name in ("overlap", "pruning") if (value := getattr(self, name))}
 
     def progress(self) -> dict[str, Any]:
@@ -127,6 +132,7 @@ class SearchRecord:
                     and type(settings.get("overlap", 0)) is int
                     and 0 <= settings.get("overlap", 0) < -(-budget // batches)
                     and isinstance(settings.get("pruning"), dict | None)
+                    and type(settings.get("costs_version", 1)) is int
                     and isinstance(progress.get("pruned", []), list)
                     and all(type(index) is int and 0 <= index < len(rows) for index in progress.get("pruned", []))
                 )
@@ -155,4 +161,5 @@ class SearchRecord:
             overlap=settings.get("overlap", 0),
             pruning=settings.get("pruning"),
             pruned=tuple(progress.get("pruned", [])),
+            costs_version=settings.get("costs_version", 1),
         )

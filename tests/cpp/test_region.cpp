@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <numeric>
 #include <stdexcept>
 #include <type_traits>
 #include <vector>
@@ -276,4 +277,36 @@ TEST_CASE("regions that come of one another share their grid and their tables") 
     const Region region = eighth();
     CHECK(&region.refined(100).edges(0) == &region.edges(0));
     CHECK(&region.refined(100).stages() == &region.stages());
+}
+
+TEST_CASE("exactly the draws that every forest accepts pass, also by columns that no table asks for") {
+    // More trees than tables can bound: the forest alone decides this stage, by a column of its own.
+    Model many;
+    many.add({{1, 2, 3, 0.5F}, leaf(1.0F), leaf(-1.0F)});
+    for (int tree = 0; tree < 8000; ++tree) {
+        many.add({leaf(0.0F)});
+    }
+    const Region whole({stage(stump(5, 0, 0.5F)), stage(many.forest(5)), stage(stump(5, 4, 0.25F, false))}, 5,
+                       0);
+    constexpr std::size_t kDrawn = 3000;
+    std::vector<std::uint64_t> all(kDrawn);
+    std::iota(all.begin(), all.end(), std::uint64_t{0});
+    for (const std::size_t budget : {std::size_t{1}, std::size_t{2}}) {
+        const RegionSampler sampler = sampler_of(whole.refined(budget));
+        std::vector<double> uniforms(5 * kDrawn);
+        sampler.write_uniforms(7, {all.data(), kDrawn}, {uniforms.data(), kDrawn, 5});
+        std::vector<std::uint64_t> expected;
+        for (std::size_t i = 0; i < kDrawn; ++i) {
+            const double* const row = uniforms.data() + 5 * i;
+            if (row[0] < 0.5 && row[3] < 0.5 && row[4] >= 0.25) {
+                expected.push_back(i);
+            }
+        }
+        SampleRequest request;
+        request.seed = 7;
+        request.count = kDrawn;
+        request.max_candidates = kDrawn;
+        CHECK(expected.size() > kDrawn / 8);
+        CHECK(sampler.draw(request, {1, {}}).candidates == expected);
+    }
 }
