@@ -13,6 +13,7 @@
 #include "model/decision.hpp"
 #include "prior/random.hpp"
 #include "support/costs.hpp"
+#include "support/multiply_high.hpp"
 
 namespace shac {
 namespace {
@@ -20,21 +21,6 @@ namespace {
 constexpr std::uint32_t kPickStream = 0x80000000U;
 constexpr std::uint32_t kDrawStream = 0x80000001U;
 constexpr std::size_t kWordsOfDraw = 2;  // columns that share a block of random bits
-
-/// Upper 64 bits of a product.
-std::uint64_t multiply_high(std::uint64_t a, std::uint64_t b) {
-#if defined(__SIZEOF_INT128__)
-    __extension__ using Product = unsigned __int128;
-    return static_cast<std::uint64_t>(static_cast<Product>(a) * b >> 64);
-#else
-    const std::uint64_t a_low = a & 0xFFFFFFFFU;
-    const std::uint64_t a_high = a >> 32;
-    const std::uint64_t b_low = b & 0xFFFFFFFFU;
-    const std::uint64_t b_high = b >> 32;
-    const std::uint64_t middle = a_high * b_low + (a_low * b_low >> 32);
-    return a_high * b_high + (middle >> 32) + ((a_low * b_high + (middle & 0xFFFFFFFFU)) >> 32);
-#endif
-}
 
 /// The upper bits of a uniform, as the rejection filter has them (see prior/conditions.hpp).
 std::uint16_t coarse_of(std::uint64_t uniform, bool is_conditional) {
