@@ -147,6 +147,10 @@ class EncodingKind:
     INTEGER: EncodingKind
     DISCRETE: EncodingKind
     LISTED: EncodingKind
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
 
 class ColumnEncoding:
     def __init__(

@@ -140,7 +140,7 @@ def test_many_categories_are_as_far_from_each_other_as_few(monkeypatch: pytest.M
     scores = X[:, 0] % 7 + X[:, 1]
     predictions = []
     for most in (100, 1000):  # with coordinates of those that are known, and of all
-        monkeypatch.setattr(f"{MODULE}._MOST_CATEGORIES", most)
+        monkeypatch.setattr("shac.sampling.rbf._MOST_CATEGORIES", most)
         fitted = Fitted(space, X, scores)
         predictions.append(np.concatenate([fitted.heights(X), fitted.heights(others)]))
     assert predictions[0] == pytest.approx(predictions[1], abs=1e-6)
