@@ -24,8 +24,8 @@ Array<Out> each_row(const SpaceEncoding& encoding, const Array<In>& rows, const 
     return result;
 }
 
-ColumnEncoding make_column(EncodingKind kind, double low, double high, double least, double most,
-                           std::vector<float> encoded, std::vector<double> mass) {
+ColumnEncoding make_encoding(EncodingKind kind, double low, double high, double least, double most,
+                             std::vector<float> encoded, std::vector<double> mass) {
     return {kind, low, high, least, most, std::move(encoded), std::move(mass)};
 }
 
@@ -43,8 +43,8 @@ void register_encoding(py::module_& module) {
         .value("DISCRETE", EncodingKind::kDiscrete)
         .value("LISTED", EncodingKind::kListed);
     py::class_<ColumnEncoding>(module, "ColumnEncoding")
-        .def(py::init(&make_column), py::arg("kind"), py::arg("low"), py::arg("high"), py::arg("least") = 0.0,
-             py::arg("most") = 0.0, py::arg("encoded") = std::vector<float>(),
+        .def(py::init(&make_encoding), py::arg("kind"), py::arg("low"), py::arg("high"),
+             py::arg("least") = 0.0, py::arg("most") = 0.0, py::arg("encoded") = std::vector<float>(),
              py::arg("mass") = std::vector<double>());
     py::class_<ParentValues>(module, "ParentValues")
         .def(py::init(&make_parent), py::arg("column"), py::arg("parent"), py::arg("values"));
