@@ -52,7 +52,8 @@ def give_gaps_to_better(model: xgboost.XGBClassifier, X: NDArray[np.float32]) ->
     begins = np.cumsum([0, *(len(tree["left_children"]) for tree in trees)])
     moved = _moved_splits(trees, begins, X)
     for tree, begin, end in zip(trees, begins[:-1], begins[1:], strict=True):
-        tree["split_conditions"] = moved[begin:end].tolist()
+        # The fewest digits that name a float32: XGBoost reads longer ones by the locale's decimal point
+        tree["split_conditions"] = [float(str(value)) for value in moved[begin:end]]
     return with_base_score(document, base_score_of(document))
 
 

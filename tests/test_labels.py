@@ -107,7 +107,8 @@ def test_all_points_of_the_good_label_beat_all_others_in_every_round(
         assert len(labels) == number * NUM_WORKERS or strategy == "paper"
         good, bad = ([gain[x] for x, label in labels.items() if label == wanted] for wanted in (1, 0))
         assert min(good) > max(bad)
-        assert len(good) <= len(labels) / 2
+        # Later medians are of the points inside: better ones may lie outside
+        assert len(good) <= len(labels) * (1 / 2 if number == 1 or strategy == "paper" else 2 / 3)
 
 
 @pytest.mark.parametrize("objective", ["max", "min"])
