@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import types
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -243,6 +244,13 @@ def shown_in_a_terminal(script: str, **environment: str) -> bytes:
     os.close(ours)
     assert process.wait() == 0, seen
     return seen
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
+def test_a_search_whose_log_cannot_be_written_ends_all_the_same() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", SCRIPT, "run"], stdout=subprocess.PIPE, stderr=full, check=True)
+    assert done.stdout == b"done\n"
 
 
 FAILS = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import sys
@@ -37,9 +38,10 @@ class FirstFailures:
 
 def _is_logged() -> bool:
     """Whether somebody reads the log, in which every failure has its traceback."""
-    logger: logging.Logger | None = logging.getLogger("shac")
-    if not logger.isEnabledFor(logging.WARNING):  # type: ignore[union-attr]
+    own = logging.getLogger("shac")
+    if not own.isEnabledFor(logging.WARNING):
         return True  # it was turned off
+    logger: logging.Logger | None = own
     while logger is not None:
         if any(not isinstance(handler, logging.NullHandler) for handler in logger.handlers):
             return True
@@ -87,7 +89,8 @@ class SearchLines(Callback):
 
 
 def write_line(line: str) -> None:
-    """Write a line to standard error, where there is one."""
+    """Write a line to standard error; where that is gone, or the disk behind it full, a search goes on without."""
     if sys.stderr is not None:
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
