@@ -3,8 +3,8 @@
 Answers come first: every sample must pass `XGBClassifier.predict`, or the run ends with exit code 1. Times hold
 compiling the stages, building the index and drawing; each cascade is made anew. "Everything" adds reading the trees
 out of the models, over a space that nothing is known of, and is printed with XGBoost's own part of it (`save_raw`)
-and, with --many, with what many samples take on one thread and on two, in turns. XGBoost's rejection on blocks is timed
-for a second and scaled to the candidates that plain rejection took, where it would take minutes.
+and, with --many, with what many samples take on each number of threads, in turns. XGBoost's rejection on blocks is
+timed for a second and scaled to the candidates that plain rejection took, where it would take minutes.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def timed_samples(
 def everything(
     workload: Workload, models: Sequence[xgboost.XGBClassifier], options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Seconds from fitted models to samples, of XGBoost's own part, and of many samples on one thread and on two."""
+    """Seconds from fitted models to samples, of XGBoost's own part, and of many samples on each number of threads."""
     whole, saved = [], []
     for repeat in range(options.repeats):
         space = workload.space()
@@ -74,16 +74,18 @@ def everything(
         return row
     cascade = shac.Cascade(models, workload.space())
     cascade.sample(1, seed=0)
-    seconds: dict[int, list[float]] = {1: [], 2: []}
+    seconds: dict[int, list[float]] = {threads: [] for threads in options.threads}
     rows: dict[int, NDArray[np.float32]] = {}
     for _ in range(options.repeats):
         for threads, of_threads in seconds.items():
             started = time.perf_counter()
             rows[threads], _ = cascade.sample(options.many, seed=0, threads=threads)
             of_threads.append(time.perf_counter() - started)
-    if not np.array_equal(rows[1], rows[2]):
-        raise CheckError("samples: expected the same on one thread and on two, got others")
-    return row | {"many": options.many, "many_1_thread": min(seconds[1]), "many_2_threads": min(seconds[2])}
+    first = next(iter(rows.values()))
+    for threads, X in rows.items():
+        if not np.array_equal(X, first):
+            raise CheckError(f"samples: expected the same on any number of threads, got others on {threads}")
+    return row | {"many": options.many, "many_seconds": {threads: min(seconds[threads]) for threads in seconds}}
 
 
 def check_samples(models: Sequence[xgboost.XGBClassifier], X: NDArray[np.float32], expected: int) -> None:
@@ -145,8 +147,10 @@ def run_workload(name: str, options: argparse.Namespace) -> list[dict[str, Any]]
         f"everything, from {len(models)} fitted models: {row['everything']:.3f}, of it save_raw {row['save_raw']:.3f}"
     )
     if options.many:
-        one, two = row["many_1_thread"], row["many_2_threads"]
-        print(f"{options.many:,} samples: {one:.3f} on one thread, {two:.3f} on two: {one / two:.2f} times faster")
+        seconds = row["many_seconds"]
+        slowest = seconds[options.threads[0]]
+        each = ", ".join(f"{value:.3f} on {threads} ({slowest / value:.2f})" for threads, value in seconds.items())
+        print(f"{options.many:,} samples, seconds by threads (times faster): {each}")
     return [*rows, {"workload": name, "stages": len(models), **row}]
 
 
@@ -195,7 +199,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"all of {', '.join(SMALL)} by default")
     parser.add_argument("--samples", type=int, default=1000)
-    parser.add_argument("--many", type=int, default=0, help="samples to draw on one thread and on two; none by default")
+    parser.add_argument(
+        "--many", type=int, default=0, help="samples to draw on each number of threads; by default none"
+    )
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="those numbers; 1 and 2 by default")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--stages", type=int, nargs="*", default=STAGES)
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the results to this file")

@@ -1,3 +1,4 @@
+import importlib.metadata
 import json
 import math
 import subprocess
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import searches
+import xgboost
 
 import shac
 from shac.files import write_atomic
@@ -269,3 +271,17 @@ def test_a_search_that_goes_on_from_a_random_table_keeps_its_optimum(seed: int, 
     more.fit()
     assert max(more.dataset.Y) > -0.01
     assert more.dataset.X[:20] == points.tolist()
+
+
+def test_a_search_is_saved_where_xgboost_is_installed_under_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = importlib.metadata.version
+
+    def version(name: str) -> str:
+        if name == "xgboost":  # the distribution xgboost-cpu has the same package
+            raise importlib.metadata.PackageNotFoundError(name)
+        return installed(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    searches.engine(total_budget=10, num_batches=1).fit(skip_cv_checks=True)
+    manifest = json.loads((FOLDER / "manifest.json").read_text())["manifest"]
+    assert manifest["xgboost"] == xgboost.__version__

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import torch
 from evaluations import grow, leak, memory_of_payload, pid_only, process_id, too_large
 
 import shac
 from shac.evaluation import EvaluationTask, EvaluatorPool
+from shac.evaluation.memory import free_gpu_cache
 
 PROCESS_BACKENDS = ["loky", "multiprocessing"]
 
@@ -145,3 +147,35 @@ def test_descriptors_memory_and_processes_stay_flat_while_workers_are_replaced(b
         is_flat(backend, evaluations)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_memory_that_pytorch_caches_on_the_gpu_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    freed: list[str] = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: freed.append("cache"))
+    free_gpu_cache()
+    assert freed == ["cache"]
+
+
+def test_a_gpu_that_an_error_has_made_unusable_ends_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", fails)
+    free_gpu_cache()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device, and PyTorch sees none")
+def test_an_idle_worker_holds_no_gpu_memory_of_its_last_evaluation() -> None:
+    def takes_and_frees(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
+        import torch
+
+        share = torch.cuda.get_device_properties(0).total_memory // 2
+        return float(torch.zeros(share, dtype=torch.uint8, device="cuda")[:1].sum())
+
+    before = torch.cuda.mem_get_info(0)[0]
+    with EvaluatorPool(takes_and_frees, num_evaluators=1) as pool:
+        assert [outcome.error for outcome in pool.evaluate(tasks(2))] == [None] * 2
+        assert before - torch.cuda.mem_get_info(0)[0] < torch.cuda.get_device_properties(0).total_memory // 8

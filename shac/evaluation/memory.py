@@ -1,14 +1,16 @@
-"""How much memory an evaluation takes, and whether it failed for want of it."""
+"""How much memory an evaluation takes, whether it failed for want of it, and what it need not keep."""
 
 from __future__ import annotations
 
 import contextlib
+import gc
+import sys
 
 import psutil
 
 from shac.evaluation.descendants import descendants_of
 
-__all__ = ["exceeds_memory", "ran_out_of_memory"]
+__all__ = ["exceeds_memory", "free_gpu_cache", "ran_out_of_memory"]
 
 
 def exceeds_memory(pid: int, max_bytes: int) -> int | None:
@@ -60,3 +62,15 @@ def ran_out_of_memory(error: str) -> bool:
     kind, _, text = error.partition(":")
     is_said = any(words in text for words in ("out of memory", "can't allocate memory", "Cannot allocate memory"))
     return is_said or kind in ("MemoryError", "_ArrayMemoryError", "OutOfMemoryError")
+
+
+def free_gpu_cache() -> None:
+    """Give back the GPU memory that PyTorch keeps for this process alone, though nothing is stored in it any more.
+
+    Evaluators that share a GPU need it for their next evaluation.
+    """
+    torch = sys.modules.get("torch")
+    with contextlib.suppress(Exception):  # an error in a kernel leaves CUDA unusable in this process
+        if torch is not None and torch.cuda.is_initialized():
+            gc.collect()  # a model and its optimiser often refer to each other
+            torch.cuda.empty_cache()

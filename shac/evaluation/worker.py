@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from shac.evaluation.cores import limit_loaded_pools
 from shac.evaluation.descendants import adopt_orphans, end_descendants, kill_with_descendants
+from shac.evaluation.memory import free_gpu_cache
 from shac.evaluation.program import Program
 from shac.evaluation.reporting import Pruned
 from shac.evaluation.running import RUNNING, RunningEvaluation
@@ -238,6 +239,7 @@ def _evaluate_what_comes(connection: Connection[Any, Any], setup: WorkerSetup) -
             with contextlib.suppress(Exception):
                 stream.flush()
         end_descendants()
+        free_gpu_cache()
         connection.send(reply)
 
 

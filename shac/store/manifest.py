@@ -130,7 +130,7 @@ def save_search(folder: Path, search: SearchRecord) -> None:
         "progress": search.progress(),
         "space": search.space.fingerprint(),
         "encodes_relatively": search.space.encodes_relatively,
-        "xgboost": importlib.metadata.version("xgboost"),
+        "xgboost": _version_of_xgboost(),
         "files": {name: {"size": len(data), "sha256": _sha256(data)} for name, data in contents.items()},
     }
     for name, data in contents.items():
@@ -148,6 +148,16 @@ def save_search(folder: Path, search: SearchRecord) -> None:
             _move_aside(path)
         write_atomic(path, data)
     write_atomic(folder / MANIFEST_FILE, dump_json({"manifest": manifest, "sha256": _checksum(manifest)}, "manifest"))
+
+
+def _version_of_xgboost() -> str:
+    """Return XGBoost's version without importing it, unless it is installed under another name (``xgboost-cpu``)."""
+    try:
+        return importlib.metadata.version("xgboost")
+    except importlib.metadata.PackageNotFoundError:
+        import xgboost
+
+        return str(xgboost.__version__)
 
 
 def _model_bytes(booster: xgboost.Booster) -> bytes:
