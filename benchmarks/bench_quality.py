@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from benchmarks.quality.observations import Observations
     from benchmarks.quality.page import draw_picture, refreshed
     from benchmarks.quality.problems import PROBLEMS, CheckError, check
     from benchmarks.quality.report import compared, read_results, read_seconds, write_report
     from benchmarks.quality.rivals import CONTENDERS, Task
 else:
+    from quality.observations import Observations
     from quality.page import draw_picture, refreshed
     from quality.problems import PROBLEMS, CheckError, check
     from quality.report import compared, read_results, read_seconds, write_report
@@ -64,9 +66,12 @@ def make_runs(options: argparse.Namespace) -> None:
         if name not in functions:
             check(problem)
             functions[name] = problem.make()
-        task = Task(problem, functions[name], budget, NUM_BATCHES.get(budget, 4), seed)
+        watched = Observations(functions[name], seed) if problem.is_noisy else None
+        task = Task(problem, watched or functions[name], budget, NUM_BATCHES.get(budget, 4), seed)
         started = time.perf_counter()
         best = CONTENDERS[contender].run(task)
+        if watched is not None:
+            best = watched.true_values_of_incumbents(task.num_batches)
         if len(best) != task.num_batches:
             raise CheckError(f"{contender}: expected {task.num_batches} batches, got {len(best)}")
         seconds = time.perf_counter() - started

@@ -30,7 +30,7 @@ import numpy as np
 import shac
 
 ATTACKS = ("cut", "changed", "sealed", "swapped", "json", "journal", "models", "wild")
-QUICK = {"cut": 16, "changed": 16, "sealed": 8, "swapped": 1, "json": 75, "journal": 40, "models": 75, "wild": 1}
+QUICK = {"cut": 12, "changed": 12, "sealed": 6, "swapped": 1, "json": 50, "journal": 30, "models": 50, "wild": 1}
 FULL = {
     "cut": 8000,  # bytes of each file
     "changed": 8000,

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 @pytest.mark.slow
 def test_branin_searches_beat_random_search_and_their_samples_pass_every_classifier() -> None:
     bests, random_bests = [], []
-    for seed in range(10):
+    for seed in range(5):
         engine = searches.engine(total_budget=200, num_batches=20, seed=seed, save_dir=f"run{seed}")
         engine.fit(skip_cv_checks=True)
         assert len(engine.classifiers) == 18

@@ -35,13 +35,20 @@ def errors_of(*command: Any, environment: dict[str, str] | None = None) -> dict[
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["loky", "multiprocessing", "threading", "dask", "ray"])
+@pytest.mark.parametrize("backend", ["loky", "multiprocessing"])
 def test_whatever_a_script_starts_works_in_its_evaluations(backend: str) -> None:
-    if backend in ("dask", "ray"):
-        pytest.importorskip({"dask": "distributed"}.get(backend, backend), reason=f"needs the extra '{backend}'")
     errors = errors_of(SCRIPT, backend)
     assert len(errors) == 14
     assert not [*filter(None, errors.values())]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["threading", "dask", "ray"])
+def test_what_a_script_starts_works_on_other_backends(backend: str) -> None:
+    if backend in ("dask", "ray"):
+        pytest.importorskip({"dask": "distributed"}.get(backend, backend), reason=f"needs the extra '{backend}'")
+    kinds = ["loader", "loader, spawn", "ranks, spawn", "pool", "executor, spawn", "joblib", "program"]
+    assert errors_of(SCRIPT, backend, *kinds) == dict.fromkeys(kinds)
 
 
 @pytest.mark.parametrize("backend", ["loky", "multiprocessing"])

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         svc_cancer,
         svc_digits,
     )
+    from benchmarks.quality.tables import NOISY, TABLES, make_table, table_axes
 else:
     from quality.axes import Axis, Choice, Number
     from quality.real import (
@@ -31,6 +32,7 @@ else:
         svc_cancer,
         svc_digits,
     )
+    from quality.tables import NOISY, TABLES, make_table, table_axes
 
 __all__ = ["PROBLEMS", "CheckError", "Problem", "check"]
 
@@ -59,6 +61,8 @@ class Problem:
         The lowest value, where it is known.
     is_cheap : bool
         Whether an evaluation takes less than a millisecond or so.
+    is_noisy : bool
+        Whether an evaluation is what the function's `observe` returns, and the function itself the truth.
     conditions : dict
         Axes that count only where an axis before has one of some values: name -> (axis, values).
     """
@@ -69,6 +73,7 @@ class Problem:
     known: tuple[tuple[dict[str, Any], float], ...] = ()
     optimum: float | None = None
     is_cheap: bool = True
+    is_noisy: bool = False
     conditions: dict[str, tuple[str, tuple[Any, ...]]] = field(default_factory=dict)
 
     def counts(self, name: str, setting: dict[str, Any]) -> bool:
@@ -279,6 +284,8 @@ PROBLEMS: dict[str, Problem] = {
         Problem("svc-cancer", SVC_AXES, lambda: svc_cancer, is_cheap=False),
         Problem("boosting-cancer", BOOSTING_AXES, boosting_table),
         Problem("mlp-digits", MLP_AXES, mlp_table),
+        *(Problem(name, table_axes(name), make_table(name)) for name in TABLES),
+        *(Problem(name + NOISY, table_axes(name), make_table(name), is_noisy=True) for name in TABLES),
         *(_bbob(number, dimension) for dimension in (5, 10, 20) for number in BBOB_FUNCTIONS),
     )
 }

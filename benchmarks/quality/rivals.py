@@ -30,10 +30,12 @@ if TYPE_CHECKING:
         sobol,
     )
     from benchmarks.quality.axes import Axis, Choice, draw
+    from benchmarks.quality.observations import Observations
     from benchmarks.quality.problems import Problem
 else:
     from quality.ablations import Ablation, Forest, best_third, by_margins, points_of_the_region, run_search, sobol
     from quality.axes import Choice, draw
+    from quality.observations import Observations
 
 __all__ = ["CONTENDERS", "Contender", "Task", "cma_es", "shac_engine", "tpe"]
 
@@ -101,6 +103,27 @@ def shac_search(task: Task, strategy: str | shac.Strategy, **options: Any) -> li
         return _best_so_far(engine.dataset.Y, task.batch_size)
 
 
+def recommended(task: Task) -> list[float]:
+    """The default search, judged by the evaluated configuration that it recommends, not by the luckiest one."""
+    places: list[int] = []
+    with tempfile.TemporaryDirectory() as folder:
+        engine = shac_engine(task, folder, "guided")
+        while batch := engine.ask(task.batch_size):
+            for setting, value in zip(batch, [task.function(dict(setting)) for setting in batch], strict=True):
+                engine.tell(setting, value)
+            places.append(_recommended_place(engine))
+        if isinstance(task.function, Observations):
+            task.function.name_incumbents(places)
+        return [engine.dataset.Y[place] for place in places]
+
+
+def _recommended_place(engine: shac.SHAC) -> int:
+    surrogate_of = importlib.import_module("shac.engine.surrogate").RBFSurrogate
+    state = engine.state
+    predicted = surrogate_of(state.space, state.X, state.scores, "min").predict(state.X)
+    return int(np.argmin(np.where(np.isfinite(state.scores), predicted, np.inf)))
+
+
 def ablated_search(task: Task, strategy: str | shac.Strategy, ablation: Ablation, **options: Any) -> list[float]:
     """The library's functions in a loop of ours, with a part of them exchanged for what only comparisons need."""
     with tempfile.TemporaryDirectory() as folder:
@@ -137,6 +160,13 @@ def tpe(task: Task) -> Any:
     import optuna
 
     return optuna.samplers.TPESampler(seed=task.seed, constant_liar=True)
+
+
+def tpe_in_groups(task: Task) -> Any:
+    """TPE that models each group of parameters that exist together, for conditional spaces."""
+    import optuna
+
+    return optuna.samplers.TPESampler(seed=task.seed, constant_liar=True, multivariate=True, group=True)
 
 
 def gaussian_process(task: Task) -> Any:
@@ -242,6 +272,8 @@ CONTENDERS: dict[str, Contender] = {
     "shac-paper": Contender(lambda task: shac_search(task, "paper")),
     "shac-pooled": Contender(lambda task: shac_search(task, "pooled")),
     "shac-guided": Contender(lambda task: shac_search(task, "guided")),
+    "shac-guided-recommended": Contender(recommended, is_variant=True),
+    "optuna-tpe-group": Contender(lambda task: optuna_search(task, tpe_in_groups), is_variant=True, package="optuna"),
     "walk": _variant(candidates="walk"),
     "no-gate": _variant(cross_validation=False),
     "small-leaves": _variant(trees=shac.TreeSettings(**_SMALL_LEAVES)),
@@ -255,6 +287,7 @@ CONTENDERS: dict[str, Contender] = {
     "best-of-64-margins": _variant(Ablation(choose=by_margins), candidates_per_sample=64, candidates="walk"),
     "best-of-64-surface": _variant(candidates_per_sample=64, candidates="walk"),
     "guided-no-climb": _guided_without(climb=False),
+    "guided-with-repeats": _guided_without(avoid_repeats=False),
     "guided-sobol": _guided_without(Ablation(first_batch=sobol)),
     "guided-margins": _guided_without(Ablation(choose=by_margins)),
     "guided-no-ranking": _guided_without(candidates_per_sample=1),

@@ -182,7 +182,9 @@ class SearchPlan:
         )
         if space is None or isinstance(given.strategy, Strategy) or (given.strategy is None and saved_strategy):
             return plan
-        return replace(plan, strategy=with_fitting_shares(plan.strategy, space, plan.points_per_classifier))
+        return replace(
+            plan, strategy=with_fitting_shares(plan.strategy, space, plan.total_classifiers, plan.points_per_classifier)
+        )
 
     @property
     def batch_size(self) -> int:

@@ -8,10 +8,11 @@ import numpy as np
 
 from shac.engine.local_search import LocalSearch
 from shac.engine.surrogate import RBFSurrogate
+from shac.evaluation import derive_seed
 from shac.sampling import UniformRows, draw_candidates, draw_relaxing, encode_uniforms, slice_sample
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -175,9 +176,29 @@ def best_by_surrogate(
     """
     cascade = state.cascade
     X = encoded_rows(state, rows)
-    surrogate = RBFSurrogate(state.space, state.X, state.scores_to_learn(plan.objective), plan.objective)
+    surrogate = RBFSurrogate(
+        state.space,
+        state.X,
+        state.scores_to_learn(plan.objective),
+        plan.objective,
+        estimate_noise=plan.strategy.estimate_noise,
+    )
     is_late = 2 * cascade.num_stages >= plan.total_classifiers
     can_step = _can_walk(plan, state) and not state.space.constraints and not np.isnan(X).any()
     searches = plan.strategy.climb and is_late and can_step
     local_search = LocalSearch(cascade, seed=seed, threads=threads) if searches else None
-    return surrogate.best_of(rows, X, group_size, local_search, pending=pending)
+    if not plan.strategy.avoid_repeats:
+        return surrogate.best_of(rows, X, group_size, local_search, pending=pending)
+    wider = _wider_candidates(plan, state, len(rows), group_size, seed=seed, threads=threads)
+    return surrogate.best_of(rows, X, group_size, local_search, pending=pending, evaluated=state.X, wider=wider)
+
+
+def _wider_candidates(
+    plan: SearchPlan, state: SearchState, n: int, walks: int, *, seed: int, threads: int
+) -> Iterator[tuple[UniformRows | list[list[Any]], NDArray[np.float32]]]:
+    """Draw from larger and larger regions, those of the first classifiers alone, down to the whole space."""
+    for num_stages in reversed(range(state.cascade.num_stages)):
+        earlier = state.with_stages(num_stages)
+        own_seed = derive_seed(seed, num_stages, purpose="wider region")
+        rows = draw_region(plan, earlier, n, seed=own_seed, threads=threads, walks=walks)
+        yield rows, encoded_rows(earlier, rows)

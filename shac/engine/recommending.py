@@ -80,7 +80,13 @@ def recommended_rows(plan: SearchPlan, state: SearchState, n: int, *, seed: int,
         The best first; fewer than `n` where there are not so many different rows.
     """
     finite = np.flatnonzero(np.isfinite(state.scores))
-    surrogate = RBFSurrogate(state.space, state.X, state.scores_to_learn(plan.objective), plan.objective)
+    surrogate = RBFSurrogate(
+        state.space,
+        state.X,
+        state.scores_to_learn(plan.objective),
+        plan.objective,
+        estimate_noise=plan.strategy.estimate_noise,
+    )
     evaluated = [state.rows[i] for i in finite]
     scores = state.scores[finite]
     ranks = scores if plan.objective == "min" else -scores

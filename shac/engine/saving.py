@@ -106,7 +106,7 @@ def restored(
         overlap=record.overlap,
         saved_pruning=_pruning_of(record, folder),
     )
-    plan = replace(plan, strategy=_with_gaps_of(saved, plan.strategy))  # a name may stand for others than it did
+    plan = replace(plan, strategy=saved)  # a name may stand for another than it did
     state = SearchState(
         rows=tuple(list(row) for row in record.rows),
         X=space.encode_rows(record.rows),
@@ -150,7 +150,7 @@ def _check_goes_on(record: SearchRecord, given: SearchArguments, folder: Path) -
     plan = SearchPlan.resolve(own, saved_space=record.space, saved_seed=record.seed)
     allowed = [plan.strategy]
     if isinstance(given.strategy, str):
-        allowed = [_with_gaps_of(saved, strategy) for strategy in (plan.strategy, named_strategy(given.strategy))]
+        allowed = [_as_it_was(saved, strategy) for strategy in (plan.strategy, named_strategy(given.strategy))]
     if saved not in allowed:
         raise ValueError(
             f"strategy: expected that of {folder}, {saved}, or None for it, got {given.strategy!r}: a search does not "
@@ -158,9 +158,14 @@ def _check_goes_on(record: SearchRecord, given: SearchArguments, folder: Path) -
         )
 
 
-def _with_gaps_of(saved: Strategy, strategy: Strategy) -> Strategy:
-    """Return a strategy with the gaps of a search's: searches keep theirs."""
-    return replace(strategy, trees=replace(strategy.trees, gaps=saved.trees.gaps))
+def _as_it_was(saved: Strategy, strategy: Strategy) -> Strategy:
+    """Return what a name stood for when a search began, as far as names have come to stand for others since."""
+    return replace(
+        strategy,
+        trees=replace(strategy.trees, gaps=saved.trees.gaps),
+        avoid_repeats=saved.avoid_repeats,
+        estimate_noise=saved.estimate_noise,
+    )
 
 
 def _difference(saved: HyperParameterList, given: HyperParameterList) -> str:

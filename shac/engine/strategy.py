@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
@@ -59,6 +60,13 @@ class Strategy:
     climb : bool
         Whether, from the middle of the search on, the best candidates of half a batch go on down the surrogate in
         short steps within the region. Only with 'walk', and where all parameters exist always.
+    avoid_repeats : bool
+        Whether, of more than one candidate for each configuration, none is taken that was evaluated before the round,
+        or is in it. Where a region of integers and choices has no other left, candidates come from what fewer
+        classifiers accept.
+    estimate_noise : bool
+        Whether the surrogate is smoothed by as much as predicts points best that are left out, one at a time; else it
+        goes through all points.
 
     Raises
     ------
@@ -78,12 +86,14 @@ class Strategy:
     candidates: Candidates = "region"
     candidates_per_sample: int = 1
     climb: bool = False
+    avoid_repeats: bool = False
+    estimate_noise: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}: expected one of {choices}, got {getattr(self, name)!r}")
-        for name in ("cross_validation", "climb"):
+        for name in ("cross_validation", "climb", "avoid_repeats", "estimate_noise"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name}: expected True or False, got {getattr(self, name)!r}")
         if not isinstance(self.trees, TreeSettings):
@@ -165,6 +175,8 @@ STRATEGIES = {
         candidates="walk",
         candidates_per_sample=64,
         climb=True,
+        avoid_repeats=True,
+        estimate_noise=True,
     ),
 }
 
@@ -175,6 +187,9 @@ STRATEGIES = {
 _FITTING_COLUMNS = 5
 _POWER_PER_POINT = 2
 _MOST_POWER = 4.0
+_LEAST_POWER = 0.1
+_CONFIGURATIONS_PER_POINT = 10
+_MANY_PROBES = (np.arange(4096) + 0.5) / 4096
 _PROBES = (np.arange(128) + 0.5) / 128
 
 
@@ -192,20 +207,46 @@ def named_strategy(name: str) -> Strategy:
         raise ValueError(f"strategy: expected a Strategy or one of {[*STRATEGIES]}, got {name!r}") from None
 
 
-def with_fitting_shares(strategy: Strategy, space: HyperParameterList, points_per_classifier: int) -> Strategy:
-    """Return a strategy whose kept share fits a space of reals and the points that a classifier waits for.
+def with_fitting_shares(
+    strategy: Strategy, space: HyperParameterList, num_stages: int, points_per_classifier: int
+) -> Strategy:
+    """Return a strategy whose kept share fits a space and the points that a classifier waits for.
 
-    Only spaces of real numbers are known to gain. Other spaces: returned unchanged.
+    In spaces of real numbers shares are smaller the more columns there are. In spaces of few configurations they are
+    larger, so that the last region has ten for each point of a batch. Other spaces: returned unchanged.
     """
     if strategy.kept_share is None or not space.num_columns:
         return strategy
-    points_per_column = points_per_classifier / space.num_columns
-    power = min(space.num_columns / _FITTING_COLUMNS, _POWER_PER_POINT * points_per_column, _MOST_POWER)
     distinct = {id(column): column for column in space.columns}.values()
-    if power <= 1 or not all(_is_real(column) for column in distinct):
-        return strategy
+    if all(_is_real(column) for column in distinct):
+        points_per_column = points_per_classifier / space.num_columns
+        power = min(space.num_columns / _FITTING_COLUMNS, _POWER_PER_POINT * points_per_column, _MOST_POWER)
+        power = max(power, 1.0)
+    else:
+        power = _power_for_few(strategy, space, num_stages, points_per_classifier)
     first, last = strategy.kept_share
-    return replace(strategy, kept_share=(first**power, last**power))
+    return strategy if power == 1 else replace(strategy, kept_share=(first**power, last**power))
+
+
+def _power_for_few(strategy: Strategy, space: HyperParameterList, num_stages: int, points_per_classifier: int) -> float:
+    """Return the power of shares that leaves enough configurations, at most 1."""
+    least = math.log(_CONFIGURATIONS_PER_POINT * max(points_per_classifier, 1)) - sum(map(_entropy, space.columns))
+    kept = sum(math.log(strategy.share_at(stage, num_stages) or 1.0) for stage in range(num_stages))
+    # Logarithms differ in their last bit from one machine to the next, and searches must not
+    return 1.0 if kept >= least else max(round(least / kept, 3), _LEAST_POWER)
+
+
+def _entropy(column: AbstractHyperParameter) -> float:
+    """Return the logarithm of how many values a column has, where they are equally likely; infinite for reals."""
+    if isinstance(column, ConditionalColumn):
+        return _entropy(column.column)
+    if not column.has_quantile:
+        return math.inf
+    counts = np.unique(column.encode_array(column.quantile(_MANY_PROBES)), return_counts=True)[1]
+    if len(counts) > len(_MANY_PROBES) // 2:
+        return math.inf
+    shares = counts / len(_MANY_PROBES)
+    return float(-(shares * np.log(shares)).sum())
 
 
 def _is_real(column: AbstractHyperParameter) -> bool:

@@ -11,19 +11,19 @@ which categories and few points do.
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shac.engine.smoothing import LEAST_SMOOTHING, best_smoothing, one_blas_thread, rbf_matrix
 from shac.reals import median
 from shac.sampling import SAME_POINT, Merit, PointCoordinates, merit_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
-    from threadpoolctl import ThreadpoolController
 
     from shac.engine.local_search import LocalSearch
     from shac.space import HyperParameterList
@@ -34,7 +34,6 @@ __all__ = ["RBFSurrogate"]
 
 _WEIGHTS_OF_PREDICTION = (0.5, 0.8, 0.95, 1.0)
 _LEAST_WEIGHT_TO_IMPROVE = 0.95  # the other half of a batch keeps its distance
-_SMOOTHING = 1e-4  # points may be the same and their scores not
 _REMEMBERED_CHOICES = 1000
 _LARGE = 2.0**1000
 _MOST_POINTS = 2000  # solving takes the cube of it: two seconds
@@ -54,9 +53,19 @@ class RBFSurrogate:
         best 1,000 and the newest 1,000 are taken.
     objective : {'max', 'min'}
         Whether larger or smaller scores are better.
+    estimate_noise : bool
+        Whether it passes the points by as much as predicts them best (see `best_smoothing`); else it goes through all.
     """
 
-    def __init__(self, space: HyperParameterList, X: NDArray[np.float32], scores: Floats, objective: str) -> None:
+    def __init__(
+        self,
+        space: HyperParameterList,
+        X: NDArray[np.float32],
+        scores: Floats,
+        objective: str,
+        *,
+        estimate_noise: bool = False,
+    ) -> None:
         self._space = space
         losses = _losses(scores, objective)
         self._best_score, self._median_score = _best_and_median(scores, objective)
@@ -64,6 +73,7 @@ class RBFSurrogate:
         X, losses = X[kept], losses[kept]
         self._coordinates = PointCoordinates(space, X)
         self._points = self._coordinates.of(X)
+        self._smoothing = best_smoothing(self._coordinates, self._points, losses) if estimate_noise else LEAST_SMOOTHING
         self._weights, tail = self._solve(losses)
         self._model = self._coordinates.model(self._points, self._weights, tail)
 
@@ -100,8 +110,8 @@ class RBFSurrogate:
         float
             Infinite where it goes through none of them.
         """
-        with _one_blas_thread():
-            inverse = np.linalg.inv(self._matrix())
+        with one_blas_thread():
+            inverse = np.linalg.inv(rbf_matrix(self._coordinates, self._points, self._smoothing))
         chosen = self._coordinates.nearest(self._points, self._coordinates.of(X)) < SAME_POINT
         if not chosen.any():
             return np.inf
@@ -125,6 +135,11 @@ class RBFSurrogate:
     def score_range(self) -> float:
         """The distance between the best score and the median: what a loss of 1 is."""
         return abs(self._median_score - self._best_score)
+
+    @property
+    def is_smoothed(self) -> bool:
+        """Whether scores were found to be noisy, so that its predictions say more of a point than its own score."""
+        return self._smoothing > LEAST_SMOOTHING
 
     @property
     def num_points(self) -> int:
@@ -153,6 +168,8 @@ class RBFSurrogate:
         local_search: LocalSearch | None = None,
         *,
         pending: Sequence[list[Any]] = (),
+        evaluated: NDArray[np.float32] | None = None,
+        wider: Iterable[tuple[Sequence[list[Any]], NDArray[np.float32]]] = (),
     ) -> list[list[Any]]:
         """Choose a candidate of each group: of low predicted loss, and far from all points and the choices before it.
 
@@ -169,32 +186,78 @@ class RBFSurrogate:
             Makes each choice better before the next one.
         pending : sequence of rows
             As if they were choices before these.
+        evaluated : ndarray of float32, shape (m, num_columns), optional
+            Encoded configurations that are not chosen again, nor are `pending` and choices, while there are others.
+        wider : iterable of (rows, X)
+            Other candidates, as many. Where a group has nothing that may be chosen, it is that of the first of these
+            that has; they are asked for as they are needed.
 
         Returns
         -------
         list of list
             Values of the choices.
         """
-        points = self._coordinates.of(X)
-        predictions, distances = self._model.predict(points)
-        chosen: list[list[Any]] = []
-        earlier = np.empty((0, points.shape[1]))
+        earlier = np.empty((0, self._points.shape[1]))
+        taken: set[bytes] | None = None if evaluated is None else set(_keys(evaluated))
         if pending:
-            earlier = self._coordinates.of(self._space.encode_rows(pending))
+            encoded = self._space.encode_rows(pending)
+            earlier = self._coordinates.of(encoded)
+            if taken is not None:
+                taken.update(_keys(encoded))
+        levels, more = [self._ranked(rows, X)], iter(wider)
+        chosen: list[list[Any]] = []
         for group in range(len(rows) // group_size):
-            candidates = slice(group * group_size, (group + 1) * group_size)
-            nearest = np.minimum(distances[candidates], self._coordinates.nearest(points[candidates], earlier))
-            merit = _MeritFunction(group, predictions[candidates], nearest)
-            place = candidates.start + int(np.argmin(merit.of_candidates))
-            choice, point = rows[place], points[[place]]
+            ranked, places = self._to_choose_from(
+                levels, more, slice(group * group_size, (group + 1) * group_size), taken
+            )
+            points = ranked.points[places]
+            nearest = np.minimum(ranked.distances[places], self._coordinates.nearest(points, earlier))
+            merit = _MeritFunction(group, ranked.predictions[places], nearest)
+            place = int(places[np.argmin(merit.of_candidates)])
+            choice, encoded, point = ranked.rows[place], ranked.X[[place]], ranked.points[[place]]
             if local_search is not None and merit.weight >= _LEAST_WEIGHT_TO_IMPROVE:
                 loss = Merit(self._coordinates, self._model, earlier, merit.scales)
-                better = local_search.improve(group, choice, X[candidates], loss)
+                better = local_search.improve(group, choice, ranked.X[places], loss)
                 if better is not choice:
-                    choice, point = better, self._coordinates.of(self._space.encode_rows([better]))
+                    found = self._space.encode_rows([better])
+                    if taken is None or taken.isdisjoint(_keys(found)):
+                        choice, encoded, point = better, found, self._coordinates.of(found)
+            if taken is not None:
+                taken.update(_keys(encoded))
             chosen.append(choice)
             earlier = np.concatenate([earlier, point])[-_REMEMBERED_CHOICES:]
         return chosen
+
+    def _ranked(self, rows: Sequence[list[Any]], X: NDArray[np.float32]) -> _Ranked:
+        points = self._coordinates.of(X)
+        return _Ranked(rows, X, points, *self._model.predict(points))
+
+    def _to_choose_from(
+        self,
+        levels: list[_Ranked],
+        more: Iterator[tuple[Sequence[list[Any]], NDArray[np.float32]]],
+        group: slice,
+        taken: set[bytes] | None,
+    ) -> tuple[_Ranked, NDArray[np.intp]]:
+        """Return candidates and the places of those to choose from, of the first level that has one not taken."""
+        everything = np.arange(group.start, group.stop)
+        if taken is None:
+            return levels[0], everything
+        level = 0
+        while level < len(levels) or self._has_grown(levels, more):
+            is_free = [key not in taken for key in _keys(levels[level].X[group])]
+            if any(is_free):
+                return levels[level], everything[is_free]
+            level += 1
+        return levels[0], everything
+
+    def _has_grown(
+        self, levels: list[_Ranked], more: Iterator[tuple[Sequence[list[Any]], NDArray[np.float32]]]
+    ) -> bool:
+        for rows, X in more:
+            levels.append(self._ranked(rows, X))
+            return True
+        return False
 
     def _solve(self, losses: Floats) -> tuple[Floats, Floats]:
         """Return the weights of the basis functions, and those of the linear tail."""
@@ -202,21 +265,21 @@ class RBFSurrogate:
         num_tails = self._coordinates.linear_terms(self._points[:1]).shape[1]
         if losses.min() == losses.max():  # a constant, without the last bits of a solution that candidates would go by
             return np.zeros(num_points), np.concatenate([losses[:1], np.zeros(num_tails - 1)])
-        with _one_blas_thread():
-            solution: Floats = np.linalg.solve(self._matrix(), np.concatenate([losses, np.zeros(num_tails)]))
+        matrix = rbf_matrix(self._coordinates, self._points, self._smoothing)
+        with one_blas_thread():
+            solution: Floats = np.linalg.solve(matrix, np.concatenate([losses, np.zeros(num_tails)]))
         return solution[:num_points], solution[num_points:]
 
-    def _matrix(self) -> Floats:
-        """Return the matrix whose solution are the weights."""
-        tail = self._coordinates.linear_terms(self._points)
-        num_points, num_tails = tail.shape
-        matrix = np.zeros((num_points + num_tails,) * 2)
-        matrix[:num_points, :num_points] = self._coordinates.cubes(self._points)
-        matrix[:num_points, num_points:] = tail
-        matrix[num_points:, :num_points] = tail.T
-        # Categories and few points leave the tail undetermined; this takes the small one.
-        matrix.flat[:: len(matrix) + 1] = [_SMOOTHING] * num_points + [-1e-8] * num_tails
-        return matrix
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """Candidates with what the surrogate says of them."""
+
+    rows: Sequence[list[Any]]
+    X: NDArray[np.float32]
+    points: Floats
+    predictions: Floats
+    distances: Floats
 
 
 class _MeritFunction:
@@ -227,6 +290,11 @@ class _MeritFunction:
         self.weight = 0.0 if is_flat else _WEIGHTS_OF_PREDICTION[group % len(_WEIGHTS_OF_PREDICTION)]
         self.scales = self.weight, *_scale(predictions), *_scale(distances)
         self.of_candidates = merit_of(self.scales, predictions, distances)
+
+
+def _keys(X: NDArray[np.float32]) -> list[bytes]:
+    """Return what is equal for equal encoded rows."""
+    return [row.tobytes() for row in X]
 
 
 def _scale(values: Floats) -> tuple[float, float]:
@@ -259,19 +327,6 @@ def _best_and_newest(losses: Floats) -> NDArray[np.intp]:
         return np.arange(count)
     half = _MOST_POINTS // 2
     return np.union1d(np.argsort(losses, kind="stable")[:half], np.arange(count - half, count))
-
-
-def _one_blas_thread() -> Any:
-    """Keep NumPy's BLAS on one thread: a sum's order must not depend on the machine's cores."""
-    return _blas().limit(limits=1, user_api="blas")
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    """Find the libraries, which takes milliseconds; NumPy's is there since NumPy is."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 def _from_0_to_1(values: Floats) -> Floats:

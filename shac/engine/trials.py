@@ -321,7 +321,8 @@ class Round:
             if self._attempt:
                 purpose += f", attempt {self._attempt + 1}"
             seed = derive_seed(self._plan.seed, self.first, purpose=purpose)
-            self._stream += self._propose(self._state, self.size, seed=seed, pending=self._carried)
+            pending = [*self._carried, *self._stream] if self._plan.strategy.avoid_repeats else self._carried
+            self._stream += self._propose(self._state, self.size, seed=seed, pending=pending)
 
     def _next_position(self) -> int:
         for position in (i for i in itertools.count() if i not in self._given):

@@ -65,7 +65,7 @@ def ran_out_of_memory(error: str) -> bool:
 
 
 def free_gpu_cache() -> None:
-    """Give back the GPU memory that PyTorch keeps for this process alone, though nothing is stored in it any more.
+    """Return to the GPU what memory PyTorch keeps for this process, though nothing is stored in it any more.
 
     Evaluators that share a GPU need it for their next evaluation.
     """

@@ -1,0 +1,78 @@
+"""Configurations that were evaluated are not evaluated again while there are others."""
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import shac
+from shac.engine import Strategy
+
+LEVELS = 6
+
+
+def grid() -> list[shac.IntegerHP]:
+    return [shac.IntegerHP(name, 0, LEVELS - 1) for name in "abc"]
+
+
+def distance(worker_id: int, parameters: "OrderedDict[str, Any]") -> float:
+    return float(sum((value - 4) ** 2 for value in parameters.values()))
+
+
+def evaluated(engine: shac.SHAC) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in engine.dataset.X]
+
+
+def search(tmp_path: Path, budget: int, num_batches: int, strategy: str | Strategy = "guided") -> shac.SHAC:
+    return shac.SHAC(distance, grid(), budget, num_batches, "min", save_dir=tmp_path / "s", seed=3, strategy=strategy)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_configuration_of_a_small_space_is_evaluated_twice(tmp_path: Path, seed: int) -> None:
+    engine = shac.SHAC(distance, grid(), 120, 12, "min", save_dir=tmp_path / "search", seed=seed)
+    engine.fit(progress=False)
+    after_the_first_round = evaluated(engine)[10:]
+    assert len({*after_the_first_round}) == 110
+    assert not {*after_the_first_round} & {*evaluated(engine)[:10]}
+
+
+def test_a_search_that_repeats_itself_does_so_because_it_was_told_to(tmp_path: Path) -> None:
+    engine = search(
+        tmp_path, 120, 12, Strategy(training_points="all", cross_validation=False, candidates_per_sample=64)
+    )
+    engine.fit(progress=False)
+    assert len({*evaluated(engine)}) < 100
+
+
+def test_a_search_that_has_evaluated_everything_goes_on_to_its_end(tmp_path: Path) -> None:
+    engine = shac.SHAC(distance, [shac.DiscreteHP("d", [3, 4, 5])], 12, 4, "min", save_dir=tmp_path / "search", seed=0)
+    engine.fit(progress=False)
+    assert len(engine.dataset) == 12
+    assert {row[0] for row in engine.dataset.X} == {3, 4, 5}
+
+
+def test_what_is_asked_for_in_parts_of_a_round_is_not_repeated(tmp_path: Path) -> None:
+    engine = search(tmp_path, 100, 10)
+    asked = []
+    while batch := engine.ask(5):
+        asked += [tuple(setting.values()) for setting in batch]
+        for setting in batch:
+            engine.tell(setting, distance(0, setting))
+    assert len({*asked[10:]}) == 90
+
+
+def test_the_last_region_of_a_small_space_has_room_for_its_last_rounds(tmp_path: Path) -> None:
+    engine = search(tmp_path, 100, 10)
+    first, last = engine.strategy.kept_share or (0.0, 0.0)
+    kept = np.prod([first + (last - first) * stage / 8 for stage in range(9)])
+    assert kept * LEVELS**3 == pytest.approx(100, rel=0.3)
+    assert 0 < first < 1
+    assert 0 < last < first
+
+
+def test_a_space_with_a_real_number_keeps_its_shares(tmp_path: Path) -> None:
+    space = [*grid(), shac.UniformHP("x", 0.0, 1.0)]
+    engine = shac.SHAC(distance, space, 100, 10, "min", save_dir=tmp_path / "search", seed=0)
+    assert engine.strategy.kept_share == (0.75, 0.4)
