@@ -106,7 +106,7 @@ def test_the_numbers_of_a_draw(monkeypatch: pytest.MonkeyPatch) -> None:
     state.add(samples=4, candidates=2_000_000)
     assert state.rate == 1_000_000
     assert state.seconds_left == 3.0
-    assert state.text() == "2.0 M candidates, 1.0 M/s, 1 in 500 k accepted, 0:03 to go"
+    assert state.text() == "0:03 to go, 1 in 500 k accepted, 2.0 M candidates, 1.0 M/s"
 
 
 @pytest.mark.usefixtures("only_plain")
@@ -156,8 +156,8 @@ def test_evaluations_that_run_and_are_done_are_shown_while_they_do() -> None:
     search.set_num_parallel_evaluators(2)
     search.fit(callbacks=[progress, Watching()])
     assert len(states) == 10
-    assert "2 running, 1 of 10 done" in states[0]
-    assert "1 running, 9 of 10 done" in states[8]
+    assert re.search(r"1 of 10 done +2 running", states[0])
+    assert re.search(r"9 of 10 done +1 running", states[8])
     assert "failed" in states[8]
     assert "best of the round" in states[8]
     assert "running" not in states[9]
@@ -337,3 +337,78 @@ def test_a_notebook_gets_one_output_that_is_replaced(monkeypatch: pytest.MonkeyP
     engine().fit(progress=True)
     assert len(outputs) == 1
     assert "60 of 60 evaluations" in outputs[0]._repr_mimebundle_(include=(), exclude=())["text/plain"]
+
+
+@pytest.mark.parametrize(("width", "bar"), [(60, 0), (80, 10), (120, 24)])
+def test_the_name_and_the_time_to_go_are_seen_at_any_width(width: int, bar: int) -> None:
+    progress = SearchProgress(recorder())
+    search = engine(total_budget=200, num_batches=20)
+    progress.set_engine(search)
+    progress.on_epoch_begin(12)
+    progress.on_evaluation_begin([{}] * 10)  # type: ignore[list-item]
+    progress.on_evaluation_ended([1.0, 2.0, 3.0])
+    text = io.StringIO()
+    Console(file=text, width=width).print(progress.render(width))
+    first, second = text.getvalue().splitlines()
+    assert re.match(r"round 12/20 +", first)
+    assert "3 of 200" in first
+    assert "to go, best 1" in first
+    assert "evaluating" in second
+    assert "3 of 10" in second
+    assert f"{min(search.num_parallel_evaluators, 7)} running" in second
+    assert sum(letter in "━╸╺" for letter in first) == bar
+
+
+PRINTS = """
+import os, shac, sys
+def train(worker_id, parameters):
+    for epoch in range(3):
+        print(f"epoch {epoch} of {parameters['n']}")
+    sys.stderr.write(f"error of {parameters['n']}\\n")
+    os.system(f"echo shell of {parameters['n']}")
+    return float(parameters["n"])
+if __name__ == "__main__":
+    search = shac.SHAC(train, [shac.IntegerHP("n", 0, 10**6)], 12, 2, seed=0)
+    search.evaluator_backend = sys.argv[1]
+    search.set_num_parallel_evaluators(1 if sys.argv[1] == "threading" else 2)  # threads break each other's lines
+    search.fit()
+    print("after", *sorted(n for (n,) in search.dataset.X))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudoterminal")
+@pytest.mark.parametrize("backend", ["loky", "multiprocessing", "threading"])
+def test_what_evaluations_print_stands_above_the_display_in_whole_lines(tmp_path: Path, backend: str) -> None:
+    (tmp_path / "prints.py").write_text(PRINTS)
+    parent, terminal = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "prints.py", backend],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TERM": "xterm", "COLUMNS": "90"},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    ) as process:
+        os.close(terminal)
+        written = b""
+        while block := read_of_terminal(parent):
+            written += block
+        assert process.wait() == 0
+    os.close(parent)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
+    lines = [line.split("\r")[-1] for line in text.replace("\r\n", "\n").split("\n")]
+    (after,) = [line for line in lines if line.startswith("after ")]
+    numbers = after.split()[1:]
+    assert len(numbers) == 12
+    for n in numbers:
+        for line in [*(f"epoch {epoch} of {n}" for epoch in range(3)), f"error of {n}", f"shell of {n}"]:
+            assert lines.count(line) == 1, (line, text)
+    assert "\x1b[?25h" in written.decode()  # the cursor is back
+    assert lines.index(after) == max(i for i, line in enumerate(lines) if line)
+
+
+def read_of_terminal(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # all that had the terminal have ended
+        return b""

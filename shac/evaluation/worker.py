@@ -6,6 +6,7 @@ One function, `run_evaluation`, turns whatever the user's function does into a `
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import os
 import select
@@ -206,6 +207,9 @@ def serve(connection: Connection[Any, Any], setup: WorkerSetup) -> None:
         See there.
     """
     os.environ.update(setup.environment)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)  # what an evaluation prints is seen while it runs
     _become_independent()
     # The parent may be gone at any moment; there is nobody left to tell then
     with contextlib.suppress(EOFError, OSError):

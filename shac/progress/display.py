@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from shac.progress.lines import write_line
+from shac.progress.output import CaughtOutput, can_catch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions
 
 __all__ = ["Display", "can_draw", "lines_are_wanted", "open_display", "progress_is_wanted"]
 
@@ -97,18 +98,25 @@ class Display(Protocol):
 
 
 class _TerminalDisplay:
-    """Redraws in place from a thread of its own, so that the clock goes on while nothing happens."""
+    """Redraws in place from a thread of its own, so that the clock goes on while nothing happens.
 
-    def __init__(self, render: Callable[[], Any], console: Console | None) -> None:
+    What evaluations print, in this process or another, stands above it.
+    """
+
+    def __init__(self, render: Callable[[int | None], Any], console: Console | None) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        # Only lines that go to standard error are held back while the display is drawn: results may be piped.
+        self._caught = CaughtOutput(self.say) if console is None and can_catch() else None
+        if self._caught is not None:
+            console = _console_of(self._caught.terminal)
         self._live = Live(
-            get_renderable=render,
+            get_renderable=lambda: _AsWideAsTheTerminal(render),
             console=Console(stderr=True) if console is None else console,
             refresh_per_second=5,
-            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
+            # Only lines that go to standard error are held back while the display is drawn: results may be piped.
+            redirect_stdout=self._caught is None and sys.stdout is not None and sys.stdout.isatty(),
+            redirect_stderr=self._caught is None,
         )
         self._live.start()
 
@@ -116,21 +124,55 @@ class _TerminalDisplay:
         pass
 
     def say(self, line: str) -> None:
-        self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        from rich.text import Text
+
+        self._live.console.print(Text.from_ansi(line), highlight=False, soft_wrap=True)
 
     def close(self) -> None:
+        if self._caught is not None:
+            self._caught.restore()
         self._live.stop()
+
+
+class _AsWideAsTheTerminal:
+    """Draws for the width that there is when it is drawn."""
+
+    def __init__(self, render: Callable[[int | None], Any]) -> None:
+        self._render = render
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
+        yield self._render(options.max_width)
+
+
+def _console_of(terminal: IO[str]) -> Console:
+    """Make a console of a terminal that is none of the standard streams, whose size rich would ask."""
+    from rich.console import Console, ConsoleDimensions
+
+    class OwnConsole(Console):
+        @property
+        def size(self) -> ConsoleDimensions:
+            try:
+                columns, lines = os.get_terminal_size(terminal.fileno())
+            except (OSError, ValueError):
+                return super().size
+            return ConsoleDimensions(int(os.environ.get("COLUMNS") or columns or 80), lines or 25)
+
+        @size.setter
+        def size(self, new_size: tuple[int, int]) -> None:
+            self._width, self._height = new_size
+
+    return OwnConsole(file=terminal)
 
 
 class _NotebookDisplay:
     """One output of the cell, replaced a few times a second; needs no widgets."""
 
-    def __init__(self, render: Callable[[], Any]) -> None:
+    def __init__(self, render: Callable[[int | None], Any]) -> None:
         import IPython.display
 
         self._render = render
         self._last = time.monotonic()
-        self._handle: Any = IPython.display.display(render(), display_id=True)
+        self._handle: Any = IPython.display.display(render(None), display_id=True)
 
     def update(self) -> None:
         if time.monotonic() - self._last >= _SECONDS_BETWEEN_UPDATES:
@@ -144,16 +186,17 @@ class _NotebookDisplay:
 
     def _show(self) -> None:
         self._last = time.monotonic()
-        self._handle.update(self._render())
+        self._handle.update(self._render(None))
 
 
-def open_display(render: Callable[[], Any], console: Console | None = None) -> Display:
+def open_display(render: Callable[[int | None], Any], console: Console | None = None) -> Display:
     """Start to show progress.
 
     Parameters
     ----------
     render : callable
-        Gives a rich renderable of the present state; may be called from another thread.
+        Takes the width that there is, or None where that does not matter, and returns a rich renderable of the present
+        state; may be called from another thread.
     console : rich.console.Console, optional
         Where to; standard error by default, or the cell of a notebook.
 

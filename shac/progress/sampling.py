@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from shac.progress.display import open_display, progress_is_wanted
-from shac.progress.text import count_text, duration_text, new_grid, progress_bar
+from shac.progress.text import ProgressGrid, count_text, duration_text
 from shac.sampling import Draw, SampleReport
 
 if TYPE_CHECKING:
@@ -77,10 +77,11 @@ class SamplingState:
 
     def text(self) -> str:
         """Write the numbers in one line."""
-        parts = [f"{count_text(self.candidates)} candidates", f"{count_text(self.rate)}/s"]
-        parts.append(f"1 in {count_text(1 / self.acceptance)} accepted" if self.samples else "none accepted yet")
+        parts = []
         if self.seconds_left is not None and self.samples < self.wanted:
             parts.append(f"{duration_text(self.seconds_left)} to go")
+        parts.append(f"1 in {count_text(1 / self.acceptance)} accepted" if self.samples else "none accepted yet")
+        parts += [f"{count_text(self.candidates)} candidates", f"{count_text(self.rate)}/s"]
         return ", ".join(parts)
 
 
@@ -200,11 +201,10 @@ def sampling_progress(
         return
     state = SamplingState(n, cascade.num_stages)
 
-    def render() -> Any:
-        grid = new_grid()
-        bar = progress_bar(state.samples, state.wanted)
-        grid.add_row("sampling", bar, f"{state.samples:,} of {state.wanted:,} configurations", state.text())
-        return grid
+    def render(width: int | None) -> Any:
+        grid = ProgressGrid(width)
+        grid.add("sampling", state.samples, state.wanted, "configurations", state.text())
+        return grid.table
 
     displays: list[Display] = []
 

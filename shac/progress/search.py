@@ -11,7 +11,7 @@ from shac.callbacks import Callback
 from shac.progress.display import open_display
 from shac.progress.lines import FirstFailures
 from shac.progress.sampling import SamplingState, watch
-from shac.progress.text import duration_text, new_grid, progress_bar
+from shac.progress.text import ProgressGrid, duration_text
 
 if TYPE_CHECKING:
     from collections import OrderedDict
@@ -127,8 +127,13 @@ class SearchProgress(Callback):
 
         return watch(cascade, on_piece)
 
-    def render(self) -> Table:
+    def render(self, width: int | None = None) -> Table:
         """Draw the present state.
+
+        Parameters
+        ----------
+        width : int, optional
+            Columns that there are.
 
         Returns
         -------
@@ -136,43 +141,42 @@ class SearchProgress(Callback):
         """
         engine = self.engine
         done = min(len(engine.dataset) + len(self._batch) + len(self._ahead), engine.total_budget)
-        grid = new_grid()
-        grid.add_row(
+        grid = ProgressGrid(width)
+        grid.add(
             f"round {self._round}/{engine.num_batches}",
-            progress_bar(done, engine.total_budget),
-            f"{done} of {engine.total_budget} evaluations",
+            done,
+            engine.total_budget,
+            "evaluations",
             ", ".join(self._summary(done)),
         )
         sampling = self._sampling
         if self._batch_size and len(self._batch) < self._batch_size:
-            grid.add_row("  evaluating", progress_bar(len(self._batch), self._batch_size), *self._evaluating())
+            grid.add("  evaluating", len(self._batch), self._batch_size, "done", ", ".join(self._evaluating()))
         elif sampling is not None and sampling.samples < sampling.wanted:
-            bar = progress_bar(sampling.samples, sampling.wanted)
-            grid.add_row("  sampling", bar, f"{sampling.samples} of {sampling.wanted} configurations", sampling.text())
-        return grid
+            grid.add("  sampling", sampling.samples, sampling.wanted, "configurations", sampling.text())
+        return grid.table
 
     def _summary(self, done: int) -> list[str]:
         engine = self.engine
-        parts = [f"best {self._best:.5g}"] if np.isfinite(self._best) else []
-        parts.append(f"{len(engine.classifiers)} of {engine.total_classifiers} classifiers")
         elapsed = time.monotonic() - self._started
-        parts.append(duration_text(elapsed))
         fresh = done - self._evaluated_before
+        parts = []
         if fresh > 0 and done < engine.total_budget:
             parts.append(f"{duration_text(elapsed / fresh * (engine.total_budget - done))} to go")
-        return parts
+        parts += [f"best {self._best:.5g}"] if np.isfinite(self._best) else []
+        return [*parts, f"{len(engine.classifiers)} of {engine.total_classifiers} classifiers", duration_text(elapsed)]
 
-    def _evaluating(self) -> tuple[str, str]:
+    def _evaluating(self) -> list[str]:
         batch = np.array(self._batch, dtype=np.float64)
         finite = batch[np.isfinite(batch)]
         running = min(self.engine.num_parallel_evaluators, self._batch_size - len(batch))
-        notes = []
+        notes = [f"{running} running"]
         if finite.size:
             best = finite.max() if self.engine.objective == "max" else finite.min()
             notes.append(f"best of the round {best:.5g}")
         failed = batch.size - finite.size - self._pruned
         notes += [f"{count} {what}" for count, what in ((failed, "failed"), (self._pruned, "pruned")) if count > 0]
-        return f"{running} running, {len(batch)} of {self._batch_size} done", ", ".join(notes)
+        return notes
 
     def _note_scores(self, scores: Sequence[float]) -> None:
         values = np.array([self._best, *scores], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""How progress looks: numbers short enough for a line, a bar, and a grid to put them in."""
+"""How progress looks: numbers short enough for a line, bars, and rows that fit the terminal."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["count_text", "duration_text", "new_grid", "progress_bar"]
+__all__ = ["ProgressGrid", "count_text", "duration_text"]
 
-_BAR_WIDTH = 24
+_WIDE, _NARROW = 100, 70  # columns
+_BAR, _SHORT_BAR = 24, 10
 
 
 def count_text(count: float) -> str:
@@ -40,19 +41,46 @@ def duration_text(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def new_grid() -> Table:
-    """Make a grid of four columns: what, a bar, how much, and the rest, which may be cut off."""
-    from rich.table import Table
+class ProgressGrid:
+    """Rows of a name, a bar, how much is done of what, and notes, of which the last are cut off where there is no room.
 
-    grid = Table.grid(padding=(0, 2))
-    for style, width in (("bold", 12), (None, _BAR_WIDTH), (None, 26)):
-        grid.add_column(style=style, min_width=width, no_wrap=True)
-    grid.add_column(style="dim", no_wrap=True, overflow="ellipsis")
-    return grid
+    Parameters
+    ----------
+    width : int, optional
+        Columns of the terminal. Below 100 bars are short and amounts without words; below 70 there are no bars.
+    """
+
+    def __init__(self, width: int | None) -> None:
+        from rich.table import Table
+
+        columns = _WIDE if width is None else width
+        self._is_short = columns < _WIDE
+        self._bar_width = 0 if columns < _NARROW else _SHORT_BAR if self._is_short else _BAR
+        self.table: Table = Table.grid(padding=(0, 2))
+        widths = [("bold", 12), (None, self._bar_width), (None, 10 if self._is_short else 26)]
+        for style, least in widths if self._bar_width else widths[::2]:
+            self.table.add_column(style=style, min_width=least, no_wrap=True)
+        self.table.add_column(style="dim", no_wrap=True, overflow="ellipsis")
+
+    def add(self, name: str, completed: float, total: float, words: str, notes: str) -> None:
+        """Add a row.
+
+        Parameters
+        ----------
+        name : str
+        completed, total : float
+            Of the bar.
+        words : str
+            Behind "completed of total"; left out where the terminal is narrow.
+        notes : str
+        """
+        amount = f"{completed:,} of {total:,}" + ("" if self._is_short or not words else f" {words}")
+        bar = [progress_bar(completed, total, self._bar_width)] if self._bar_width else []
+        self.table.add_row(name, *bar, amount, notes)
 
 
-def progress_bar(completed: float, total: float) -> Any:
+def progress_bar(completed: float, total: float, width: int) -> Any:
     """Make a bar."""
     from rich.progress_bar import ProgressBar
 
-    return ProgressBar(total=max(total, 1), completed=completed, width=_BAR_WIDTH)
+    return ProgressBar(total=max(total, 1), completed=completed, width=width)

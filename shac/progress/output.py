@@ -1,0 +1,117 @@
+"""What this process and all that it starts write to the terminal, caught while a display is drawn there."""
+
+from __future__ import annotations
+
+import atexit
+import codecs
+import contextlib
+import os
+import select
+import sys
+import threading
+import time
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["CaughtOutput", "can_catch"]
+
+_STREAMS = (1, 2)
+_SECONDS_OF_A_PART = 0.5  # what waits for an answer, a prompt, has no end of a line
+_SECONDS_TO_DRAIN = 1.0
+_BLOCK = 65536
+
+
+def can_catch() -> bool:
+    """Return whether standard error is a terminal, and is where Python and everything else writes errors to."""
+    try:
+        return os.name == "posix" and sys.stderr is not None and sys.stderr.fileno() == 2 and os.isatty(2)
+    except (OSError, ValueError):
+        return False
+
+
+class CaughtOutput:
+    """The file descriptors 1 and 2, as far as they are terminals, led through a pipe; processes started have it, too.
+
+    Each line goes to a function that shows it. What ends with a carriage return alone is overwritten by what follows,
+    as a terminal does. After `restore` lines of processes that go on are written to the terminal as they come.
+
+    Parameters
+    ----------
+    show : callable
+        Takes a line without its end; called from a thread of its own.
+
+    Attributes
+    ----------
+    terminal : file
+        The terminal itself, for text.
+    """
+
+    def __init__(self, show: Callable[[str], object]) -> None:
+        self._show = show
+        self._is_caught = True
+        self._saved = {fd: os.dup(fd) for fd in _STREAMS if os.isatty(fd)}
+        self.terminal: IO[str] = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace")
+        self._reading, self._writing = os.pipe()
+        _flush()
+        for fd in self._saved:
+            os.dup2(self._writing, fd)
+        atexit.register(self.restore)  # what is said at the end of the program is seen
+        self._thread = threading.Thread(target=self._pump, name="shac output", daemon=True)
+        self._thread.start()
+
+    def restore(self) -> None:
+        """Give the descriptors back, after all that was written has been shown."""
+        if not self._saved:
+            return
+        _flush()
+        for fd, saved in self._saved.items():
+            os.dup2(saved, fd)
+            os.close(saved)
+        self._saved = {}
+        atexit.unregister(self.restore)
+        os.write(self._writing, b"\0")  # the end of what was written until now
+        deadline = time.monotonic() + _SECONDS_TO_DRAIN
+        while self._is_caught and self._thread.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        os.close(self._writing)
+
+    def _pump(self) -> None:
+        decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+        part = ""
+        with contextlib.suppress(OSError, ValueError):
+            while True:
+                if part and not select.select([self._reading], [], [], _SECONDS_OF_A_PART)[0]:
+                    self._show_line(part)
+                    part = ""
+                block = os.read(self._reading, _BLOCK)
+                if not block:
+                    break
+                *lines, part = (part + decode(block.replace(b"\0", b""))).replace("\r\n", "\n").split("\n")
+                for line in lines:
+                    self._show_line(line)
+                if b"\0" in block:
+                    self._show_line(part)
+                    part, self._is_caught = "", False
+        self._is_caught = False
+        os.close(self._reading)
+
+    def _show_line(self, line: str) -> None:
+        written = [text for text in line.split("\r") if text]
+        if not written and line:
+            return
+        text = written[-1] if written else ""
+        if self._is_caught:
+            if text or not line:
+                self._show(text)
+            return
+        with contextlib.suppress(OSError, ValueError):
+            self.terminal.write(text + "\n")
+            self.terminal.flush()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # whatever a program has put in their place
+            stream.flush()
