@@ -62,7 +62,7 @@ class CaughtOutput:
         self._thread.start()
 
     def restore(self) -> None:
-        """Give the descriptors back, after all that was written has been shown."""
+        """Return the descriptors to the terminal, after all that was written has been shown."""
         if not self._saved:
             return
         _flush()
