@@ -51,7 +51,8 @@ def fit(loss: float, *callbacks: Any, epochs: int = 3, **options: Any) -> None:
 
 
 def test_trainings_that_are_worse_than_others_were_end() -> None:
-    started, finished = [], []
+    started: list[float] = []
+    finished: list[float] = []
 
     def train(worker_id: int, parameters: Any) -> float:
         loss = float(len(started))  # the later the worse
