@@ -222,6 +222,42 @@ def test_failed_and_pruned_trials_are_the_bad_half() -> None:
     assert study.best_value < 0.601
 
 
+def breaks(trial: Any) -> tuple[float]:
+    return (0.5 - trial.params["x"],)
+
+
+def test_trials_that_break_a_constraint_are_the_bad_half() -> None:
+    storage = optuna.storages.InMemoryStorage()
+    sampler = SHACSampler(seed=0, max_classifiers=5, constraints_func=breaks)
+    assert pickle.loads(pickle.dumps(sampler)).constraints_func is breaks  # noqa: S301
+    study = study_of(sampler, 33, lambda trial: trial.suggest_float("x", 0, 1), storage=storage, study_name="s")
+    scores = sampler._searches[0].state.scores
+    assert len(scores) == 30
+    assert [math.isnan(score) for score in scores] == [trial.params["x"] < 0.5 for trial in study.trials[:30]]
+    assert min(trial.value for trial in study.trials if trial.params["x"] >= 0.5) < 0.52
+    # Another sampler knows of the constraints by the storage
+    other = SHACSampler(seed=0, max_classifiers=5)
+    resumed = optuna.load_study(study_name="s", storage=storage, sampler=other)
+    resumed.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    assert str(other._searches[0].state.scores) == str(scores)
+    with pytest.raises(TypeError, match="constraints_func: expected a function of a trial, got 3"):
+        SHACSampler(constraints_func=3)  # type: ignore[arg-type]
+
+
+def test_constraints_that_a_trial_sets_itself_count() -> None:
+    def constrained(trial: Any) -> float:
+        x = trial.suggest_float("x", 0, 1)
+        if not hasattr(trial, "set_constraint"):
+            pytest.skip("Optuna 4 has none")
+        trial.set_constraint("room", 0.5 - x)
+        return float(x)
+
+    sampler = SHACSampler(seed=0)
+    study = study_of(sampler, 11, constrained)
+    scores = sampler._searches[0].state.scores
+    assert [math.isnan(score) for score in scores] == [trial.params["x"] < 0.5 for trial in study.trials[:10]]
+
+
 def test_parameters_of_some_trials_only_are_drawn_at_random() -> None:
     def conditional(trial: Any) -> float:
         kind = trial.suggest_categorical("kind", ["line", "square"])
@@ -255,7 +291,7 @@ def test_a_sampler_can_be_sent_to_another_process() -> None:
 
 def test_what_it_cannot_do_is_refused() -> None:
     study = optuna.create_study(sampler=SHACSampler(), directions=["minimize", "maximize"])
-    with pytest.raises(ValueError, match="multi-objective"):
+    with pytest.raises(ValueError, match="multi-objective optimization, SHACSampler cannot be used"):
         study.optimize(lambda trial: (trial.suggest_float("x", 0, 1), 1.0), n_trials=1)
     for options in ({"points_per_classifier": 1}, {"max_classifiers": 0}, {"seed": -1}, {"seed": "x"}):
         with pytest.raises(ValueError, match=f"{next(iter(options))}: expected an integer"):

@@ -358,11 +358,23 @@ def test_spaces_take_what_randomized_search_takes() -> None:
         ([], "expected a mapping"),
         ([{"a": [1]}, {}], "expected a mapping"),
         ({"a": []}, "at least one value"),
-        ({"a": "text"}, "expected a list or a distribution"),
-        ({"a": 3}, "expected a list or a distribution"),
         ({"a": shac.UniformHP("b", 0.0, 1.0)}, "expected a parameter of that name"),
     ],
 )
 def test_wrong_spaces_are_refused(distributions: Any, message: str) -> None:
     with pytest.raises(ValueError, match=f"param_distributions: .*{message}"):
         space_of(distributions)
+
+
+@pytest.mark.parametrize("given", ["text", 3])
+def test_what_is_neither_a_list_nor_a_distribution_is_of_the_wrong_type(given: Any) -> None:
+    with pytest.raises(TypeError, match="param_distributions: 'a': expected a list or a distribution, got "):
+        space_of({"a": given})
+
+
+def test_a_folder_of_other_weights_is_refused() -> None:
+    X, y = iris_like()
+    small(save_dir="kept", n_iter=4).fit(X, y, sample_weight=np.ones(120))
+    small(save_dir="kept", n_iter=4).fit(X, y, sample_weight=np.ones(120))
+    with pytest.raises(shac.SaveFolderError, match=r"save_dir: expected .* over the same data and 3 folds"):
+        small(save_dir="kept", n_iter=4).fit(X, y, sample_weight=np.arange(120.0))

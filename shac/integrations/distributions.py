@@ -66,8 +66,10 @@ def space_of(
 
     Raises
     ------
+    TypeError
+        If what a name has is neither a sequence nor a distribution.
     ValueError
-        If `distributions` is no such mapping.
+        If `distributions` is no such mapping, or a sequence is empty.
 
     Examples
     --------
@@ -156,7 +158,7 @@ def _parameter(own: str, name: str, given: Any, numbered: dict[str, list[Any]]) 
         except ValueError:
             return _SampledHyperParameter(own, given)
     if isinstance(given, (str, bytes)) or not hasattr(given, "__len__") or not hasattr(given, "__getitem__"):
-        raise ValueError(f"param_distributions: {name!r}: expected a list or a distribution, got {given!r}")
+        raise TypeError(f"param_distributions: {name!r}: expected a list or a distribution, got {given!r}")
     values = _values(given)
     if not values:
         raise ValueError(f"param_distributions: {name!r}: expected at least one value, got an empty list")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
+from optuna.samplers._base import _process_constraints_after_trial
 from optuna.search_space import intersection_search_space
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
@@ -34,7 +35,7 @@ from shac.parameters import (
 from shac.space import HyperParameterList
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import xgboost
     from optuna.distributions import BaseDistribution
@@ -72,9 +73,15 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
         In [0, 2**64); a fresh one by default.
     strategy : str or Strategy
         How the search learns and chooses, see `SHAC`.
+    constraints_func : callable, optional
+        Of a finished trial, returns numbers that are at most 0 where its constraints hold, as for Optuna's own
+        samplers. A trial that breaks one counts as worse than the median, whatever its value; so does one of which
+        ``trial.set_constraint`` says so.
 
     Raises
     ------
+    TypeError
+        If `constraints_func` is not callable.
     ValueError
         If an argument is out of its range.
 
@@ -104,7 +111,10 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
         skip_cv_checks: bool = False,
         seed: int | None = None,
         strategy: str | Strategy = "guided",
+        constraints_func: Callable[[FrozenTrial], Sequence[float]] | None = None,
     ) -> None:
+        if constraints_func is not None and not callable(constraints_func):
+            raise TypeError(f"constraints_func: expected a function of a trial, got {constraints_func!r}")
         self.points_per_classifier = checked_count("points_per_classifier", points_per_classifier, lowest=2)
         self.max_classifiers = checked_count("max_classifiers", max_classifiers)
         self.skip_cv_checks = skip_cv_checks
@@ -112,6 +122,7 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
         self.strategy = strategy
         if not isinstance(strategy, Strategy):
             named_strategy(strategy)
+        self.constraints_func = constraints_func
         self._forget()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
@@ -140,6 +151,10 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
         axis = _Axis(param_name, param_distribution)
         (value,) = axis.parameter.sample_array(1, np.random.default_rng(seed))
         return axis.to_trial(value)
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:  # noqa: ARG002
+        if self.constraints_func is not None:
+            _process_constraints_after_trial(self.constraints_func, study, trial, state)
 
     @property
     def classifiers(self) -> list[xgboost.XGBClassifier]:
@@ -191,7 +206,7 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
 
     def __getstate__(self) -> dict[str, Any]:
         """Only the settings: locks cannot be sent, and the rest comes back from the study's trials."""
-        kept = ("points_per_classifier", "max_classifiers", "skip_cv_checks", "seed", "strategy")
+        kept = ("points_per_classifier", "max_classifiers", "skip_cv_checks", "seed", "strategy", "constraints_func")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -309,5 +324,12 @@ def _key_of(trial: FrozenTrial) -> tuple[Any, ...]:
 
 
 def _score(trial: FrozenTrial) -> float:
-    value = trial.value if trial.state == TrialState.COMPLETE else None
+    value = trial.value if trial.state == TrialState.COMPLETE and _is_feasible(trial) else None
     return value if value is not None and math.isfinite(value) else math.nan
+
+
+def _is_feasible(trial: FrozenTrial) -> bool:
+    """Whether a trial keeps to its constraints; None stands for those of a function that raised."""
+    listed = trial.system_attrs.get("constraints", ())
+    named = [value for key, value in trial.system_attrs.items() if key.startswith("constraints:")]
+    return listed is not None and all(value <= 0 for value in (*listed, *named))

@@ -56,11 +56,32 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
     max_classifiers : int
         Most classifiers to train.
     skip_cv_checks : bool
-        See `SHAC.fit`.
-    scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
-        See ``RandomizedSearchCV``.
+        Whether to train without the cross-validation gate, where the strategy has one; see `SHAC.fit`.
+    scoring : str, callable, list, tuple or dict, optional
+        What is maximized on the folds left out: a scorer's name or a callable ``(estimator, X, y)`` that returns a
+        number. Several metrics: a list of names, a dictionary of scorers by their names, or a callable that returns a
+        dictionary of numbers. By default the estimator's own ``score``.
+    n_jobs : int, optional
+        Fits that run at once: those of all configurations and folds of a round. -1 is all cores; None is 1, unless a
+        ``joblib.parallel_config`` says otherwise.
+    refit : bool, str or callable
+        Whether the best configuration is fitted once more, on all data, so that the search predicts itself. With
+        several metrics the name of the one that chooses, or False. A callable gets ``cv_results_`` and returns the
+        ``best_index_``.
+    cv : int, splitter or iterable, optional
+        Folds: their number (stratified for classifiers; 5 by default), an object with ``split`` and
+        ``get_n_splits``, or pairs of arrays of training and test indices.
+    verbose : int
+        Above 0 the number of fits of each round is printed, above 1 each fit with its time, above 2 with its score.
+    pre_dispatch : int or str
+        Fits that are sent to workers beforehand, each with its data: a number, or an expression in ``n_jobs``.
     random_state : int, RandomState instance or None
         Seed of the search.
+    error_score : 'raise' or float
+        Score of a fit that fails, with a warning; 'raise' ends the search with its error. With NaN, the default, the
+        configuration counts as worse than the median.
+    return_train_score : bool
+        Whether ``cv_results_`` has the scores on the training folds, too.
     save_dir : path-like, optional
         Folder of the search's files, for `shac report`. If it holds a search that was stopped, over the same data and
         space, the search goes on there, and ``cv_results_`` has all of it; a finished one only evaluates its last
@@ -72,11 +93,37 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
 
     Attributes
     ----------
-    cv_results_, best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, refit_time_
-        See ``RandomizedSearchCV``. ``cv_results_["round"]`` is the round of each configuration, from 1.
+    cv_results_ : dict
+        Columns, an entry a configuration, that make a data frame: ``params``, ``param_`` and a name each,
+        ``split0_test_score`` and so on, ``mean_test_score``, ``std_test_score``, ``rank_test_score``, times in
+        seconds, and ``round``, from 1. With several metrics their names stand in place of ``score``.
+    best_estimator_ : estimator
+        The best configuration, fitted on all data; with `refit` alone.
+    best_score_ : float
+        Its mean score over the folds; not where `refit` is a callable. This and the two below are there without
+        `refit`, too, unless there are several metrics.
+    best_params_ : dict
+        Its parameters.
+    best_index_ : int
+        Its place in ``cv_results_``.
+    scorer_ : callable or dict
+        The scorer, or the scorers by their names.
+    n_splits_ : int
+        Folds.
+    refit_time_ : float
+        Seconds of the last fit; with `refit` alone.
+    multimetric_ : bool
+        Whether there are several metrics.
+    classes_, n_features_in_, feature_names_in_
+        Those of ``best_estimator_``.
     search_ : SHAC
         The engine: its classifiers and dataset, for `predict` and pictures. Names of parameters are those of
         `param_distributions`; of a list of dictionaries see `shac.integrations.distributions.space_of`.
+
+    Notes
+    -----
+    ``fit(X, y, **params)`` passes `params` as scikit-learn's own searches do: ``groups`` to the splitter, others to
+    the estimator's ``fit``; with ``sklearn.set_config(enable_metadata_routing=True)`` to whatever requests them.
 
     Examples
     --------
@@ -137,7 +184,8 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
     def fit(self, X: Any, y: Any = None, **params: Any) -> SHACSearchCV:
         import joblib
 
-        self._data = "" if self.save_dir is None else str(joblib.hash([X, y]))
+        data = [X, y, params] if params else [X, y]
+        self._data = "" if self.save_dir is None else str(joblib.hash(data))
         try:
             super().fit(X, y, **params)
         finally:
