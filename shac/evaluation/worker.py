@@ -209,7 +209,8 @@ def serve(connection: Connection[Any, Any], setup: WorkerSetup) -> None:
     os.environ.update(setup.environment)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(line_buffering=True)  # what an evaluation prints is seen while it runs
+            # What an evaluation prints is seen while it runs, in whole lines
+            stream.reconfigure(line_buffering=True, write_through=False)
     _become_independent()
     # The parent may be gone at any moment; there is nobody left to tell then
     with contextlib.suppress(EOFError, OSError):
