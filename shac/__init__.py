@@ -16,7 +16,7 @@ _NAMES_BY_MODULE = {
     "codec": ("flatten_parameters",),
     "constraints": ("Constraint", "set_custom_constraint"),
     "dataset": ("Dataset",),
-    "engine": ("SHAC", "Prediction", "Pruning", "Recommendation", "Strategy", "TorchSHAC", "TreeSettings"),
+    "engine": ("SHAC", "Prediction", "Pruning", "Recommendation", "Strategy", "TorchSHAC", "TreeSettings", "WarmStart"),
     "errors": (
         "DamagedFileError",
         "EmptyRegionError",

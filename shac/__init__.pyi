@@ -43,6 +43,9 @@ from shac.engine import (
 from shac.engine import (
     TreeSettings as TreeSettings,
 )
+from shac.engine import (
+    WarmStart as WarmStart,
+)
 from shac.errors import (
     DamagedFileError as DamagedFileError,
 )

@@ -11,10 +11,9 @@ import numpy as np
 
 from shac.errors import DamagedFileError
 from shac.files import dump_json, parse_json, read_file, write_atomic
-from shac.frames import data_frame, object_array
+from shac.frames import checked_row, checked_score, data_frame, object_array
 from shac.labels import check_objective, label_scores
 from shac.parameters.arrays import without_arrays
-from shac.parameters.base import to_builtin
 from shac.space import HyperParameterList
 from shac.store.table import DATASET_FILE, PARAMETERS_FILE, read_table_text, table_text
 
@@ -46,6 +45,10 @@ class Dataset:
     ----------
     objective : {'max', 'min'}
         Of the search that the evaluations are of.
+    enqueued : frozenset of int
+        Which of them were asked for by `SHAC.enqueue`.
+    earlier : Dataset or None
+        What the search began with, of an earlier one: no evaluations of this one.
 
     Examples
     --------
@@ -66,6 +69,7 @@ class Dataset:
         self._parameters = None if parameter_list is None else _as_space(parameter_list)
         self.save_dir = Path(save_dir)
         self.objective = "max"
+        self.earlier: Dataset | None = None
         self.clear()
 
     @property
@@ -116,6 +120,7 @@ class Dataset:
         """Forget all configurations and scores."""
         self.X: list[list[Any]] = []
         self.Y: list[float] = []
+        self.enqueued: frozenset[int] = frozenset()
 
     def encode_dataset(
         self, X: Sequence[Sequence[Any]] | None = None, Y: ArrayLike | None = None, objective: str = "max"
@@ -174,11 +179,19 @@ class Dataset:
         """Return the configurations, object array of shape (n, num_columns), and the scores, float64 of shape (n,)."""
         return object_array(self.X, self._space.num_columns), np.array(self.Y, dtype=np.float64)
 
-    def to_pandas(self) -> pd.DataFrame:
+    def to_pandas(self, *, earlier: bool = False) -> pd.DataFrame:
         """Return a data frame: a column for each of the space, with values as they are, and ``scores``.
 
         A parameter of that name keeps it; the scores' column is called ``scores_`` then. What does not exist in a
         configuration is missing in the frame: NaN, or None where values are no numbers.
+
+        Where configurations were enqueued, or the search began with those of an earlier one, a column ``source`` has
+        ``'enqueued'`` or ``'drawn'``; ``'earlier'`` for the rows of `earlier`, which come first where it is asked for.
+
+        Parameters
+        ----------
+        earlier : bool
+            Whether the frame has the rows of the earlier search, too.
 
         Raises
         ------
@@ -195,7 +208,12 @@ class Dataset:
         >>> dataset.to_pandas().to_dict("records")
         [{'x': 0.5, 'scores': 2.0}]
         """
-        return data_frame(self._space.get_parameter_names(), self.X, self.Y)
+        sources = ["enqueued" if index in self.enqueued else "drawn" for index in range(len(self))]
+        X, Y = self.X, self.Y
+        if earlier and self.earlier is not None:
+            X, Y, sources = self.earlier.X + X, self.earlier.Y + Y, ["earlier"] * len(self.earlier) + sources
+        is_marked = bool(self.enqueued) or self.earlier is not None
+        return data_frame(self._space.get_parameter_names(), X, Y, sources if is_marked else None)
 
     def set_dataset(self, X: Iterable[Sequence[Any]], Y: Iterable[float]) -> None:
         """Replace all configurations and scores.
@@ -358,9 +376,9 @@ class Dataset:
 
     def _checked(self, X: Iterable[Sequence[Any]], Y: Iterable[float]) -> tuple[list[list[Any]], list[float]]:
         """Rows and scores as the dataset keeps them: of Python's own types, and sure to be encoded and saved."""
-        rows = [_checked_row(row) for row in without_arrays(self._space.columns, X)]
+        rows = [checked_row(row) for row in without_arrays(self._space.columns, X)]
         self._space.encode_rows(rows)
-        scores = [_checked_score(score) for score in Y]
+        scores = [checked_score(score) for score in Y]
         if len(rows) != len(scores):
             raise ValueError(f"Y: expected {len(rows)} scores, one for each row of X, got {len(scores)}")
         return rows, scores
@@ -379,18 +397,3 @@ def _as_space(parameters: HyperParameterList | Iterable[AbstractHyperParameter])
     if parameters is None:
         raise ValueError("parameters: expected a search space, got None")
     return parameters if isinstance(parameters, HyperParameterList) else HyperParameterList(parameters)
-
-
-def _checked_row(row: Iterable[Any]) -> list[Any]:
-    if isinstance(row, (str, bytes, Mapping)) or not isinstance(row, Iterable):
-        raise ValueError(f"row: expected a sequence of values, got {row!r}")
-    return [to_builtin(value) for value in row]
-
-
-def _checked_score(score: Any) -> float:
-    try:
-        if not isinstance(score, (str, bytes)):
-            return float(score)
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise ValueError(f"score: expected a number, got {score!r}")

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shac.parameters.base import to_builtin
 from shac.parameters.conditional import MISSING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["data_frame", "object_array"]
+__all__ = ["checked_row", "checked_score", "data_frame", "object_array"]
 
 
-def data_frame(names: Sequence[str], rows: Sequence[Sequence[Any]], scores: Sequence[float]) -> pd.DataFrame:
+def data_frame(
+    names: Sequence[str], rows: Sequence[Sequence[Any]], scores: Sequence[float], sources: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Return a data frame; see `shac.Dataset.to_pandas`, which has the same errors.
 
     Parameters
@@ -26,6 +28,8 @@ def data_frame(names: Sequence[str], rows: Sequence[Sequence[Any]], scores: Sequ
         Of the columns.
     rows : sequence of rows
     scores : sequence of float
+    sources : sequence of str, optional
+        What the last column says of each row; no such column by default.
 
     Returns
     -------
@@ -41,7 +45,8 @@ def data_frame(names: Sequence[str], rows: Sequence[Sequence[Any]], scores: Sequ
         for name, values in columns.items()
     }
     frame = pd.DataFrame(series)
-    return frame.assign(**{"scores_" if "scores" in frame else "scores": np.array(scores, dtype=np.float64)})
+    frame = frame.assign(**{"scores_" if "scores" in frame else "scores": np.array(scores, dtype=np.float64)})
+    return frame if sources is None else frame.assign(**{"source_" if "source" in frame else "source": sources})
 
 
 def _dtype(values: Sequence[Any]) -> Any:
@@ -59,3 +64,20 @@ def object_array(rows: Sequence[Sequence[Any]], width: int) -> NDArray[Any]:
         for c, value in enumerate(row):
             array[i, c] = value
     return array
+
+
+def checked_row(row: Iterable[Any]) -> list[Any]:
+    """Return a row of Python's own types; ValueError if it is no sequence."""
+    if isinstance(row, (str, bytes, Mapping)) or not isinstance(row, Iterable):
+        raise ValueError(f"row: expected a sequence of values, got {row!r}")
+    return [to_builtin(value) for value in row]
+
+
+def checked_score(score: Any) -> float:
+    """Return a score as a float; ValueError if it is no number."""
+    try:
+        if not isinstance(score, (str, bytes)):
+            return float(score)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f"score: expected a number, got {score!r}")

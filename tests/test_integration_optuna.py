@@ -57,6 +57,25 @@ def test_a_study_goes_on_from_its_storage_with_a_new_sampler() -> None:
     assert [trial.params for trial in resumed.trials] == [trial.params for trial in whole.trials]
 
 
+def test_trials_that_are_enqueued_are_the_next_ones_and_are_learnt_from() -> None:
+    study = optuna.create_study(sampler=SHACSampler(seed=3))
+    fixed = {"x": 2.0, "y": 1.0, "z": 0.0, "n": 5, "w": 64, "kind": None}
+    study.enqueue_trial(fixed)
+    study.enqueue_trial({"x": -1.0})
+    study.optimize(objective, n_trials=15)
+    study.enqueue_trial(fixed | {"n": 7})
+    study.optimize(objective, n_trials=15)
+    assert study.trials[0].params == fixed
+    assert study.trials[1].params["x"] == -1.0
+    assert study.trials[15].params == fixed | {"n": 7}
+    assert study.best_trial.number == 0
+    assert [len(study.trials), len(study.sampler.classifiers)] == [30, 2]
+    resumed = optuna.create_study(sampler=SHACSampler(seed=3))
+    resumed.add_trials(study.trials)
+    nexts = [each.ask(study.trials[2].distributions).params for each in (study, resumed)]
+    assert nexts[0] == nexts[1]
+
+
 SPACE = [
     shac.LogIntegerHP("layers", 1, 64),
     shac.DiscreteHP("optimizer", ["sgd", "adam", None]),

@@ -77,12 +77,12 @@ LAYERS = {
 }
 # Within the engine: values first, then the functions of them, then what holds them.
 ENGINE = [
-    {"arguments", "configurations", "signatures"},
-    {"strategy", "local_search", "recovery", "pruning"},
+    {"arguments", "configurations", "earlier", "signatures"},
+    {"strategy", "local_search", "recovery", "pruning", "warm_start"},
     {"plan", "state", "surrogate"},
-    {"proposals", "trials", "prediction", "recommending"},
+    {"proposals", "trials", "prediction", "recommending", "enqueuing"},
     {"learning", "evaluating", "fitting", "saving", "stopping"},
-    {"loop"},
+    {"loop", "beginning"},
     {"search"},
     {"settings"},
     {"engine"},

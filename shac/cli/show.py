@@ -65,6 +65,8 @@ def _as_json(view: SearchView, count: int) -> dict[str, Any]:
         "classifiers": len(view.classifiers),
         "total_classifiers": view.total_classifiers,
         "pruned": sorted(view.pruned),
+        "enqueued": sorted(view.enqueued),
+        "warm_start": None if view.earlier is None else view.earlier.settings(),
         "best": [
             {"evaluation": i, "score": float(view.scores[i]), "parameters": view.space.to_parameters(view.dataset.X[i])}
             for i in view.best_indices(count)
@@ -98,11 +100,14 @@ def _settings(view: SearchView) -> Table:
         "objective": f"{view.objective}imise, over {len(view.space)} parameters ({view.space.num_columns} columns)",
         "evaluations": f"{done} of {view.total_budget}, in {view.num_batches} rounds of {view.num_workers}"
         + (f"; {len(view.failures)} failed" if view.failures else "")
-        + (f"; {len(view.pruned)} pruned" if view.pruned else ""),
+        + (f"; {len(view.pruned)} pruned" if view.pruned else "")
+        + (f"; {len(view.enqueued)} enqueued" if view.enqueued else ""),
         "classifiers": f"{len(view.classifiers)} of {view.total_classifiers}",
         "seed": str(view.seed),
         "best score": f"{view.scores[best[0]]:.6g} (evaluation {best[0]})" if best else "none yet",
     }
+    if view.earlier is not None:
+        lines["warm start"] = view.earlier.describe()
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", justify="right")
     table.add_column()
@@ -115,7 +120,7 @@ def _best(view: SearchView, count: int) -> Table:
     from shac.insight import value_text
 
     chosen = view.best_indices(count)
-    heads = [f"{view.scores[i]:.5g}" for i in chosen]
+    heads = [f"{view.scores[i]:.5g}" + (" (enqueued)" if i in view.enqueued else "") for i in chosen]
     table = _new_table("\nBest configurations, by score", "parameter", *heads)
     for c, name in enumerate(view.space.get_parameter_names()):
         table.add_row(name, *(value_text(view.dataset.X[i][c]) for i in chosen))

@@ -6,6 +6,7 @@ from shac.engine.recommending import Recommendation
 from shac.engine.shac import SHAC
 from shac.engine.strategy import Strategy
 from shac.engine.torch import TorchSHAC
+from shac.engine.warm_start import WarmStart
 from shac.training import TreeSettings
 
-__all__ = ["SHAC", "Prediction", "Pruning", "Recommendation", "Strategy", "TorchSHAC", "TreeSettings"]
+__all__ = ["SHAC", "Prediction", "Pruning", "Recommendation", "Strategy", "TorchSHAC", "TreeSettings", "WarmStart"]

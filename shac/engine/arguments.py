@@ -8,7 +8,15 @@ from typing import Any
 
 from shac.reals import as_real
 
-__all__ = ["checked_backend", "checked_count", "checked_score", "checked_seconds", "checked_seed", "chosen_stages"]
+__all__ = [
+    "checked_backend",
+    "checked_count",
+    "checked_overlap",
+    "checked_score",
+    "checked_seconds",
+    "checked_seed",
+    "chosen_stages",
+]
 
 
 def checked_backend(name: str, value: Any, *more: str) -> str:
@@ -38,6 +46,20 @@ def checked_count(name: str, value: Any, *, lowest: int = 1) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__") or operator.index(value) < lowest:
         raise ValueError(f"{name}: expected an integer of at least {lowest}, got {value!r}")
     return operator.index(value)
+
+
+def checked_overlap(value: Any, batch_size: int) -> int:
+    """Return how many configurations of a round are drawn with the round before.
+
+    Raises
+    ------
+    ValueError
+        Unless it is an integer from 0 to one less than a round has.
+    """
+    overlap = checked_count("overlap", value, lowest=0)
+    if overlap >= batch_size:
+        raise ValueError(f"overlap: expected less than the {batch_size} evaluations of a round, got {overlap}")
+    return overlap
 
 
 def checked_seed(value: Any) -> int:

@@ -11,7 +11,7 @@ from shac.evaluation import checked_point
 
 if TYPE_CHECKING:
     from collections import OrderedDict
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from shac.engine.configurations import Trial
     from shac.engine.trials import Round
@@ -21,6 +21,46 @@ __all__ = ["AskedEngine"]
 
 class AskedEngine(SearchEngine):
     """Base of `SHAC`; see there for its arguments and attributes."""
+
+    def enqueue(self, configurations: Iterable[Mapping[str, Any]], *, repeat: bool = False) -> int:
+        """Have configurations evaluated before those that the search draws, in their order.
+
+        They are evaluations like others: part of the budget and of the rounds, and what the search learns from. Those
+        that come while a round is under way are the first of the next round. They are in `save_dir` when this returns,
+        and `dataset` knows which evaluations they are (`Dataset.enqueued`).
+
+        Parameters
+        ----------
+        configurations : iterable of mappings
+            Values by the names of parameters. Parameters without a value get one that is drawn from the prior, now.
+        repeat : bool
+            Whether to take configurations that were evaluated, or are enqueued, already. By default they are left out,
+            so that a program that is run again does not enqueue them again.
+
+        Returns
+        -------
+        int
+            How many were taken.
+
+        Raises
+        ------
+        SaveFolderError
+            See `ask`.
+        ValueError
+            If a configuration is none of the search space, or the engine has no search space.
+
+        Examples
+        --------
+        >>> import shac, tempfile
+        >>> space = [shac.UniformHP("x", 0.0, 1.0), shac.DiscreteHP("act", ["relu", "elu"])]
+        >>> engine = shac.SHAC(None, space, 40, 4, save_dir=tempfile.mkdtemp(), seed=1)
+        >>> engine.enqueue([{"x": 0.5, "act": "elu"}, {"act": "relu"}])
+        2
+        >>> dict(engine.ask()[0])
+        {'x': 0.5, 'act': 'elu'}
+        """
+        with self._search.store.opened():
+            return self._search.enqueue(configurations, repeat=repeat)
 
     def ask(self, n: int = 1, *, relax_checks: bool = False, overlap: int | None = None) -> list[OrderedDict[str, Any]]:
         """Return configurations to evaluate outside of the engine; their scores come back through `tell`.

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from shac.parameters import MISSING
 from shac.parameters.base import to_builtin
 from shac.store.journal import as_json_has_it
+from shac.store.table import read_value
 
 if TYPE_CHECKING:
+    from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
-__all__ = ["Configuration", "Trial", "are_alike", "named_values", "row_of"]
+__all__ = ["Configuration", "Trial", "are_alike", "column_value", "named_values", "row_of"]
 
 
 class Configuration(OrderedDict[str, Any]):
@@ -80,6 +82,44 @@ def row_of(space: HyperParameterList, parameters: Any) -> list[Any]:
     else:
         raise ValueError(f"parameters: expected a configuration that ask() gave, got {parameters!r}")
     return [to_builtin(value) for value in row]
+
+
+def column_value(column: AbstractHyperParameter, value: Any, *, is_text: bool = False) -> Any:
+    """Return a value as a column has it: numbers of its own type, and inside its range.
+
+    Parameters
+    ----------
+    column : AbstractHyperParameter
+    value : object
+        Also 16.0 for 16, as tables have it.
+    is_text : bool
+        Whether it is the text of a CSV file.
+
+    Raises
+    ------
+    ValueError
+        If it is none of the column; names the parameter and the value.
+    """
+    value = value if is_text else to_builtin(value)
+    try:
+        result = read_value(column, value, "") if is_text else _exact_value(column, value)
+        encoded = column.encode(result)
+        low, high = getattr(column, "min_value", None), getattr(column, "max_value", None)
+        inside = math.isfinite(encoded) and (low is None or high is None or low <= result <= high)
+    except (ValueError, TypeError, LookupError, OverflowError):
+        inside = False
+    if not inside:
+        raise ValueError(f"parameter {column.name!r}: expected a value of {column!r}, got {value!r}")
+    return result
+
+
+def _exact_value(column: AbstractHyperParameter, value: Any) -> Any:
+    try:
+        return column.from_text(column.to_text(value))
+    except ValueError:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise
+        return read_value(column, repr(float(value)), "")
 
 
 def are_alike(a: Any, b: Any) -> bool:

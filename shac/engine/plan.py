@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from shac.engine.arguments import checked_count, checked_seed
 from shac.engine.pruning import Pruning
 from shac.engine.strategy import Strategy, named_strategy, with_fitting_shares
+from shac.engine.warm_start import WarmStart
 from shac.labels import check_objective
 from shac.space import HyperParameterList
 
@@ -38,6 +39,8 @@ class SearchArguments:
         None: that of a saved search, or the default.
     pruning : Pruning or None
         None: that of a saved search, or none.
+    warm_start : WarmStart or None
+        What the search begins with; a saved search has its own.
     """
 
     space: HyperParameterList | None
@@ -48,6 +51,7 @@ class SearchArguments:
     seed: int | None
     strategy: Strategy | str | None
     pruning: Pruning | None = None
+    warm_start: WarmStart | None = None
 
     @classmethod
     def checked(
@@ -60,6 +64,7 @@ class SearchArguments:
         seed: int | None,
         strategy: Strategy | str | None,
         pruning: Pruning | str | None = None,
+        warm_start: Any = None,
     ) -> Self:
         """Check what an engine is given.
 
@@ -89,6 +94,7 @@ class SearchArguments:
             seed=None if seed is None else checked_seed(seed),
             strategy=strategy,
             pruning=Pruning.named(pruning),
+            warm_start=WarmStart.of(warm_start),
         )
 
     def with_budget(self, total_budget: int) -> Self:

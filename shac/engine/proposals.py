@@ -78,7 +78,7 @@ def propose(
         If it is proven that the cascade accepts nothing.
     """
     strategy, cascade = plan.strategy, state.cascade
-    if not len(state):
+    if not len(state) and state.informative is None:
         return list(draw_region(plan, state, n, seed=seed, threads=threads, relax_checks=relax_checks))
     group_size = strategy.candidates_per_sample
     if strategy.candidates == "walk" and not _can_walk(plan, state):
@@ -181,9 +181,10 @@ def best_by_surrogate(
         state.X,
         state.scores_to_learn(plan.objective),
         plan.objective,
+        earlier=state.informative,
         estimate_noise=plan.strategy.estimate_noise,
     )
-    is_late = 2 * cascade.num_stages >= plan.total_classifiers
+    is_late = 2 * cascade.num_stages >= plan.total_classifiers or state.informative is not None
     can_step = _can_walk(plan, state) and not state.space.constraints and not np.isnan(X).any()
     searches = plan.strategy.climb and is_late and can_step
     local_search = LocalSearch(cascade, seed=seed, threads=threads) if searches else None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-__all__ = ["Pruning", "closed_curves", "limits_of"]
+__all__ = ["KnownLimits", "Pruning", "closed_curves", "limits_of"]
 
 _FEWEST_CURVES = 4  # of which a quantile says something
 
@@ -95,6 +95,20 @@ class Pruning:
     def as_config(self) -> dict[str, Any]:
         """Return it as JSON has it."""
         return asdict(self)
+
+
+class KnownLimits:
+    """The limits of rounds that configurations were drawn after, as the journal has it; two, for overlaps."""
+
+    def __init__(self) -> None:
+        self._limits: dict[int, CurveLimits] = {}
+
+    def at(self, num_known: int, pruning: Pruning, objective: str, path: Path) -> CurveLimits:
+        """Return the limits after so many evaluations; see `limits_of` and `closed_curves`."""
+        if num_known not in self._limits:
+            known = {**self._limits, num_known: limits_of(pruning, objective, closed_curves(path, num_known))}
+            self._limits = {number: known[number] for number in sorted(known)[-2:]}
+        return self._limits[num_known]
 
 
 def closed_curves(path: Path, num_evaluations: int) -> list[list[list[Any]]]:

@@ -85,6 +85,7 @@ def recommended_rows(plan: SearchPlan, state: SearchState, n: int, *, seed: int,
         state.X,
         state.scores_to_learn(plan.objective),
         plan.objective,
+        earlier=state.informative,
         estimate_noise=plan.strategy.estimate_noise,
     )
     evaluated = [state.rows[i] for i in finite]

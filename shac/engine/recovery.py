@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from shac.space import HyperParameterList
 
-__all__ = ["carried_batch", "is_programming_error", "rows_of", "stopped_batch"]
+__all__ = ["carried_batch", "has_batches", "is_begun", "is_programming_error", "rows_of", "stopped_batch"]
 
 # What an error of the evaluation function itself is called, rather than of a configuration.
 _PROGRAMMING_ERRORS = {
@@ -92,6 +92,16 @@ def stopped_batch(path: Path, first: int) -> tuple[JournalBatch | None, bool, in
     if found is not None and _is_given_up(found):
         return None, False, attempts + 1
     return found, is_last, attempts
+
+
+def has_batches(path: Path) -> bool:
+    """Return whether a journal has the batch of any round."""
+    return path.exists() and next(read_batches(path), None) is not None
+
+
+def is_begun(path: Path, first: int) -> bool:
+    """Return whether a journal has the batch of a round; see `stopped_batch`."""
+    return path.exists() and stopped_batch(path, first)[1]
 
 
 def carried_batch(path: Path, first: int) -> JournalBatch | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shac.engine.earlier import EarlierPoints
 from shac.engine.plan import SearchArguments, SearchPlan
 from shac.engine.pruning import Pruning
 from shac.engine.state import SearchState
@@ -52,6 +53,9 @@ def record_of(plan: SearchPlan, state: SearchState, engine: str) -> SearchRecord
         overlap=plan.overlap,
         pruning=None if plan.pruning is None else plan.pruning.as_config(),
         pruned=sorted(state.pruned),
+        queue=[(since, _texts(state.space, row)) for since, row in state.queue],
+        enqueued=sorted(state.enqueued),
+        earlier=None if state.earlier is None else state.earlier.evaluations,
         costs_version=state.cascade.costs_version,
     )
 
@@ -117,8 +121,27 @@ def restored(
         training_begin=record.training_begin,
         last_attempt=record.last_attempt,
         pruned=frozenset(record.pruned),
+        earlier=None if record.earlier is None else EarlierPoints.of(space, record.earlier),
+        queue=_queue_of(record, space, folder),
+        enqueued=frozenset(record.enqueued),
     )
     return plan, state
+
+
+def _texts(space: HyperParameterList, row: list[Any]) -> list[str]:
+    return [column.to_text(value) for column, value in zip(space.columns, row, strict=True)]
+
+
+def _queue_of(record: SearchRecord, space: HyperParameterList, folder: Path) -> tuple[tuple[int, list[Any]], ...]:
+    try:
+        rows = [
+            [column.from_text(text) for column, text in zip(space.columns, texts, strict=True)]
+            for _, texts in record.queue
+        ]
+        space.encode_rows(rows)
+    except (ValueError, TypeError, LookupError) as error:
+        raise DamagedFileError(f"{folder}: queue: {error}") from error
+    return tuple((since, row) for (since, _), row in zip(record.queue, rows, strict=True))
 
 
 def _cascade_of(record: SearchRecord, space: HyperParameterList, folder: Path, **tables: int) -> Cascade:
@@ -137,6 +160,11 @@ def _check_goes_on(record: SearchRecord, given: SearchArguments, folder: Path) -
         raise ValueError(
             f"pruning: expected that of {folder}, {saved_pruning}, or None for it, got {given.pruning}: a search does "
             "not change its pruning"
+        )
+    if given.warm_start is not None and record.earlier is None:
+        raise ValueError(
+            f"warm_start: expected None, as the search in {folder} began without one, got {given.warm_start}: a search "
+            "does not change what it began with"
         )
     if given.strategy is None:
         return

@@ -8,20 +8,20 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from shac.dataset import Dataset
-from shac.engine.arguments import checked_count
+from shac.engine.arguments import checked_overlap
+from shac.engine.beginning import earlier_dataset, empty_dataset, first_state
+from shac.engine.enqueuing import rows_to_enqueue, with_queued
 from shac.engine.evaluating import evaluate_round
 from shac.engine.loop import Batch, complete_round, round_logs
 from shac.engine.plan import SearchPlan
-from shac.engine.pruning import closed_curves, limits_of
-from shac.engine.recovery import is_programming_error
+from shac.engine.pruning import KnownLimits
+from shac.engine.recovery import has_batches, is_begun, is_programming_error
 from shac.engine.saving import record_of, restored
-from shac.engine.state import SearchState
 from shac.engine.stopping import Limits, is_without_trend
 from shac.engine.trials import Round
 from shac.errors import EvaluationError
 from shac.store.folder import SearchStore
-from shac.store.journal import journal_state, read_batches
+from shac.store.journal import journal_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from shac.callbacks import CallbackList
     from shac.engine.plan import SearchArguments
+    from shac.engine.state import SearchState
     from shac.engine.trials import Proposer
     from shac.evaluation import CurveLimits, EvaluatorPool
     from shac.space import HyperParameterList
@@ -72,7 +73,7 @@ class Search:
         self.given = given
         self.plan = SearchPlan.resolve(given)
         self.store = SearchStore(folder)
-        self.dataset = _dataset_of(self.plan, folder)
+        self.dataset = empty_dataset(self.plan, folder)
         self.num_predictions = 0
         self.limit_memory = False
         self._engine = engine
@@ -81,7 +82,7 @@ class Search:
         self._evaluated: Round | None = None
         self._is_restored = False
         self._journal_of_rounds: tuple[int, FileState | None] | None = None
-        self._limits: dict[int, CurveLimits] = {}
+        self._limits = KnownLimits()
         self.curves: dict[int, list[tuple[int, float]]] = {}
 
     @property
@@ -109,11 +110,10 @@ class Search:
             If there is no search space yet.
         """
         if self._state is None:
-            self._state = SearchState.empty(self.space, **self._tables())
+            self._state = first_state(self.plan, self.space, self.given.warm_start, **self._tables())
+            self._show_points()
         if len(self.dataset) != len(self._state):
-            empty = SearchState.empty(self._state.space).with_points(self.dataset.X, self.dataset.Y)
-            pruned = frozenset(index for index in self._state.pruned if index < len(empty))
-            self._state = replace(self._state, rows=empty.rows, X=empty.X, scores=empty.scores, pruned=pruned)
+            self._state = self._state.with_table(self.dataset.X, self.dataset.Y)
         return self._state
 
     @property
@@ -157,14 +157,9 @@ class Search:
         ValueError
             If it is out of its range, or another one than that with which the search has drawn configurations.
         """
-        if overlap is None or checked_count("overlap", overlap, lowest=0) == self.plan.overlap:
+        if overlap is None or checked_overlap(overlap, self.plan.batch_size) == self.plan.overlap:
             return
-        if overlap >= self.plan.batch_size:
-            raise ValueError(
-                f"overlap: expected less than the {self.plan.batch_size} evaluations of a round, got {overlap}"
-            )
-        path = self.store.journal_path
-        if self._asked is not None or (self.store.is_known and path.exists() and next(read_batches(path), None)):
+        if self._asked is not None or (self.store.is_known and has_batches(self.store.journal_path)):
             raise ValueError(
                 f"overlap: expected {self.plan.overlap}, that of the search in {self.store.folder}, or None for it, "
                 f"got {overlap}: a search does not change its overlap"
@@ -180,6 +175,19 @@ class Search:
             self.given = self.given.with_seed(self.plan.space.seed)
         self.plan = replace(self.plan, seed=secrets.randbits(63) if self.given.seed is None else self.given.seed)
         self.num_predictions = 0
+        if self.given.warm_start is not None and self._state is not None and not (self._is_restored or self.dataset.Y):
+            queue, self._state = self._state.queue, None  # the rest is what the old seed drew
+            self._state = replace(self.state, queue=queue)
+
+    def enqueue(self, configurations: Any, *, repeat: bool) -> int:
+        """Put configurations into the queue; see `SHAC.enqueue`."""
+        state = self.state
+        rows = rows_to_enqueue(state, configurations, seed=self.plan.seed, repeat=repeat)
+        is_asked = self._asked is not None and self._asked.first == len(state)
+        is_drawn = is_asked or (self.store.is_known and is_begun(self.store.journal_path, len(state)))
+        self._state = with_queued(state, rows, since=len(state) + is_drawn)
+        self.save()
+        return len(rows)
 
     def save(self) -> None:
         """Write the search to its folder; see `SHAC.save_data` for the errors."""
@@ -190,10 +198,10 @@ class Search:
         digest = self.store.digest()  # before the rest: what another process writes later is not known
         folder = self.store.folder
         plan, state = restored(self.store.load(), self.given, folder, **self._tables())
-        self.plan, self._state, self.dataset = plan, state, _dataset_of(plan, folder)
+        self.plan, self._state, self.dataset = plan, state, empty_dataset(plan, folder)
         self._show_points()
         self.num_predictions = 0
-        self._asked, self._is_restored, self._limits = None, True, {}
+        self._asked, self._is_restored, self._limits = None, True, KnownLimits()
         self.store.know(digest)
 
     def run_rounds(
@@ -374,17 +382,15 @@ class Search:
         pruning = self.plan.pruning
         if pruning is None or num_known < pruning.warmup_rounds * self.plan.batch_size:
             return None
-        if num_known not in self._limits:
-            curves = closed_curves(self.store.journal_path, num_known)
-            known = {**self._limits, num_known: limits_of(pruning, self.plan.objective, curves)}
-            self._limits = {number: known[number] for number in sorted(known)[-2:]}  # an overlap needs two
-        return self._limits[num_known]
+        return self._limits.at(num_known, pruning, self.plan.objective, self.store.journal_path)
 
     def _show_points(self) -> None:
         assert self._state is not None, "set by the caller"
         known = len(self.dataset)
         self.dataset.X += [list(row) for row in self._state.rows[known:]]
         self.dataset.Y += self._state.scores[known:].tolist()
+        self.dataset.enqueued = self._state.enqueued
+        self.dataset.earlier = earlier_dataset(self._state, self.dataset.save_dir)
 
     def _tables(self) -> dict[str, int]:
         return {"max_table_bytes": _SMALL_TABLE_BYTES} if self.limit_memory else {}
@@ -392,9 +398,3 @@ class Search:
     def __getstate__(self) -> dict[str, Any]:
         """All but open rounds, whose scores are in the journal."""
         return {**self.__dict__, "_asked": None, "_evaluated": None, "_journal_of_rounds": None}
-
-
-def _dataset_of(plan: SearchPlan, folder: Path) -> Dataset:
-    dataset = Dataset(plan.space, save_dir=folder)
-    dataset.objective = plan.objective
-    return dataset

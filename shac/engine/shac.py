@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from shac.callbacks import Callback, History
     from shac.engine.pruning import Pruning
     from shac.engine.strategy import Strategy
+    from shac.engine.warm_start import WarmStartSource
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
@@ -95,6 +96,9 @@ class SHAC(AskedEngine):
     pruning : {'median', 'halving'} or Pruning, optional
         Ends evaluations that `report` values worse than others had at the same step; they count as worse than the
         median. It is kept with the search; by default that of the search restored, else none.
+    warm_start : path-like, Dataset, pandas.DataFrame or WarmStart, optional
+        Evaluations of an earlier search, which the first round knows; see `WarmStart`. They are kept in `save_dir`: a
+        search that is restored has its own.
 
     Attributes
     ----------
@@ -163,13 +167,15 @@ class SHAC(AskedEngine):
         evaluations_per_worker: int | None = None,
         max_memory_per_evaluation: int | None = None,
         pruning: str | Pruning | None = None,
+        warm_start: WarmStartSource | None = None,
     ) -> None:
         if evaluation_function is not None and not callable(evaluation_function):
             raise ValueError(f"evaluation_function: expected a callable or None, got {evaluation_function!r}")
         if evaluation_function is not None:
             check_function(evaluation_function)
         arguments = SearchArguments.checked(
-            hyperparameter_list, total_budget, num_batches, objective, max_classifiers, seed, strategy, pruning
+            *(hyperparameter_list, total_budget, num_batches, objective, max_classifiers, seed, strategy, pruning),
+            warm_start,
         )
         super().__init__(
             Search(arguments, checked_save_dir(save_dir), type(self).__name__),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import xgboost
     from numpy.typing import NDArray
 
+    from shac.engine.earlier import EarlierPoints
     from shac.space import HyperParameterList
 
 __all__ = ["SearchState"]
@@ -44,6 +45,12 @@ class SearchState:
         Number of evaluations when a classifier was last tried.
     pruned : frozenset of int
         Numbers of the evaluations that were ended because they were worse than others; their scores are NaN.
+    earlier : EarlierPoints or None
+        Points of an earlier search, which are no evaluations of this one.
+    queue : tuple of (int, list)
+        Flat rows that are evaluated next, in order, each with the number of evaluations from which on.
+    enqueued : frozenset of int
+        Numbers of the evaluations that came from the queue.
     """
 
     rows: tuple[list[Any], ...]
@@ -55,6 +62,9 @@ class SearchState:
     training_begin: int = 0
     last_attempt: int = 0
     pruned: frozenset[int] = frozenset()
+    earlier: EarlierPoints | None = None
+    queue: tuple[tuple[int, list[Any]], ...] = ()
+    enqueued: frozenset[int] = frozenset()
 
     @classmethod
     def empty(cls, space: HyperParameterList, **tables: int) -> Self:
@@ -78,6 +88,22 @@ class SearchState:
         """Count the evaluations."""
         return len(self.rows)
 
+    @property
+    def informative(self) -> EarlierPoints | None:
+        """Points of an earlier search, if any of them has a score."""
+        return self.earlier if self.earlier is not None and self.earlier.num_scores else None
+
+    @property
+    def known_points(self) -> NDArray[np.float32]:
+        """Points of an earlier search and of this one, encoded."""
+        earlier = self.informative
+        return self.X if earlier is None else np.concatenate([earlier.X, self.X])
+
+    @property
+    def num_initial_classifiers(self) -> int:
+        """Classifiers that were trained before the first evaluation."""
+        return 0 if self.earlier is None else self.earlier.num_classifiers
+
     def scores_to_learn(self, objective: str) -> NDArray[np.float64]:
         """Return the scores, and for what was pruned the worst of them: it is worse than the median, and counts there.
 
@@ -97,7 +123,7 @@ class SearchState:
         return scores
 
     def points_inside(self, *, threads: int) -> NDArray[np.float64]:
-        """Return uniforms of the evaluated points that the cascade accepts.
+        """Return uniforms of the evaluated points that the cascade accepts, those of an earlier search first.
 
         Parameters
         ----------
@@ -114,7 +140,7 @@ class SearchState:
         ValueError
             If a parameter of the space has no quantile function, or no distribution function.
         """
-        points = uniforms_of(self.space, self.X)
+        points = uniforms_of(self.space, self.known_points)
         # A point's encoding has the precision of float32: what comes back from it may not be what passed.
         inside = self.cascade.accepts(encode_uniforms(self.space, points), threads=threads)
         if self.space.constraints:
@@ -139,13 +165,38 @@ class SearchState:
         ValueError
             If a row does not fit the space.
         """
+        queue, enqueued = self._after_queue(rows)
         return replace(
             self,
+            queue=queue,
+            enqueued=enqueued,
             rows=(*self.rows, *(list(row) for row in rows)),
             X=np.concatenate([self.X, self.space.encode_rows(rows)]),
             scores=np.concatenate([self.scores, np.fromiter(scores, dtype=np.float64)]),
             pruned=self.pruned | {len(self) + index for index, was_pruned in enumerate(pruned) if was_pruned},
         )
+
+    def _after_queue(self, rows: Sequence[Sequence[Any]]) -> tuple[tuple[tuple[int, list[Any]], ...], frozenset[int]]:
+        """Return the queue without configurations that are evaluated, and which evaluations these are."""
+        if not self.queue:
+            return self.queue, self.enqueued
+        waiting = list(self.queue)
+        taken = set(self.enqueued)
+        for index, row in enumerate(rows, start=len(self)):
+            text = repr(list(row))
+            found = next((entry for entry in waiting if repr(entry[1]) == text), None)
+            if found is not None:
+                waiting.remove(found)
+                taken.add(index)
+        return tuple(waiting), frozenset(taken)
+
+    def with_table(self, rows: Sequence[Sequence[Any]], scores: Iterable[float]) -> Self:
+        """Return the state with other evaluations in place of its own, none of which it learns from anew."""
+        other = type(self).empty(self.space).with_points(rows, scores)
+        pruned, enqueued = (
+            frozenset(index for index in known if index < len(other)) for known in (self.pruned, self.enqueued)
+        )
+        return replace(self, rows=other.rows, X=other.X, scores=other.scores, pruned=pruned, enqueued=enqueued)
 
     def with_attempt(self) -> Self:
         """Return the state after an attempt to train that gave no classifier."""

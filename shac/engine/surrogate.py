@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from shac.engine.earlier import EarlierPoints
     from shac.engine.local_search import LocalSearch
     from shac.space import HyperParameterList
 
@@ -36,6 +37,7 @@ _WEIGHTS_OF_PREDICTION = (0.5, 0.8, 0.95, 1.0)
 _LEAST_WEIGHT_TO_IMPROVE = 0.95  # the other half of a batch keeps its distance
 _REMEMBERED_CHOICES = 1000
 _LARGE = 2.0**1000
+_LOSSES_BELIEVED = 0.25  # squared: what three losses between 0 and 1 weigh
 _MOST_POINTS = 2000  # solving takes the cube of it: two seconds
 
 
@@ -53,6 +55,9 @@ class RBFSurrogate:
         best 1,000 and the newest 1,000 are taken.
     objective : {'max', 'min'}
         Whether larger or smaller scores are better.
+    earlier : EarlierPoints, optional
+        Points of another search. Where there are points of this one, a surrogate of the others, on the scale that fits
+        these best, is what the model of what is left of their losses is added to. `X` may be empty then.
     estimate_noise : bool
         Whether it passes the points by as much as predicts them best (see `best_smoothing`); else it goes through all.
     """
@@ -63,6 +68,7 @@ class RBFSurrogate:
         X: NDArray[np.float32],
         scores: Floats,
         objective: str,
+        earlier: EarlierPoints | None = None,
         *,
         estimate_noise: bool = False,
     ) -> None:
@@ -71,11 +77,41 @@ class RBFSurrogate:
         self._best_score, self._median_score = _best_and_median(scores, objective)
         kept = _best_and_newest(losses)
         X, losses = X[kept], losses[kept]
-        self._coordinates = PointCoordinates(space, X)
-        self._points = self._coordinates.of(X)
-        self._smoothing = best_smoothing(self._coordinates, self._points, losses) if estimate_noise else LEAST_SMOOTHING
+        self._estimate_noise = estimate_noise
+        if earlier is None:
+            self._coordinates = PointCoordinates(space, X)
+            tail = self._fit(self._coordinates.of(X), losses)
+            self._model = self._coordinates.model(self._points, self._weights, tail)
+            return
+        other_losses = _losses(earlier.losses, "min")
+        kept = _best_and_newest(other_losses)
+        other_X = earlier.X[kept]
+        self._coordinates = PointCoordinates(space, np.concatenate([other_X, X]))
+        others = self._coordinates.of(other_X)
+        tail = self._fit(others, other_losses[kept])
+        self._model = self._coordinates.model(others, self._weights, tail)
+        if len(X):
+            self._add_own(self._coordinates.of(X), losses, others, tail)
+
+    def _add_own(self, points: Floats, losses: Floats, others: Floats, tail_of_others: Floats) -> None:
+        """Put the losses of the search's own points on top of what those of another one let expect."""
+        expected = self._model.predict(points)[0]
+        slope, level = _fit_line(expected, losses)
+        weights_of_others = slope * self._weights
+        tail = self._fit(points, losses - (level + slope * expected)) + slope * tail_of_others
+        tail[0] += level
+        self._model = self._coordinates.model(
+            np.concatenate([others, points]), np.concatenate([weights_of_others, self._weights]), tail
+        )
+
+    def _fit(self, points: Floats, losses: Floats) -> Floats:
+        """Find the weights of basis functions around points; returns those of the linear tail."""
+        self._points = points
+        self._smoothing = LEAST_SMOOTHING
+        if self._estimate_noise:
+            self._smoothing = best_smoothing(self._coordinates, points, losses)
         self._weights, tail = self._solve(losses)
-        self._model = self._coordinates.model(self._points, self._weights, tail)
+        return tail
 
     def predicted_scores(self, X: NDArray[np.float32]) -> Floats:
         """Return the scores that it predicts; the worse half of the scores counts as their median.
@@ -312,6 +348,16 @@ def _losses(scores: Floats, objective: str) -> Floats:
             lower_is_better = lower_is_better / _LARGE  # differences would be beyond float64
         losses[counts] = _from_0_to_1(np.minimum(lower_is_better, median(lower_is_better)))
     return losses
+
+
+def _fit_line(expected: Floats, losses: Floats) -> tuple[float, float]:
+    """Return the slope and the level of losses over what was expected: the slope is at least 0, and 1 before any loss.
+
+    Where the two have nothing to do with each other the slope comes to 0: what was expected does not matter then.
+    """
+    x, y = expected - expected.mean(), losses - losses.mean()
+    slope = max(0.0, float((x @ y + _LOSSES_BELIEVED) / (x @ x + _LOSSES_BELIEVED)))
+    return slope, float(losses.mean() - slope * expected.mean())
 
 
 def _best_and_median(scores: Floats, objective: str) -> tuple[float, float]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from shac.engine.pruning import Pruning
     from shac.engine.shac import EvaluationFunction
     from shac.engine.strategy import Strategy
+    from shac.engine.warm_start import WarmStartSource
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
@@ -39,7 +40,7 @@ class TorchSHAC(SHAC):
     evaluation_function, hyperparameter_list, total_budget, num_batches, objective, max_classifiers
         See `SHAC`.
     save_dir, seed, evaluation_timeout, max_retries, strategy, max_failed_rounds, evaluations_per_worker,
-        max_memory_per_evaluation, pruning
+        max_memory_per_evaluation, pruning, warm_start
         See `SHAC`.
     max_gpu_evaluators : int, optional
         Above 0: evaluations that run at once, on GPU slots; may exceed the number of GPUs, which then are shared.
@@ -96,6 +97,7 @@ class TorchSHAC(SHAC):
         evaluations_per_worker: int | None = None,
         max_memory_per_evaluation: int | None = None,
         pruning: str | Pruning | None = None,
+        warm_start: WarmStartSource | None = None,
         gpus_per_evaluation: int = 1,
     ) -> None:
         super().__init__(
@@ -114,6 +116,7 @@ class TorchSHAC(SHAC):
             evaluations_per_worker=evaluations_per_worker,
             max_memory_per_evaluation=max_memory_per_evaluation,
             pruning=pruning,
+            warm_start=warm_start,
         )
         self.gpus_per_evaluation = checked_count("gpus_per_evaluation", gpus_per_evaluation)
         if max_gpu_evaluators is None:

@@ -1,9 +1,9 @@
 """The trials of one round: numbered, drawn, handed out, told, and taken up again from the journal.
 
-A round's configurations are the stream of proposals that its seed gives; `fit` evaluates the first W of them. A trial
-is in one of three states: handed out, told, or part of the dataset. The W trials that are told first close the round,
-and enter the dataset in the order in which they were handed out, so that a search whose rounds are asked for as a
-whole is the search of `fit`, whatever the order of the tellings.
+A round's configurations are a stream: those that a user has enqueued, then the proposals that its seed gives; `fit`
+evaluates the first W of them. A trial is in one of three states: handed out, told, or part of the dataset. The W trials
+that are told first close the round, and enter the dataset in the order in which they were handed out, so that a search
+whose rounds are asked for as a whole is the search of `fit`, whatever the order of the tellings.
 
 With an overlap L, the first L configurations of the next round are drawn from the same stream, behind the round's own,
 and handed out with them: the trials *ahead*. They are in the journal with the round that drew them. Each trial belongs
@@ -87,6 +87,7 @@ class Round:
         self._seeds: list[int] = []
         self._told_outside: Counter[str] = Counter()  # rows of the journal that the round's part of the stream lacks
         self._attempt = 0
+        self._queued: list[list[Any]] | None = None
 
     @property
     def is_full(self) -> bool:
@@ -315,14 +316,29 @@ class Round:
 
         Never in one draw of another size: the number wanted decides how the cascade draws, and so what.
         """
+        if self._queued is None:
+            self._queued = self._queue_of_round()
+            self._stream += self._queued
         while len(self._stream) < count:
-            part = len(self._stream) // self.size
+            part = (len(self._stream) - len(self._queued)) // self.size
             purpose = f"batch {part}" if part else "batch"
             if self._attempt:
                 purpose += f", attempt {self._attempt + 1}"
             seed = derive_seed(self._plan.seed, self.first, purpose=purpose)
-            pending = [*self._carried, *self._stream] if self._plan.strategy.avoid_repeats else self._carried
+            drawn = self._stream if self._plan.strategy.avoid_repeats else self._queued
+            pending = [*self._carried, *drawn]
             self._stream += self._propose(self._state, self.size, seed=seed, pending=pending)
+
+    def _queue_of_round(self) -> list[list[Any]]:
+        """Return the configurations that a user wants evaluated next and that nobody has been given."""
+        given = Counter(repr(row) for row in [*self._carried, *(trial.row for trial in self.handed_out)])
+        queued: list[list[Any]] = []
+        for since, row in self._state.queue:
+            if given[repr(row)]:
+                given[repr(row)] -= 1
+            elif since <= self.first:
+                queued.append(list(row))
+        return queued[: self.size + self.num_ahead - len(self._carried)]
 
     def _next_position(self) -> int:
         for position in (i for i in itertools.count() if i not in self._given):

@@ -103,7 +103,7 @@ def _best(view: SearchView) -> str:
     if not chosen:
         return "<p>No evaluation has a score yet.</p>"
     names = view.space.get_parameter_names()
-    rows = [[f"{view.scores[i]:.6g}", str(i), *map(value_text, view.dataset.X[i])] for i in chosen]
+    rows = [[f"{view.scores[i]:.6g}", _number(view, i), *map(value_text, view.dataset.X[i])] for i in chosen]
     table = _table(["score", "evaluation", *names], rows, identity="best-table")
     setting = dict(view.dataset.prepare_parameter(view.dataset.X[chosen[0]]))
     python = "parameters = {\n" + "".join(f"    {name!r}: {value!r},\n" for name, value in setting.items()) + "}"
@@ -158,14 +158,23 @@ def _evaluations(view: SearchView) -> str:
     names = view.space.get_parameter_names()
     rows = [
         [
-            str(i),
+            _number(view, i),
             str(i // view.num_workers + 1),
             f"{score:.6g}" if math.isfinite(score) else "pruned" if i in view.pruned else "failed",
             *map(value_text, row),
         ]
         for i, (row, score) in enumerate(zip(view.dataset.X, view.scores, strict=True))
     ]
+    if view.earlier is not None:
+        rows += [
+            [f"earlier {i}", "-", f"{score:.6g}" if math.isfinite(score) else "none", *map(value_text, row)]
+            for i, (row, score) in enumerate(zip(view.earlier.rows, view.earlier.scores, strict=True))
+        ]
     return _table(["evaluation", "round", "score", *names], rows, identity="evaluations-table")
+
+
+def _number(view: SearchView, index: int) -> str:
+    return f"{index} (enqueued)" if index in view.enqueued else str(index)
 
 
 def _failures(view: SearchView) -> str:
@@ -190,6 +199,7 @@ def _settings(view: SearchView) -> str:
         ["total_budget", str(view.total_budget)],
         ["num_batches", str(view.num_batches)],
         ["seed", str(view.seed)],
+        *([["warm start", view.earlier.describe()]] if view.earlier is not None else []),
         *([parameter.name, repr(parameter)] for parameter in view.space),
         *([name, f"only where {view.space.conditions.describe(name)}"] for name in view.space.conditions.order),
         *(["constraint", str(constraint)] for constraint in view.space.constraints),

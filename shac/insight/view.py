@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shac.space import HyperParameterList
+    from shac.store.earlier import EarlierEvaluations
 
 __all__ = ["SearchView", "view_of"]
 
@@ -50,6 +51,10 @@ class SearchView:
         Where its files are.
     pruned : frozenset of int
         Numbers of the evaluations that were pruned.
+    enqueued : frozenset of int
+        Numbers of the evaluations that somebody asked for.
+    earlier : EarlierEvaluations or None
+        What the search began with.
     """
 
     dataset: Dataset
@@ -63,6 +68,8 @@ class SearchView:
     seed: int
     folder: Path
     pruned: frozenset[int] = frozenset()
+    enqueued: frozenset[int] = frozenset()
+    earlier: EarlierEvaluations | None = None
 
     @property
     def space(self) -> HyperParameterList:
@@ -155,10 +162,12 @@ def view_of(source: Any) -> SearchView:
         objective=source.objective,
         total_budget=source.total_budget,
         num_batches=source.num_batches,
-        total_classifiers=source.total_classifiers,
+        total_classifiers=source.total_classifiers + source.state.num_initial_classifiers,
         seed=source.seed,
         folder=source.save_dir,
         pruned=source.state.pruned,
+        enqueued=source.state.enqueued,
+        earlier=None if source.state.earlier is None else source.state.earlier.evaluations,
     )
 
 
@@ -177,8 +186,10 @@ def _view_of_folder(folder: Path) -> SearchView:
         objective=saved.objective,
         total_budget=saved.total_budget,
         num_batches=saved.num_batches,
-        total_classifiers=saved.total_classifiers,
+        total_classifiers=saved.total_classifiers + (saved.earlier.num_classifiers if saved.earlier else 0),
         seed=saved.seed,
         folder=folder,
         pruned=frozenset(saved.pruned),
+        enqueued=frozenset(saved.enqueued),
+        earlier=saved.earlier,
     )

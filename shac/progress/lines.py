@@ -15,7 +15,7 @@ from shac.progress.text import duration_text
 if TYPE_CHECKING:
     from shac.callbacks import Logs
 
-__all__ = ["FirstFailures", "SearchLines", "write_line"]
+__all__ = ["FirstFailures", "SearchLines", "classifiers_text", "tell_warm_start", "write_line"]
 
 
 class FirstFailures:
@@ -71,6 +71,7 @@ class SearchLines(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: ARG002
         self._started = time.monotonic()
         self._failures = FirstFailures()
+        tell_warm_start(self.engine)
 
     def on_outcome(self, outcome: Any, logs: Logs | None = None) -> None:  # noqa: ARG002
         if line := self._failures.line_of(outcome):
@@ -82,10 +83,22 @@ class SearchLines(Callback):
         parts = [
             f"{told['evaluations']} of {engine.total_budget} evaluations" + (f" ({', '.join(ended)})" if ended else ""),
             *([f"best {told['best']:.6g}"] if math.isfinite(told["best"]) else []),
-            f"{told['classifiers']} of {engine.total_classifiers} classifiers",
+            classifiers_text(engine),
             duration_text(time.monotonic() - self._started),
         ]
         write_line(f"round {epoch} of {engine.num_batches}: {', '.join(parts)}")
+
+
+def classifiers_text(engine: Any) -> str:
+    """Say how many classifiers there are, and how many there will be at most."""
+    total = engine.total_classifiers + engine.state.num_initial_classifiers
+    return f"{len(engine.classifiers)} of {total} classifiers"
+
+
+def tell_warm_start(engine: Any) -> None:
+    """Say what a search begins with, where it begins."""
+    if not len(engine.dataset) and engine.state.earlier is not None:
+        write_line(f"warm start: {engine.state.earlier.evaluations.describe()}")
 
 
 def write_line(line: str) -> None:

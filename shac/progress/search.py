@@ -9,7 +9,7 @@ import numpy as np
 
 from shac.callbacks import Callback
 from shac.progress.display import open_display
-from shac.progress.lines import FirstFailures
+from shac.progress.lines import FirstFailures, classifiers_text, tell_warm_start
 from shac.progress.sampling import SamplingState, watch
 from shac.progress.text import ProgressGrid, duration_text
 
@@ -69,6 +69,7 @@ class SearchProgress(Callback):
         self._started = time.monotonic()
         self._evaluated_before = len(self.engine.dataset)
         self._note_scores(self.engine.dataset.Y)
+        tell_warm_start(self.engine)
         self._display = open_display(self.render, self._console)
 
     def on_train_end(self, logs: Logs | None = None) -> None:  # noqa: ARG002
@@ -164,7 +165,7 @@ class SearchProgress(Callback):
         if fresh > 0 and done < engine.total_budget:
             parts.append(f"{duration_text(elapsed / fresh * (engine.total_budget - done))} to go")
         parts += [f"best {self._best:.5g}"] if np.isfinite(self._best) else []
-        return [*parts, f"{len(engine.classifiers)} of {engine.total_classifiers} classifiers", duration_text(elapsed)]
+        return [*parts, classifiers_text(engine), duration_text(elapsed)]
 
     def _evaluating(self) -> list[str]:
         batch = np.array(self._batch, dtype=np.float64)

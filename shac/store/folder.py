@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shac.errors import SaveFolderError
+from shac.store.earlier import WARM_START_FILE
 from shac.store.journal import JOURNAL_FILE, Journal, journal_state
 from shac.store.lock import LOCK_FILE, FolderLock
 from shac.store.manifest import (
@@ -77,7 +78,8 @@ def check_own_files(folder: Path) -> None:
         If there is one; the message names all of them.
     """
     files = manifest_files(folder)
-    names = [MANIFEST_FILE, PARAMETERS_FILE, DATASET_FILE, JOURNAL_FILE, LOCK_FILE, *classifier_names(folder)]
+    names = [MANIFEST_FILE, PARAMETERS_FILE, DATASET_FILE, WARM_START_FILE, JOURNAL_FILE, LOCK_FILE]
+    names += classifier_names(folder)
     foreign = [name for name in names if exists(folder / name) and not is_own(folder, name, files)]
     if foreign:
         raise SaveFolderError(

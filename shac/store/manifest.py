@@ -29,6 +29,7 @@ from shac.export import load_classifier, read_document
 from shac.files import dump_json, open_regular, parse_json, read_beginning, read_file, write_atomic
 from shac.model_check import check_model
 from shac.space import HyperParameterList
+from shac.store.earlier import WARM_START_FILE, EarlierEvaluations
 from shac.store.journal import JOURNAL_FILE, has_scores, is_journal
 from shac.store.lock import LOCK_FILE, is_lock
 from shac.store.record import SearchRecord
@@ -60,6 +61,7 @@ CLASSIFIERS_FOLDER = "classifiers"
 
 _MEBIBYTE = 1 << 20
 _MOST_BYTES = {MANIFEST_FILE: 16 * _MEBIBYTE, PARAMETERS_FILE: 16 * _MEBIBYTE, DATASET_FILE: 512 * _MEBIBYTE}
+_MOST_BYTES[WARM_START_FILE] = _MOST_BYTES[DATASET_FILE]
 _MOST_CLASSIFIER_BYTES = 64 * _MEBIBYTE
 _CLASSIFIER_NAME = re.compile(r"\d{2,}\.ubj")
 
@@ -124,6 +126,8 @@ def save_search(folder: Path, search: SearchRecord) -> None:
     }
     contents[PARAMETERS_FILE] = dump_json(search.space.get_config(), "parameters").encode()
     contents[DATASET_FILE] = _table_bytes(search)
+    if search.earlier is not None:
+        contents[WARM_START_FILE] = table_text(search.space, search.earlier.rows, search.earlier.scores).encode()
     manifest = {
         "format": FORMAT_VERSION,
         "settings": search.settings(),
@@ -224,6 +228,9 @@ def load_search(folder: Path) -> SearchRecord:
         raise DamagedFileError(f"{where}: expected the search space of {MANIFEST_FILE}, got another")
     table = _read_file(folder, DATASET_FILE, files.pop(DATASET_FILE))
     rows, scores = read_table_text(table, space, where=str(folder / DATASET_FILE))
+    earlier = None
+    if WARM_START_FILE in files:
+        earlier = _read_earlier(folder, manifest, files.pop(WARM_START_FILE), space)
     return SearchRecord.read(
         manifest["settings"],
         manifest["progress"],
@@ -232,6 +239,7 @@ def load_search(folder: Path) -> SearchRecord:
         rows=rows,
         scores=scores,
         classifiers=[_read_classifier(folder, name, files[name], space) for name in sorted(files)],
+        earlier=earlier,
     )
 
 
@@ -271,6 +279,8 @@ def is_own(folder: Path, name: str, files: dict[str, Any] | None) -> bool:
             _read_file(folder, name, files[name])
         elif name == PARAMETERS_FILE:
             HyperParameterList.load_from_config(parse_json(read_file(path, _most_bytes(name)), name))
+        elif name == WARM_START_FILE:
+            return is_header(read_file(path, _most_bytes(name)).partition(b"\n")[0].decode() + "\n")
         elif name == DATASET_FILE:
             return read_file(path, _most_bytes(name)).count(b"\n") <= 1 and is_header(path.read_text(encoding="utf-8"))
         else:
@@ -291,13 +301,15 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if checksum != _checksum(manifest):
         raise DamagedFileError(f"{path}: expected sha256 {_checksum(manifest)}, got {checksum!r}")
     match rest:
-        case {"settings": dict(), "progress": dict(), "space": str(), "files": dict(files)}:
+        case {"settings": dict(settings), "progress": dict(), "space": str(), "files": dict(files)}:
             names = sorted(str(name) for name in files)
         case _:
             raise DamagedFileError(f"{path}: expected settings, progress, space and files, got {[*rest]}")
-    num_classifiers = len(files) - 2
+    tables = [PARAMETERS_FILE, DATASET_FILE]
+    tables += [WARM_START_FILE] if "warm_start" in settings else []
+    num_classifiers = len(files) - len(tables)
     classifiers = [f"{CLASSIFIERS_FOLDER}/{stage:02d}.ubj" for stage in range(num_classifiers)]
-    expected = sorted([PARAMETERS_FILE, DATASET_FILE, *classifiers])
+    expected = sorted([*tables, *classifiers])
     if names != expected:
         raise DamagedFileError(f"{path}: expected the files {expected}, got {names}")
     return dict(manifest)
@@ -320,6 +332,12 @@ def _read_file(folder: Path, name: str, entry: Any) -> bytes:
             f"{path}: expected {size} bytes with sha256 {sha256}, got {len(data)} with {_sha256(data)}"
         )
     return data
+
+
+def _read_earlier(folder: Path, manifest: dict[str, Any], entry: Any, space: HyperParameterList) -> EarlierEvaluations:
+    where = str(folder / WARM_START_FILE)
+    rows, scores = read_table_text(_read_file(folder, WARM_START_FILE, entry), space, where=where)
+    return EarlierEvaluations.read(manifest["settings"]["warm_start"], rows, scores, where)
 
 
 def _most_bytes(name: str) -> int:

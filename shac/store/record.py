@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import xgboost
 
     from shac.space import HyperParameterList
+    from shac.store.earlier import EarlierEvaluations
 
 __all__ = ["SearchRecord"]
 
@@ -44,6 +45,13 @@ class SearchRecord:
         Number of evaluations when a classifier was last tried.
     accuracies : sequence of float
         Cross-validation accuracy of each classifier; NaN where it was skipped.
+    queue : sequence of (int, list of str)
+        Configurations that are evaluated next, as CSV texts, each from an evaluation's number on; not written where
+        there are none.
+    enqueued : sequence of int
+        Numbers of the evaluations that came from the queue; not written where there are none.
+    earlier : EarlierEvaluations or None
+        What the search began with; not written where it is None.
     space : HyperParameterList
         The search space.
     rows, scores : sequence
@@ -70,6 +78,9 @@ class SearchRecord:
     pruning: dict[str, Any] | None = None
     pruned: Sequence[int] = ()
     costs_version: int = 1
+    queue: Sequence[tuple[int, list[str]]] = ()
+    enqueued: Sequence[int] = ()
+    earlier: EarlierEvaluations | None = None
 
     def settings(self) -> dict[str, Any]:
         """Return what the manifest names the settings of the engine."""
@@ -77,6 +88,8 @@ class SearchRecord:
         settings = {name: getattr(self, name) for name in names}
         if self.costs_version != 1:
             settings["costs_version"] = self.costs_version
+        if self.earlier is not None:
+            settings["warm_start"] = self.earlier.settings()
         return settings | {name: value for name in ("overlap", "pruning") if (value := getattr(self, name))}
 
     def progress(self) -> dict[str, Any]:
@@ -86,6 +99,8 @@ class SearchRecord:
             "last_attempt": self.last_attempt,
             "accuracies": list(self.accuracies),
             **({"pruned": list(self.pruned)} if self.pruned else {}),
+            **({"queue": [list(entry) for entry in self.queue]} if self.queue else {}),
+            **({"enqueued": list(self.enqueued)} if self.enqueued else {}),
         }
 
     @classmethod
@@ -99,6 +114,7 @@ class SearchRecord:
         rows: Sequence[Sequence[Any]],
         scores: Sequence[float],
         classifiers: Sequence[xgboost.XGBClassifier],
+        earlier: EarlierEvaluations | None = None,
     ) -> Self:
         """Make the record of what the manifest says and the other files hold.
 
@@ -133,8 +149,9 @@ class SearchRecord:
                     and 0 <= settings.get("overlap", 0) < -(-budget // batches)
                     and isinstance(settings.get("pruning"), dict | None)
                     and type(settings.get("costs_version", 1)) is int
-                    and isinstance(progress.get("pruned", []), list)
-                    and all(type(index) is int and 0 <= index < len(rows) for index in progress.get("pruned", []))
+                    and _are_indices(progress.get("pruned", []), len(rows))
+                    and _are_indices(progress.get("enqueued", []), len(rows))
+                    and _is_queue(progress.get("queue", []), space.num_columns)
                 )
             case _:
                 sound = False
@@ -162,4 +179,23 @@ class SearchRecord:
             pruning=settings.get("pruning"),
             pruned=tuple(progress.get("pruned", [])),
             costs_version=settings.get("costs_version", 1),
+            queue=[(since, texts) for since, texts in progress.get("queue", [])],
+            enqueued=tuple(progress.get("enqueued", [])),
+            earlier=earlier,
         )
+
+
+def _are_indices(numbers: Any, count: int) -> bool:
+    return isinstance(numbers, list) and all(type(index) is int and 0 <= index < count for index in numbers)
+
+
+def _is_queue(entries: Any, width: int) -> bool:
+    return isinstance(entries, list) and all(
+        isinstance(entry, list)
+        and len(entry) == 2
+        and type(entry[0]) is int
+        and isinstance(entry[1], list)
+        and len(entry[1]) == width
+        and all(isinstance(text, str) for text in entry[1])
+        for entry in entries
+    )
