@@ -13,6 +13,7 @@ import pytest
 from searches import branin
 
 import shac
+from shac.insight import ColumnScale, stage_marginals, view_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -190,3 +191,30 @@ def test_failures_show_reasons_as_text_and_tracebacks(browser: Any) -> None:
     assert "RuntimeError: </script><b>too far right</b>" in text
     assert "Traceback" in text
     assert browser.execute_script("return document.querySelectorAll('#failures summary b b').length") == 0
+
+
+def test_what_survives_of_integers_is_a_range_and_of_few_values_a_list() -> None:
+    space = shac.HyperParameterList(
+        [shac.LogIntegerHP("channels", 4, 32), shac.IntegerHP("layers", 1, 3), shac.DiscreteHP("size", list(range(9)))]
+    )
+
+    def middle(worker_id: int, parameters: Any) -> float:
+        return float(-abs(parameters["channels"] - 20) - abs(parameters["size"] - 5))
+
+    engine = shac.SHAC(middle, space, 60, 6, save_dir="integers", seed=0)
+    engine.concurrent_evaluators()
+    engine.fit(progress=False)
+    channels, layers, size = [marginals.survivors() for marginals in stage_marginals(view_of(engine))]
+    low, high = map(int, re.fullmatch(r"(\d+) to (\d+)", channels).groups())  # type: ignore[union-attr]
+    assert 10 < low <= 20 <= high < 30
+    assert set(layers.split(", ")) <= {"1", "2", "3"}
+    assert "to" not in size
+
+
+def test_the_axis_of_a_conditional_parameter_begins_at_its_bound() -> None:
+    space = shac.HyperParameterList(
+        [shac.DiscreteHP("optimizer", ["sgd", "adam"]), shac.UniformHP("momentum", 0.0, 0.99)],
+        conditions={"momentum": {"optimizer": ["sgd"]}},
+    )
+    scale = ColumnScale("momentum", space.columns[1])
+    assert (scale.text_at(0.0), scale.text_at(1.0)) == ("0", "0.99")

@@ -12,6 +12,7 @@ from shac.cli.importing import import_folder
 from shac.cli.predict import predict
 from shac.cli.recommend import recommend
 from shac.cli.report import report
+from shac.cli.serve import serve
 from shac.cli.show import show
 
 __all__ = ["main"]
@@ -26,5 +27,5 @@ def main() -> None:
     """
 
 
-for _command in (demo, show, recommend, predict, report, bench, import_folder):
+for _command in (demo, show, recommend, predict, report, serve, bench, import_folder):
     main.add_command(_command)

@@ -1,17 +1,44 @@
 "use strict";
 
-const figures = JSON.parse(document.getElementById("figures").textContent);
 const options = { responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "", displayModeBar: "hover", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
 
-for (const place of document.querySelectorAll(".plot")) {
-  const figure = figures[place.dataset.figure];
-  if (!figure) {
-    place.textContent = "Nothing to show yet.";
-    place.style.minHeight = "0";
-    continue;
+// On a phone names and ranges stand above their blocks, not beside them, and axes have three labels.
+function makeNarrow(layout) {
+  layout.margin = { ...layout.margin, l: 52, r: 12, t: 24 };
+  layout.height *= 1.2;
+  layout.annotations.forEach((annotation, i) => {
+    const block = Math.floor(i / 2) + 1;
+    const top = layout[block === 1 ? "yaxis" : `yaxis${block}`].domain[1];
+    const isName = i % 2 === 0;
+    Object.assign(annotation, { x: isName ? 0 : 1, xanchor: isName ? "left" : "right", xshift: 0, y: top, yanchor: "bottom" });
+    if (!isName && annotation.text.length > 30) annotation.text = annotation.text.slice(0, 29) + "…";
+  });
+  for (const [name, axis] of Object.entries(layout)) {
+    if (!name.startsWith("xaxis") || axis.tickvals.length < 4) continue;
+    const last = axis.tickvals.length - 1;
+    const kept = [0, Math.round(last / 2), last];
+    axis.tickvals = kept.map((i) => axis.tickvals[i]);
+    axis.ticktext = kept.map((i) => axis.ticktext[i]);
   }
-  figure.layout.font.family = getComputedStyle(document.body).fontFamily;
-  Plotly.newPlot(place, figure.data, figure.layout, options).then(() => { place.dataset.drawn = "yes"; });
+}
+
+function draw(figures) {
+  for (const place of document.querySelectorAll(".plot")) {
+    const figure = figures[place.dataset.figure];
+    if (!figure) {
+      place.textContent = "Nothing to show yet.";
+      place.style.minHeight = "0";
+      continue;
+    }
+    if (!place.dataset.drawn) {
+      place.textContent = "";
+      place.style.minHeight = "";
+    }
+    if (place.dataset.figure === "region" && place.clientWidth < 560) makeNarrow(figure.layout);
+    figure.layout.font.family = getComputedStyle(document.body).fontFamily;
+    figure.layout.uirevision = "kept"; // what was zoomed stays so when there is something new
+    Plotly.react(place, figure.data, figure.layout, options).then(() => { place.dataset.drawn = "yes"; });
+  }
 }
 
 function compare(a, b) {
@@ -22,18 +49,20 @@ function compare(a, b) {
   return a.localeCompare(b);
 }
 
-for (const table of document.querySelectorAll("table.sortable")) {
-  table.tHead.addEventListener("click", (event) => {
-    const head = event.target.closest("th");
-    if (!head) return;
-    const ascending = head.getAttribute("aria-sort") !== "ascending";
-    for (const other of head.parentElement.children) other.removeAttribute("aria-sort");
-    head.setAttribute("aria-sort", ascending ? "ascending" : "descending");
-    const rows = [...table.tBodies[0].rows];
-    const column = head.cellIndex;
-    rows.sort((a, b) => (ascending ? 1 : -1) * compare(a.cells[column].textContent, b.cells[column].textContent));
-    table.tBodies[0].append(...rows);
-  });
+function makeSortable() {
+  for (const table of document.querySelectorAll("table.sortable")) {
+    table.tHead.addEventListener("click", (event) => {
+      const head = event.target.closest("th");
+      if (!head) return;
+      const ascending = head.getAttribute("aria-sort") !== "ascending";
+      for (const other of head.parentElement.children) other.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+      const rows = [...table.tBodies[0].rows];
+      const column = head.cellIndex;
+      rows.sort((a, b) => (ascending ? 1 : -1) * compare(a.cells[column].textContent, b.cells[column].textContent));
+      table.tBodies[0].append(...rows);
+    });
+  }
 }
 
 function copyWithoutClipboard(text) {
@@ -45,15 +74,63 @@ function copyWithoutClipboard(text) {
   area.remove();
 }
 
-for (const button of document.querySelectorAll("button.copy")) {
-  button.addEventListener("click", async () => {
-    const text = button.closest("figure").querySelector("pre").textContent;
-    try {
-      await navigator.clipboard.writeText(text);
-    } catch {
-      copyWithoutClipboard(text); // pages opened from a file may have no clipboard
-    }
-    button.textContent = "Copied";
-    setTimeout(() => { button.textContent = "Copy"; }, 1500);
-  });
+function makeCopyable() {
+  for (const button of document.querySelectorAll("button.copy")) {
+    button.addEventListener("click", async () => {
+      const text = button.closest("figure").querySelector("pre").textContent;
+      try {
+        await navigator.clipboard.writeText(text);
+      } catch {
+        copyWithoutClipboard(text); // pages opened from a file may have no clipboard
+      }
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    });
+  }
 }
+
+function start() {
+  draw(JSON.parse(document.getElementById("figures").textContent));
+  makeSortable();
+  makeCopyable();
+}
+
+// A page that a server keeps up to date: asks whether there is news, and puts it where it belongs.
+
+function nameOf(details) {
+  return details.closest("section").id + details.querySelector("summary").textContent;
+}
+
+async function takeIn() {
+  const text = await (await fetch("/", { cache: "no-store" })).text();
+  const fresh = new DOMParser().parseFromString(text, "text/html");
+  if (typeof Plotly === "undefined" && fresh.querySelector("script[src]")) {
+    location.reload(); // the search has begun
+    return;
+  }
+  const main = document.adoptNode(fresh.querySelector("main"));
+  const open = new Set([...document.querySelectorAll("main details[open]")].map(nameOf));
+  for (const details of main.querySelectorAll("details")) details.open = open.has(nameOf(details));
+  for (const place of main.querySelectorAll(".plot")) {
+    const drawn = document.querySelector(`main .plot[data-figure="${place.dataset.figure}"]`);
+    if (drawn) place.replaceWith(drawn);
+  }
+  document.querySelector("main").replaceWith(main);
+  document.getElementById("figures").textContent = fresh.getElementById("figures").textContent;
+  document.body.dataset.live = fresh.body.dataset.live;
+  start();
+}
+
+async function follow() {
+  try {
+    const state = await (await fetch("/state", { cache: "no-store" })).text();
+    if (state !== document.body.dataset.live) await takeIn();
+    document.body.classList.remove("lost");
+  } catch {
+    document.body.classList.add("lost"); // the server has ended; it may come back
+  }
+  setTimeout(follow, 1000);
+}
+
+start();
+if ("live" in document.body.dataset) setTimeout(follow, 1000);

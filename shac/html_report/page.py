@@ -6,6 +6,7 @@ import html
 import importlib.resources
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Sequence
 
-    from shac.insight import SearchView
+    from shac.insight import JournalEntry, SearchView
 
-__all__ = ["write_report"]
+__all__ = ["Live", "page_of", "plotly_script", "write_report"]
 
 _NUM_BEST = 10
 
@@ -51,20 +52,41 @@ def write_report(search: Any, path: str | os.PathLike[str] = "report.html", *, t
     OSError
         If the file cannot be written.
     """
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise ImportError("reports need plotly: pip install 'shac[report]'") from error
-    view = view_of(search)
     target = Path(path)
-    figures = list_figures(view)
+    write_atomic(target, page_of(view_of(search), title=title))
+    return target
+
+
+def page_of(view: SearchView, *, title: str | None = None, live: Live | None = None) -> str:
+    """Return the page of a search.
+
+    Parameters
+    ----------
+    view : SearchView
+    title : str, optional
+        Heading; the folder's name by default.
+    live : Live, optional
+        What is beside the rounds that are over, for a page that asks its server for news; by default the page is one
+        for itself, with its scripts inside.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ImportError
+        If plotly is not installed.
+    """
     files = importlib.resources.files("shac.html_report")
-    page = Template((files / "page.html").read_text(encoding="utf-8")).substitute(
+    return Template((files / "page.html").read_text(encoding="utf-8")).substitute(
         title=html.escape(title or str(view.folder)),
         style=(files / "page.css").read_text(encoding="utf-8"),
         script=(files / "page.js").read_text(encoding="utf-8"),
-        plotly=get_plotlyjs().replace("</script", "<\\/script"),
-        figures=_json(figures),
+        plotly=f"<script>\n{plotly_script()}\n</script>" if live is None else '<script src="plotly.js"></script>',
+        live="" if live is None else f' data-live="{html.escape(live.state)}"',
+        round="" if live is None else _round(view, live.entries),
+        figures=_json(list_figures(view)),
         cards=_cards(view),
         curves='<h3>Learning curves</h3><div class="plot" data-figure="curves"></div>' if view.curves else "",
         best=_best(view),
@@ -74,8 +96,60 @@ def write_report(search: Any, path: str | os.PathLike[str] = "report.html", *, t
         failures=_failures(view),
         settings=_settings(view),
     )
-    write_atomic(target, page)
-    return target
+
+
+def plotly_script() -> str:
+    """Return the script that draws the pictures.
+
+    Raises
+    ------
+    ImportError
+        If plotly is not installed.
+    """
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise ImportError("reports need plotly: pip install 'shac[report]'") from error
+    return str(get_plotlyjs()).replace("</script", "<\\/script")
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What a page that follows a search says beside the rounds that are over.
+
+    Parameters
+    ----------
+    state : str
+        Changes when there is something new.
+    entries : sequence of JournalEntry
+        Evaluations of the round that is under way.
+    """
+
+    state: str
+    entries: Sequence[JournalEntry] = ()
+
+
+def _round(view: SearchView, entries: Sequence[JournalEntry]) -> str:
+    """Return the section of the round that is under way, its newest evaluations first."""
+    done, total = len(view.dataset), view.total_budget
+    if done >= total:
+        return '<section id="round"><h2>The search is over</h2></section>'
+    number, size = done // view.num_workers + 1, min(view.num_workers, total - done)
+    names = view.space.get_parameter_names()
+    rows = [
+        [
+            str(entry.index),
+            "failed" if entry.error is not None else "pruned" if entry.score is None else f"{entry.score:.6g}",
+            f"{entry.ended - entry.started:.1f}",
+            *(value_text(entry.parameters.get(name, "")) for name in names),
+        ]
+        for entry in sorted(entries, key=lambda entry: -entry.ended)
+    ]
+    table = _table(["evaluation", "score", "seconds", *names], rows, identity="round-table") if rows else ""
+    return (
+        f'<section id="round"><h2>Round {number} of {view.num_batches}</h2>'
+        f"<p>{len(rows)} of {size} evaluations have ended.</p>{table}</section>"
+    )
 
 
 def _json(value: Any) -> str:

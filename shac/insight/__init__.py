@@ -4,6 +4,7 @@ from shac.insight.failures import Failure
 from shac.insight.history import Round, best_so_far, list_rounds, score_unit
 from shac.insight.importance import gain_shares
 from shac.insight.region import Marginals, stage_marginals
+from shac.insight.running import JournalEntry, entries_since, files_state
 from shac.insight.scale import ABSENT, ColumnScale, value_text
 from shac.insight.view import SearchView, view_of
 from shac.insight.volume import StageVolume, stage_volumes
@@ -12,11 +13,14 @@ __all__ = [
     "ABSENT",
     "ColumnScale",
     "Failure",
+    "JournalEntry",
     "Marginals",
     "Round",
     "SearchView",
     "StageVolume",
     "best_so_far",
+    "entries_since",
+    "files_state",
     "gain_shares",
     "list_rounds",
     "score_unit",

@@ -71,7 +71,7 @@ class Marginals:
 
     def _values(self) -> str:
         masses = self.masses[self.num_known]
-        if self.scale.has_atoms:
+        if not self.scale.has_range:
             labels = self.scale.short_bin_labels()
             likely = [labels[i] for i in np.argsort(-masses, kind="stable") if masses[i] >= _LEAST_SHARE]
             return ", ".join(likely[:4]) + (", ..." if len(likely) > 4 else "")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shac.insight.names import endings
-from shac.parameters import MISSING
+from shac.parameters import MISSING, IntegerHyperParameter
+from shac.parameters.conditional import ConditionalColumn
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -21,6 +22,7 @@ ABSENT = -0.1  # where a picture draws a value that does not exist
 
 _NUM_QUANTILES = 4000
 _NUM_BINS = 40
+_FEW_INTEGERS = 4
 
 
 def value_text(value: Any) -> str:
@@ -55,6 +57,8 @@ class ColumnScale:
         Positions where bins meet, from 0 to 1.
     has_atoms : bool
         Whether each bin is one value; else bins have equal mass.
+    has_range : bool
+        Whether its values are numbers of which a range says more than a list.
 
     Examples
     --------
@@ -75,6 +79,10 @@ class ColumnScale:
         self._grid: NDArray[np.float32] = grid
         self._atoms, counts = np.unique(grid, return_counts=True)
         self.has_atoms = len(self._atoms) <= _NUM_BINS
+        self._own = column.column if isinstance(column, ConditionalColumn) else column
+        self.has_range = not self.has_atoms or (
+            isinstance(self._own, IntegerHyperParameter) and len(self._atoms) > _FEW_INTEGERS
+        )
         inner = np.cumsum(counts) / len(grid) if self.has_atoms else np.arange(1, _NUM_BINS + 1) / _NUM_BINS
         self.edges: NDArray[np.float64] = np.concatenate([[0.0], inner])
 
@@ -114,8 +122,8 @@ class ColumnScale:
     def text_at(self, position: float) -> str:
         """Write the value at a position; at the ends, the bounds where there are any."""
         bound = {0.0: "min_value", 1.0: "max_value"}.get(position)
-        if bound is not None and hasattr(self._column, bound):
-            return value_text(getattr(self._column, bound))
+        if bound is not None and hasattr(self._own, bound):
+            return value_text(getattr(self._own, bound))
         return value_text(self.value_at(position))
 
     def bin_labels(self) -> list[str]:
