@@ -212,3 +212,16 @@ def test_workers_end_when_the_search_is_killed(backend: str, tmp_path: Path) -> 
         process.kill()
         process.wait()
         wait_for(lambda: gone(family), f"still there: {family}", 5.0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a signal at the parent's end")
+@pytest.mark.parametrize("backend", PROCESS_BACKENDS)
+def test_a_worker_that_is_stopped_when_its_search_is_killed_ends_too(backend: str, tmp_path: Path) -> None:
+    with running(backend, tmp_path, [60, 60]) as process:
+        wait_for(lambda: both_run(tmp_path), "the evaluations have not started")
+        family = psutil.Process(process.pid).children(recursive=True)
+        for worker in [process for process in family if "resource_tracker" not in " ".join(process.cmdline())]:
+            worker.suspend()  # as a worker is while what it has started is killed
+        process.kill()
+        process.wait()
+        wait_for(lambda: gone(family), f"still there: {family}", 10.0)

@@ -32,6 +32,7 @@ def search(tmp_path: Path, budget: int, num_batches: int, strategy: str | Strate
 @pytest.mark.parametrize("seed", range(3))
 def test_no_configuration_of_a_small_space_is_evaluated_twice(tmp_path: Path, seed: int) -> None:
     engine = shac.SHAC(distance, grid(), 120, 12, "min", save_dir=tmp_path / "search", seed=seed)
+    engine.concurrent_evaluators()
     engine.fit(progress=False)
     after_the_first_round = evaluated(engine)[10:]
     assert len({*after_the_first_round}) == 110
@@ -42,12 +43,14 @@ def test_a_search_that_repeats_itself_does_so_because_it_was_told_to(tmp_path: P
     engine = search(
         tmp_path, 120, 12, Strategy(training_points="all", cross_validation=False, candidates_per_sample=64)
     )
+    engine.concurrent_evaluators()
     engine.fit(progress=False)
     assert len({*evaluated(engine)}) < 100
 
 
 def test_a_search_that_has_evaluated_everything_goes_on_to_its_end(tmp_path: Path) -> None:
     engine = shac.SHAC(distance, [shac.DiscreteHP("d", [3, 4, 5])], 12, 4, "min", save_dir=tmp_path / "search", seed=0)
+    engine.concurrent_evaluators()
     engine.fit(progress=False)
     assert len(engine.dataset) == 12
     assert {row[0] for row in engine.dataset.X} == {3, 4, 5}

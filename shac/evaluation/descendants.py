@@ -23,8 +23,9 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["adopt_orphans", "descendants_of", "end_descendants", "kill_with_descendants"]
+__all__ = ["adopt_orphans", "descendants_of", "end_descendants", "go_on_without_parent", "kill_with_descendants"]
 
+_SET_PARENT_DEATH_SIGNAL = 1
 _SET_CHILD_SUBREAPER = 36
 _SECONDS_TO_DIE = 2.0
 
@@ -34,6 +35,16 @@ def adopt_orphans() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def go_on_without_parent() -> None:
+    """Let this process go on when its parent ends while it is stopped, where the system has such a thing.
+
+    A worker is stopped while what it has started is killed, and who does that may be killed itself, at any moment.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGCONT), 0, 0, 0)
 
 
 def descendants_of(pid: int) -> list[psutil.Process]:

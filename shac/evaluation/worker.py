@@ -23,7 +23,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from shac.evaluation.cores import limit_loaded_pools
-from shac.evaluation.descendants import adopt_orphans, end_descendants, kill_with_descendants
+from shac.evaluation.descendants import (
+    adopt_orphans,
+    end_descendants,
+    go_on_without_parent,
+    kill_with_descendants,
+)
 from shac.evaluation.memory import free_gpu_cache
 from shac.evaluation.program import Program
 from shac.evaluation.reporting import Pruned
@@ -266,6 +271,7 @@ def _become_independent() -> None:
         with contextlib.suppress(PermissionError):
             os.setsid()
         adopt_orphans()
+        go_on_without_parent()
         threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
 
 
@@ -288,12 +294,21 @@ def _let_another_process_end_this_one() -> None:
         child = os.fork()
     if child == 0:
         try:
-            signal.alarm(_LONGEST_END_SECONDS)  # a lock may have been held by a thread that is not here
             os.setsid()
+            signal.signal(signal.SIGALRM, lambda *_: _end_without_descendants(worker))
+            signal.alarm(_LONGEST_END_SECONDS)
             kill_with_descendants(worker)
         finally:
             os._exit(0)
     time.sleep(_LONGEST_END_SECONDS)
+    with contextlib.suppress(OSError):
+        os.kill(child, signal.SIGKILL)  # a lock may have been held by a thread that it does not have
+
+
+def _end_without_descendants(worker: int) -> None:
+    with contextlib.suppress(OSError):
+        os.killpg(worker, signal.SIGKILL)  # it may be stopped
+    os._exit(1)
 
 
 def _wait_for_end(parent: int) -> None:
