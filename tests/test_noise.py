@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import shac
+from shac.engine.smoothing import LEAST_SMOOTHING, best_smoothing
 from shac.engine.surrogate import RBFSurrogate
+from shac.sampling import PointCoordinates
 
 SPACE = shac.HyperParameterList([shac.UniformHP(name, 0.0, 1.0) for name in "abc"])
 
@@ -15,11 +17,18 @@ def valley(X: Any) -> Any:
     return np.square(np.asarray(X, dtype=np.float64) - 0.6).sum(axis=-1)
 
 
-def surrogate(noise: float, *, estimate_noise: bool = True, count: int = 120) -> RBFSurrogate:
+def points_and_scores(noise: float, count: int) -> tuple[Any, Any]:
     random = np.random.default_rng(5)
     X = random.random((count, 3), dtype=np.float32)
-    scores = valley(X) + noise * random.normal(size=count)
-    return RBFSurrogate(SPACE, X, scores, "min", estimate_noise=estimate_noise)
+    return X, valley(X) + noise * random.normal(size=count)
+
+
+def is_smoothed(noise: float, count: int) -> bool:
+    """Whether losses, from 0 for the best score to 1 for the median and all that is worse, are taken for noisy."""
+    X, scores = points_and_scores(noise, count)
+    losses = np.clip((scores - scores.min()) / max(np.median(scores) - scores.min(), 1e-9), 0.0, 1.0)
+    coordinates = PointCoordinates(SPACE, X)
+    return best_smoothing(coordinates, coordinates.of(X), losses) > LEAST_SMOOTHING
 
 
 def error(of: RBFSurrogate) -> float:
@@ -28,26 +37,31 @@ def error(of: RBFSurrogate) -> float:
     return float(np.sqrt(np.square(of.predicted_scores(X) - valley(X)).mean()))
 
 
-def test_a_smooth_function_without_noise_is_gone_through() -> None:
-    assert not surrogate(0.0).is_smoothed
-    assert surrogate(0.0)._smoothing == surrogate(0.0, estimate_noise=False)._smoothing
+@pytest.mark.parametrize("count", [60, 120, 1000])
+def test_a_smooth_function_without_noise_is_gone_through(count: int) -> None:
+    assert not is_smoothed(0.0, count)
+
+
+@pytest.mark.parametrize("count", [120, 1000])
+@pytest.mark.parametrize("noise", [0.05, 0.1, 0.2])
+def test_noise_is_found(noise: float, count: int) -> None:
+    assert is_smoothed(noise, count)
 
 
 @pytest.mark.parametrize("noise", [0.05, 0.1, 0.2])
-def test_noise_is_found_and_predictions_are_better_for_it(noise: float) -> None:
-    smoothed = surrogate(noise)
-    assert smoothed.is_smoothed
-    assert error(smoothed) < 0.8 * error(surrogate(noise, estimate_noise=False))
-
-
-def test_many_points_do_not_slow_the_estimate_down() -> None:
-    assert surrogate(0.1, count=1000).is_smoothed
-    assert not surrogate(0.0, count=1000).is_smoothed
+def test_predictions_of_noisy_scores_are_better_for_it(noise: float) -> None:
+    X, scores = points_and_scores(noise, 120)
+    smoothed, through = (RBFSurrogate(SPACE, X, scores, "min", estimate_noise=wanted) for wanted in (True, False))
+    assert error(smoothed) < 0.8 * error(through)
 
 
 @pytest.mark.parametrize("count", [1, 2, 19])
-def test_few_points_and_equal_scores_are_gone_through(count: int) -> None:
-    assert not surrogate(0.2, count=count).is_smoothed
-    X = np.random.default_rng(0).random((50, 3), dtype=np.float32)
-    assert not RBFSurrogate(SPACE, X, np.ones(50), "min", estimate_noise=True).is_smoothed
-    assert not RBFSurrogate(SPACE, X, np.full(50, np.nan), "min", estimate_noise=True).is_smoothed
+def test_few_points_are_gone_through(count: int) -> None:
+    assert not is_smoothed(0.2, count)
+
+
+@pytest.mark.parametrize("score", [1.0, np.nan])
+def test_equal_scores_and_none_at_all_are_predicted_as_they_are(score: float) -> None:
+    X, _ = points_and_scores(0.0, 50)
+    surrogate = RBFSurrogate(SPACE, X, np.full(50, score), "min", estimate_noise=True)
+    np.testing.assert_array_equal(surrogate.predicted_scores(X), score)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shac.engine.plan import SearchPlan
     from shac.engine.state import SearchState
 
-__all__ = ["CandidateChooser", "best_by_surrogate", "draw_region", "encoded_rows", "propose"]
+__all__ = ["CandidateChooser", "best_by_surrogate", "draw_region", "encoded_rows", "propose", "surrogate_of"]
 
 _PILOT_SAMPLES = 32
 _STAGES_OF_FULL_GROUPS = 6  # where nothing can walk, each stage more halves the candidates to choose from
@@ -176,14 +176,7 @@ def best_by_surrogate(
     """
     cascade = state.cascade
     X = encoded_rows(state, rows)
-    surrogate = RBFSurrogate(
-        state.space,
-        state.X,
-        state.scores_to_learn(plan.objective),
-        plan.objective,
-        earlier=state.informative,
-        estimate_noise=plan.strategy.estimate_noise,
-    )
+    surrogate = surrogate_of(plan, state)
     is_late = 2 * cascade.num_stages >= plan.total_classifiers or state.informative is not None
     can_step = _can_walk(plan, state) and not state.space.constraints and not np.isnan(X).any()
     searches = plan.strategy.climb and is_late and can_step
@@ -192,6 +185,18 @@ def best_by_surrogate(
         return surrogate.best_of(rows, X, group_size, local_search, pending=pending)
     wider = _wider_candidates(plan, state, len(rows), group_size, seed=seed, threads=threads)
     return surrogate.best_of(rows, X, group_size, local_search, pending=pending, evaluated=state.X, wider=wider)
+
+
+def surrogate_of(plan: SearchPlan, state: SearchState) -> RBFSurrogate:
+    """Return the surrogate of what a search knows, as its strategy has it."""
+    return RBFSurrogate(
+        state.space,
+        state.X,
+        state.scores_to_learn(plan.objective),
+        plan.objective,
+        earlier=state.informative,
+        estimate_noise=plan.strategy.estimate_noise,
+    )
 
 
 def _wider_candidates(

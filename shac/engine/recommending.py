@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shac.engine.local_search import LocalSearch
-from shac.engine.surrogate import RBFSurrogate
+from shac.engine.proposals import surrogate_of
 from shac.sampling import slice_sample
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from shac.engine.plan import SearchPlan
     from shac.engine.state import SearchState
+    from shac.engine.surrogate import RBFSurrogate
 
 __all__ = ["RankedRow", "Recommendation", "recommended_rows"]
 
@@ -80,14 +81,7 @@ def recommended_rows(plan: SearchPlan, state: SearchState, n: int, *, seed: int,
         The best first; fewer than `n` where there are not so many different rows.
     """
     finite = np.flatnonzero(np.isfinite(state.scores))
-    surrogate = RBFSurrogate(
-        state.space,
-        state.X,
-        state.scores_to_learn(plan.objective),
-        plan.objective,
-        earlier=state.informative,
-        estimate_noise=plan.strategy.estimate_noise,
-    )
+    surrogate = surrogate_of(plan, state)
     evaluated = [state.rows[i] for i in finite]
     scores = state.scores[finite]
     ranks = scores if plan.objective == "min" else -scores

@@ -173,11 +173,6 @@ class RBFSurrogate:
         return abs(self._median_score - self._best_score)
 
     @property
-    def is_smoothed(self) -> bool:
-        """Whether scores were found to be noisy, so that its predictions say more of a point than its own score."""
-        return self._smoothing > LEAST_SMOOTHING
-
-    @property
     def num_points(self) -> int:
         """Points that it goes through."""
         return len(self._points)
