@@ -364,7 +364,7 @@ import os, shac, sys
 def train(worker_id, parameters):
     for epoch in range(3):
         print(f"epoch {epoch} of {parameters['n']}")
-    sys.stderr.write(f"error of {parameters['n']}\\n")
+    sys.stderr.write(f"error of \\0{parameters['n']}\\n")
     os.system(f"echo shell of {parameters['n']}")
     return float(parameters["n"])
 if __name__ == "__main__":
@@ -402,7 +402,7 @@ def test_what_evaluations_print_stands_above_the_display_in_whole_lines(tmp_path
     assert len(numbers) == 12
     for n in numbers:
         for line in [*(f"epoch {epoch} of {n}" for epoch in range(3)), f"error of {n}", f"shell of {n}"]:
-            assert lines.count(line) == 1, (line, text)
+            assert lines.count(line) == 1, [seen for seen in lines if n in seen]
     assert "\x1b[?25h" in written.decode()  # the cursor is back
     assert lines.index(after) == max(i for i, line in enumerate(lines) if line)
 
@@ -412,3 +412,20 @@ def read_of_terminal(descriptor: int) -> bytes:
         return os.read(descriptor, 65536)
     except OSError:  # all that had the terminal have ended
         return b""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudoterminal")
+def test_output_is_taken_when_it_cannot_be_shown(tmp_path: Path) -> None:
+    program = (
+        "import os, shac.progress.output as output\n"
+        "def fails(text): raise OSError('the terminal is gone')\n"
+        "caught = output.CaughtOutput(fails)\n"
+        "os.write(1, b'line\\n' * 100_000)\n"  # more than a pipe holds
+        "caught.restore(); print('after')\n"
+    )
+    parent, terminal = os.openpty()
+    with subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=terminal, stderr=terminal) as process:
+        os.close(terminal)
+        assert process.wait(timeout=60) == 0
+    assert b"after" in read_of_terminal(parent)
+    os.close(parent)

@@ -19,7 +19,7 @@ __all__ = ["CaughtOutput", "can_catch"]
 
 _STREAMS = (1, 2)
 _SECONDS_OF_A_PART = 0.5  # what waits for an answer, a prompt, has no end of a line
-_SECONDS_TO_DRAIN = 1.0
+_SECONDS_TO_DRAIN = 10.0  # what comes later stands behind the display
 _BLOCK = 65536
 
 
@@ -34,13 +34,14 @@ def can_catch() -> bool:
 class CaughtOutput:
     """The file descriptors 1 and 2, as far as they are terminals, led through a pipe; processes started have it, too.
 
-    Each line goes to a function that shows it. What ends with a carriage return alone is overwritten by what follows,
-    as a terminal does. After `restore` lines of processes that go on are written to the terminal as they come.
+    Lines go to a function that shows them, as many at a time as have come. What ends with a carriage return alone is
+    overwritten by what follows, as a terminal does. After `restore` lines of processes that go on are written to the
+    terminal as they come.
 
     Parameters
     ----------
     show : callable
-        Takes a line without its end; called from a thread of its own.
+        Takes lines, without the end of the last; called from a thread of its own.
 
     Attributes
     ----------
@@ -50,7 +51,7 @@ class CaughtOutput:
 
     def __init__(self, show: Callable[[str], object]) -> None:
         self._show = show
-        self._is_caught = True
+        self._is_caught, self._is_ending = True, False
         self._saved = {fd: os.dup(fd) for fd in _STREAMS if os.isatty(fd)}
         self.terminal: IO[str] = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace")
         self._reading, self._writing = os.pipe()
@@ -71,6 +72,7 @@ class CaughtOutput:
             os.close(saved)
         self._saved = {}
         atexit.unregister(self.restore)
+        self._is_ending = True
         os.write(self._writing, b"\0")  # the end of what was written until now
         deadline = time.monotonic() + _SECONDS_TO_DRAIN
         while self._is_caught and self._thread.is_alive() and time.monotonic() < deadline:
@@ -83,32 +85,37 @@ class CaughtOutput:
         with contextlib.suppress(OSError, ValueError):
             while True:
                 if part and not select.select([self._reading], [], [], _SECONDS_OF_A_PART)[0]:
-                    self._show_line(part)
+                    self._show_lines([part])
                     part = ""
                 block = os.read(self._reading, _BLOCK)
                 if not block:
                     break
                 *lines, part = (part + decode(block.replace(b"\0", b""))).replace("\r\n", "\n").split("\n")
-                for line in lines:
-                    self._show_line(line)
-                if b"\0" in block:
-                    self._show_line(part)
+                self._show_lines(lines)
+                if self._is_ending and b"\0" in block:  # before, it is a program's own
+                    self._show_lines([part] if part else [])
                     part, self._is_caught = "", False
         self._is_caught = False
         os.close(self._reading)
 
-    def _show_line(self, line: str) -> None:
-        written = [text for text in line.split("\r") if text]
-        if not written and line:
+    def _show_lines(self, lines: list[str]) -> None:
+        """Show lines together: a display is drawn anew below them."""
+        texts = [written[-1] if written else "" for line in lines if (written := _parts(line)) or not line]
+        if not texts:
             return
-        text = written[-1] if written else ""
+        # Whatever becomes of the terminal, the pipe is read: evaluations that write would wait for ever
         if self._is_caught:
-            if text or not line:
-                self._show(text)
+            with contextlib.suppress(Exception):
+                self._show("\n".join(texts))
             return
         with contextlib.suppress(OSError, ValueError):
-            self.terminal.write(text + "\n")
+            self.terminal.write("\n".join(texts) + "\n")
             self.terminal.flush()
+
+
+def _parts(line: str) -> list[str]:
+    """Return what was written over each other in a line."""
+    return [text for text in line.split("\r") if text]
 
 
 def _flush() -> None:
