@@ -4,18 +4,13 @@ The trees are read from the JSON form of the model that XGBoost itself writes. L
 ``split_conditions``; ``base_weights`` holds the unpruned estimate and differs. The base score is a probability: a bare
 number up to XGBoost 3.0 and a list of one inside a string from 3.1 on.
 
-XGBoost takes a base score that it cannot read for 0.5 and says nothing: versions before 3.1 read no list and no more
-than nine digits, and later ones read more than nine by the process's locale. So nine are written, which tell every
-float32 from every other, and `load_classifier` compares what a booster has with what it was to have. XGBoost from 3.2
-on predicts with a base score that is at least 1e-6 away from 0 and 1, whatever stands in the model.
+XGBoost from 3.2 on predicts with a base score that is at least 1e-6 away from 0 and 1, whatever stands in the model.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import sys
-import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -34,21 +29,9 @@ if TYPE_CHECKING:
 
     Model: TypeAlias = xgboost.XGBClassifier | xgboost.Booster
 
-__all__ = [
-    "ForestArrays",
-    "base_score_of",
-    "document_of",
-    "export_forest",
-    "load_classifier",
-    "read_document",
-    "shift_base_score",
-    "shifted_base_score",
-    "with_base_score",
-]
+__all__ = ["ForestArrays", "base_score_of", "export_forest", "read_document", "ubjson_of"]
 
-_LARGEST_BASE_MARGIN = 13.7  # from 13.75 on, a base score is closer to 1 than `_LEAST_BASE_SCORE`
 _LEAST_BASE_SCORE = np.float32(1e-6)
-_ULPS_OF_A_BASE_SCORE = 1  # texts of one number may be rounded to neighbours
 _INDEX_FIELDS = ("left_children", "right_children", "split_indices")
 
 
@@ -120,21 +103,26 @@ def export_forest(model: Model, read_trees: ReadTrees | None = None) -> ForestAr
     """
     booster, num_iterations = _booster_of(model)
     if read_trees is None:
-        document = document_of(booster)
+        document = json.loads(bytes(booster.save_raw(raw_format="json")))
     else:
-        document = parse_ubjson(bytes(booster.save_raw(raw_format="ubj")), read_trees)
+        document = parse_ubjson(ubjson_of(booster), read_trees)
     arrays = read_document(document, num_iterations)
     return replace(arrays, base_score=_as_predicted_with(arrays.base_score))
 
 
-def document_of(booster: xgboost.Booster) -> Any:
-    """Return a booster's JSON, parsed."""
-    return json.loads(bytes(booster.save_raw(raw_format="json")))
+def ubjson_of(booster: xgboost.Booster) -> bytes:
+    """Return a booster as UBJSON."""
+    return bytes(booster.save_raw(raw_format="ubj"))
 
 
-def base_score_of(document: Any) -> float:
-    """Return the base score, a probability, that stands in a model's document."""
-    return _read_base_score(document["learner"]["learner_model_param"]["base_score"])
+def base_score_of(text: str) -> float:
+    """Return the probability that a model's text of the base score names."""
+    value = json.loads(text)
+    if isinstance(value, list):
+        if len(value) != 1:
+            raise UnsupportedModelError(f"model: expected one base score, got {len(value)}")
+        value = value[0]
+    return float(value)
 
 
 def _as_predicted_with(base_score: float) -> float:
@@ -190,7 +178,7 @@ def read_document(document: Any, num_iterations: int | None = None) -> ForestArr
         forest = learner["gradient_booster"]["model"]
         parallel_trees = max(int(forest["gbtree_model_param"]["num_parallel_tree"]), 1)
         parameters = learner["learner_model_param"]
-        base_score = _read_base_score(parameters["base_score"])
+        base_score = base_score_of(parameters["base_score"])
         num_features = int(parameters["num_feature"])
         trees = forest["trees"]
         wanted = sys.maxsize if num_iterations is None else num_iterations * parallel_trees
@@ -234,15 +222,6 @@ def _first(holds: Iterable[bool]) -> int:
     return next((index for index, one in enumerate(holds) if one), -1)
 
 
-def _read_base_score(text: str) -> float:
-    value = json.loads(text)
-    if isinstance(value, list):
-        if len(value) != 1:
-            raise UnsupportedModelError(f"model: expected one base score, got {len(value)}")
-        value = value[0]
-    return float(value)
-
-
 def _flatten(trees: Sequence[Any], base_score: float, num_features: int) -> ForestArrays:
     sizes = [len(tree["left_children"]) for tree in trees]
 
@@ -274,118 +253,3 @@ def _flatten(trees: Sequence[Any], base_score: float, num_features: int) -> Fore
         base_score=base_score,
         num_features=num_features,
     )
-
-
-def shift_base_score(model: xgboost.XGBClassifier, shift: float) -> xgboost.XGBClassifier:
-    """Copy a fitted two-class classifier with all margins lower by `shift`, so that it accepts fewer rows.
-
-    Only the base score differs; the trees are the same.
-
-    Parameters
-    ----------
-    model : xgboost.XGBClassifier
-        Fitted with objective ``binary:logistic``.
-    shift : float
-        May be negative. The base margin stays within 13.7, which every version of XGBoost predicts with.
-
-    Returns
-    -------
-    xgboost.XGBClassifier
-
-    Examples
-    --------
-    >>> import numpy as np, xgboost
-    >>> X = np.linspace(0, 1, 20, dtype=np.float32).reshape(-1, 1)
-    >>> model = xgboost.XGBClassifier(n_estimators=3, n_jobs=1).fit(X, X[:, 0] > 0.5)
-    >>> lower = shift_base_score(model, 0.25)
-    >>> difference = model.predict(X, output_margin=True) - lower.predict(X, output_margin=True)
-    >>> bool(np.allclose(difference, 0.25, atol=1e-5))
-    True
-    """
-    document = document_of(model.get_booster())
-    return with_base_score(document, shifted_base_score(base_score_of(document), shift))
-
-
-def shifted_base_score(base_score: float, shift: float) -> float:
-    """Return the base score, a float32, whose margin is lower by `shift`; see `shift_base_score`."""
-    margin = math.log(base_score / (1 - base_score)) - shift
-    margin = min(max(margin, -_LARGEST_BASE_MARGIN), _LARGEST_BASE_MARGIN)
-    return float(np.float32(1 / (1 + math.exp(-margin))))
-
-
-def load_classifier(data: bytes, base_score: float) -> xgboost.XGBClassifier:
-    """Load a two-class classifier from its file, as the version of XGBoost that wrote it would predict.
-
-    Parameters
-    ----------
-    data : bytes
-        The file, in one of XGBoost's formats, known to be sound: see `shac.model_check`.
-    base_score : float
-        The probability that stands in the file.
-
-    Returns
-    -------
-    xgboost.XGBClassifier
-
-    Raises
-    ------
-    UnsupportedModelError
-        If this version of XGBoost reads another base score.
-    xgboost.core.XGBoostError
-        If it cannot read the file.
-
-    Examples
-    --------
-    >>> import numpy as np, xgboost
-    >>> X = np.linspace(0, 1, 20, dtype=np.float32).reshape(-1, 1)
-    >>> model = xgboost.XGBClassifier(n_estimators=3, n_jobs=1, base_score=0.125).fit(X, X[:, 0] > 0.5)
-    >>> loaded = load_classifier(bytes(model.get_booster().save_raw(raw_format="ubj")), 0.125)
-    >>> bool((loaded.predict(X, output_margin=True) == model.predict(X, output_margin=True)).all())
-    True
-    """
-    model = _loaded(data)
-    return (
-        model if _has_base_score(model, base_score) else with_base_score(document_of(model.get_booster()), base_score)
-    )
-
-
-def with_base_score(document: Any, base_score: float) -> xgboost.XGBClassifier:
-    """Make a classifier of a model's document, which is changed, and another base score.
-
-    Raises
-    ------
-    UnsupportedModelError
-        If this version of XGBoost reads another base score.
-    """
-    parameters = document["learner"]["learner_model_param"]
-    text = f"{base_score:.8e}"
-    parameters["base_score"] = f"[{text}]" if parameters["base_score"].startswith("[") else text
-    model = _loaded(json.dumps(document).encode())
-    if not _has_base_score(model, base_score):
-        import xgboost
-
-        raise UnsupportedModelError(
-            f"model: expected the base score {base_score}, got {_base_score_of(model)} by XGBoost {xgboost.__version__}"
-        )
-    return model
-
-
-def _loaded(data: bytes) -> xgboost.XGBClassifier:
-    import xgboost
-
-    model = xgboost.XGBClassifier(n_jobs=1)
-    with warnings.catch_warnings():
-        # XGBoost before 2.1 misses attributes of its scikit-learn class, which two-class models do not need.
-        warnings.filterwarnings("ignore", "Loading a native XGBoost model", UserWarning)
-        model.load_model(bytearray(data))
-    return model
-
-
-def _base_score_of(model: xgboost.XGBClassifier) -> float:
-    config = json.loads(model.get_booster().save_config())
-    return _read_base_score(config["learner"]["learner_model_param"]["base_score"])
-
-
-def _has_base_score(model: xgboost.XGBClassifier, base_score: float) -> bool:
-    expected, found = np.float32(base_score), np.float32(_base_score_of(model))
-    return bool(abs(expected - found) <= _ULPS_OF_A_BASE_SCORE * np.spacing(expected))

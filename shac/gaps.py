@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shac.export import base_score_of, document_of, with_base_score
+from shac.export import ubjson_of
+from shac.model_edits import base_score_in, tree_arrays, with_base_score, with_split_conditions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import xgboost
     from numpy.typing import DTypeLike, NDArray
 
@@ -47,25 +46,18 @@ def give_gaps_to_better(model: xgboost.XGBClassifier, X: NDArray[np.float32]) ->
     >>> int(model.predict(between)[0]), int(give_gaps_to_better(model, X).predict(between)[0])
     (0, 1)
     """
-    document = document_of(model.get_booster())
-    trees = document["learner"]["gradient_booster"]["model"]["trees"]
-    begins = np.cumsum([0, *(len(tree["left_children"]) for tree in trees)])
-    moved = _moved_splits(trees, begins, X)
-    for tree, begin, end in zip(trees, begins[:-1], begins[1:], strict=True):
-        # The fewest digits that name a float32: XGBoost reads longer ones by the locale's decimal point
-        tree["split_conditions"] = [float(str(value)) for value in moved[begin:end]]
-    return with_base_score(document, base_score_of(document))
+    data = ubjson_of(model.get_booster())
+    return with_base_score(with_split_conditions(data, _moved_splits(data, X)), base_score_in(data))
 
 
-def _moved_splits(
-    trees: Sequence[dict[str, Any]], begins: NDArray[np.int64], X: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _moved_splits(data: bytes, X: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the split conditions of all trees, one after the other, of which leaves have their own."""
 
     def gather(field: str, dtype: DTypeLike) -> NDArray[Any]:
-        return np.concatenate([np.array(tree[field], dtype=dtype) for tree in trees])
+        return np.concatenate(tree_arrays(data, field)).astype(dtype)
 
-    first_of_tree = np.repeat(begins[:-1], np.diff(begins))
+    sizes = [len(of_tree) for of_tree in tree_arrays(data, "left_children")]
+    first_of_tree = np.repeat(np.cumsum([0, *sizes[:-1]]), sizes)
     left, right = gather("left_children", np.int64), gather("right_children", np.int64)
     weights, conditions = gather("base_weights", np.float32), gather("split_conditions", np.float32)
     splits = np.flatnonzero(left >= 0)

@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import shac
-from shac import export
+from shac import model_edits
 from shac.errors import UnsupportedModelError
-from shac.export import export_forest, load_classifier, shift_base_score
+from shac.export import export_forest
+from shac.model_edits import load_classifier, shift_base_score
 
 X = np.random.default_rng(0).random((300, 3), dtype=np.float32)
 
@@ -98,7 +99,7 @@ def test_a_version_that_cannot_be_made_to_read_the_base_score_is_an_error(monkey
     def loaded_as_half(data: bytes) -> xgboost.XGBClassifier:
         return trained(0.5)
 
-    monkeypatch.setattr(export, "_loaded", loaded_as_half)
+    monkeypatch.setattr(model_edits, "_loaded", loaded_as_half)
     with pytest.raises(UnsupportedModelError, match=r"expected the base score 0\.125, got .* by XGBoost [0-9.]+"):
         load_classifier(b"", 0.125)
 

@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     from benchmarks.quality.axes import Axis, Choice, draw
     from benchmarks.quality.observations import Observations
     from benchmarks.quality.problems import Problem
+    from benchmarks.quality.strong import cat_cma, hebo, q_log_ei, smac, turbo
 else:
     from quality.ablations import Ablation, Forest, best_third, by_margins, points_of_the_region, run_search, sobol
     from quality.axes import Choice, draw
     from quality.observations import Observations
+    from quality.strong import cat_cma, hebo, q_log_ei, smac, turbo
 
 __all__ = ["CONTENDERS", "Contender", "Task", "cma_es", "shac_engine", "tpe"]
 
@@ -181,6 +183,13 @@ def cma_es(task: Task) -> Any:
     return optuna.samplers.CmaEsSampler(seed=task.seed, popsize=task.batch_size)
 
 
+def cma_es_with_margin(task: Task) -> Any:
+    """CMA-ES that keeps a least share for each integer; choices are drawn at random."""
+    import optuna
+
+    return optuna.samplers.CmaEsSampler(seed=task.seed, popsize=task.batch_size, with_margin=True)
+
+
 def nevergrad_search(task: Task) -> list[float]:
     """NGOpt, which chooses an algorithm by the space, the budget and the number of workers."""
     with warnings.catch_warnings():
@@ -274,6 +283,14 @@ CONTENDERS: dict[str, Contender] = {
     "shac-guided": Contender(lambda task: shac_search(task, "guided")),
     "shac-guided-recommended": Contender(recommended, is_variant=True),
     "optuna-tpe-group": Contender(lambda task: optuna_search(task, tpe_in_groups), is_variant=True, package="optuna"),
+    "optuna-cmaes-margin": Contender(
+        lambda task: optuna_search(task, cma_es_with_margin), is_variant=True, package="cmaes"
+    ),
+    "cat-cma": Contender(cat_cma, is_variant=True, package="cmaes"),
+    "hebo": Contender(hebo, is_variant=True, package="HEBO"),
+    "smac": Contender(smac, is_variant=True, package="smac"),
+    "turbo": Contender(turbo, is_variant=True, package="uber-turbo"),
+    "q-log-ei": Contender(q_log_ei, is_variant=True, package="botorch"),
     "walk": _variant(candidates="walk"),
     "no-gate": _variant(cross_validation=False),
     "small-leaves": _variant(trees=shac.TreeSettings(**_SMALL_LEAVES)),

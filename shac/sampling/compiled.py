@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
-__all__ = ["CompiledCascade", "Method", "compile_forest"]
+__all__ = ["CompiledCascade", "Method", "compile_forest", "export_by_core"]
 
 _logger = logging.getLogger("shac")
 
@@ -295,7 +295,7 @@ def compile_forest(model: Model | ForestArrays, stage: int) -> core.Forest:
     InvalidModelError
         If the trees are broken.
     """
-    arrays = model if isinstance(model, ForestArrays) else export_forest(model, _read_trees)
+    arrays = model if isinstance(model, ForestArrays) else export_by_core(model)
     try:
         return core.Forest(
             tree_begin=arrays.tree_begin,
@@ -309,6 +309,11 @@ def compile_forest(model: Model | ForestArrays, stage: int) -> core.Forest:
         )
     except ValueError as error:
         raise InvalidModelError(f"models: the model of stage {stage} is broken: {error}") from error
+
+
+def export_by_core(model: Model) -> ForestArrays:
+    """Export a model, its trees read by the core; see `export_forest`."""
+    return export_forest(model, _read_trees)
 
 
 def _read_trees(document: bytes, place: int) -> tuple[FlatTrees, int]:

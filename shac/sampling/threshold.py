@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shac.export import ForestArrays, document_of, read_document, shifted_base_score, with_base_score
+from shac.export import ForestArrays, ubjson_of
+from shac.model_edits import shifted_base_score, with_base_score
 from shac.sampling.cascade import Cascade
+from shac.sampling.compiled import export_by_core
 
 if TYPE_CHECKING:
     import xgboost
@@ -64,8 +66,7 @@ def calibrate_threshold(
     >>> bool(calibrated.model.predict(X).mean() <= 0.25)
     True
     """
-    document = document_of(model.get_booster())
-    forest = read_document(document)
+    forest = export_by_core(model)
     margins = np.sort(Cascade([forest], space).margins(samples, threads=1)[:, 0].astype(np.float64))[::-1]
     levels = np.unique(margins)
     if len(levels) == 1:
@@ -73,4 +74,5 @@ def calibrate_threshold(
     highest_refused = min(margins[min(int(rate * len(margins)), len(margins) - 1)], levels[-2])
     lowest_kept = levels[np.searchsorted(levels, highest_refused, side="right")]
     base_score = shifted_base_score(forest.base_score, float(highest_refused + lowest_kept) / 2)
-    return CalibratedModel(with_base_score(document, base_score), replace(forest, base_score=base_score))
+    calibrated = with_base_score(ubjson_of(model.get_booster()), base_score)
+    return CalibratedModel(calibrated, replace(forest, base_score=base_score))

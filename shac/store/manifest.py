@@ -25,9 +25,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from shac.errors import DamagedFileError, SaveFolderError
-from shac.export import load_classifier, read_document
+from shac.export import read_document, ubjson_of
 from shac.files import dump_json, open_regular, parse_json, read_beginning, read_file, write_atomic
 from shac.model_check import check_model
+from shac.model_edits import load_classifier
 from shac.space import HyperParameterList
 from shac.store.earlier import WARM_START_FILE, EarlierEvaluations
 from shac.store.journal import JOURNAL_FILE, has_scores, is_journal
@@ -167,7 +168,7 @@ def _version_of_xgboost() -> str:
 def _model_bytes(booster: xgboost.Booster) -> bytes:
     """Return a classifier's file; it is made once, since a search saves all of its classifiers after each round."""
     if booster not in _known_bytes:
-        _known_bytes[booster] = bytes(booster.save_raw(raw_format="ubj"))
+        _known_bytes[booster] = ubjson_of(booster)
     return _known_bytes[booster]
 
 
