@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import time
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -179,6 +180,7 @@ def run_demo(
     num_batches: int = 20,
     num_samples: int = 20,
     seed: int = 0,
+    resume: bool = False,
     write: Callable[[str], object],
 ) -> DemoResult:
     """Run the search, predict from all its classifiers, and judge the predictions on held-out images.
@@ -191,6 +193,8 @@ def run_demo(
         See `shac.TorchSHAC`.
     num_samples : int
         Configurations to predict, and random ones to compare them with.
+    resume : bool
+        Whether to go on with the search in `save_dir`, if it holds one.
     write : callable
         Takes a line of progress.
 
@@ -201,9 +205,9 @@ def run_demo(
     Raises
     ------
     SaveFolderError
-        If `save_dir` holds a search.
+        If `save_dir` holds a search and is not to go on.
     ValueError
-        If a number is out of its range.
+        If a number is out of its range, or another than that of the search that goes on.
     """
     search = TorchSHAC(
         validation_accuracy,
@@ -215,10 +219,14 @@ def run_demo(
         save_dir=save_dir,
         seed=seed,
     )
+    if resume:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a folder without a search: it begins
+            search.restore_data()
     # Five folds of ten points reject many a useful classifier, and this is to show a full cascade.
     progress = False if lines_are_wanted() else None  # the printer has a line a round
     history = search.fit(skip_cv_checks=True, callbacks=[RoundPrinter(write)], progress=progress).history
-    seconds = {kind: float(sum(history[f"{kind}_seconds"])) for kind in ("evaluating", "training", "sampling")}
+    seconds = {kind: float(sum(history.get(f"{kind}_seconds", []))) for kind in ("evaluating", "training", "sampling")}
     started = time.perf_counter()
     predicted = search.predict(num_samples=num_samples)
     seconds["predicting"] = time.perf_counter() - started

@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +49,7 @@ def test_every_choice_trains(change: dict[str, str], monkeypatch: pytest.MonkeyP
 
 def test_a_small_demo_searches_predicts_and_judges() -> None:
     lines: list[str] = []
-    result = demo.run_demo("run", total_budget=12, num_batches=3, num_samples=2, seed=1, write=lines.append)
+    result = demo.run_demo("run", total_budget=9, num_batches=3, num_samples=2, seed=1, write=lines.append)
     assert len(lines) == 1 + 3 + 1
     assert 1 <= result.num_classifiers <= 2
     assert result.predicted.shape == result.random.shape == (2,)
@@ -58,7 +59,7 @@ def test_a_small_demo_searches_predicts_and_judges() -> None:
 
 
 def test_the_command_prints_a_table_and_the_best_setting() -> None:
-    command = [sys.executable, "-m", "shac", "demo", "--total-budget", "8", "--num-batches", "2", "--samples", "2"]
+    command = [sys.executable, "-m", "shac", "demo", "--total-budget", "8", "--num-batches", "2", "--samples", "1"]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     assert "pass all 1 classifiers" in finished.stdout
@@ -67,7 +68,30 @@ def test_the_command_prints_a_table_and_the_best_setting() -> None:
     again = CliRunner().invoke(main, command[3:])
     assert again.exit_code == 2
     assert "shac_demo holds a search already" in again.stderr
+    assert "--resume goes on with it" in again.stderr
     assert "Traceback" not in again.stderr
+    finished_again = CliRunner().invoke(main, [*command[3:], "--resume"])
+    assert finished_again.exit_code == 0, finished_again.output
+    best = finished.stdout.partition("its best configuration:")[2]
+    assert finished_again.stdout.partition("its best configuration:")[2] == best
+
+
+def test_a_demo_that_was_interrupted_goes_on_where_it_was() -> None:
+    command = [sys.executable, "-m", "shac", "demo", "--total-budget", "8", "--num-batches", "2", "--samples", "1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        for line in running.stderr:
+            if line.split()[:2] == ["1", "4"]:
+                running.send_signal(signal.SIGINT)
+                break
+        _, errors = running.communicate()
+    assert running.returncode == 130
+    assert "what was evaluated is in shac_demo: --resume goes on with it" in errors
+    resumed = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=False)
+    assert resumed.returncode == 0, resumed.stderr
+    rounds = [line.split()[:2] for line in resumed.stderr.splitlines()]
+    assert ["2", "8"] in rounds
+    assert ["1", "4"] not in rounds
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,10 @@ __all__ = ["demo"]
     type=click.Path(file_okay=False),
     default="shac_demo",
     show_default=True,
-    help="Folder of the search; must not hold one.",
+    help="Folder of the search; must not hold one, but with --resume.",
 )
-def demo(total_budget: int, num_batches: int, samples: int, seed: int, save_dir: str) -> None:
+@click.option("--resume", is_flag=True, help="Go on with the search in the folder.")
+def demo(total_budget: int, num_batches: int, samples: int, seed: int, save_dir: str, *, resume: bool) -> None:
     """Search the hyper-parameters of a small PyTorch network on scikit-learn's digits.
 
     Progress goes to standard error, the result to standard output.
@@ -46,10 +47,14 @@ def demo(total_budget: int, num_batches: int, samples: int, seed: int, save_dir:
             num_batches=num_batches,
             num_samples=samples,
             seed=seed,
+            resume=resume,
             write=write_line,  # above what is drawn, which click's echo writes into
         )
+    except KeyboardInterrupt:
+        write_line(f"what was evaluated is in {save_dir}: --resume goes on with it")
+        raise
     except (SaveFolderError, ValueError) as error:
-        hint = "; --save-dir names another folder" if isinstance(error, SaveFolderError) else ""
+        hint = "; --resume goes on with it, --save-dir names another" if isinstance(error, SaveFolderError) else ""
         raise click.UsageError(f"{error}{hint}") from error
     except OSError as error:
         raise click.UsageError(f"--save-dir: {error}") from error
