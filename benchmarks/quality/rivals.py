@@ -305,6 +305,7 @@ CONTENDERS: dict[str, Contender] = {
     "best-of-64-surface": _variant(candidates_per_sample=64, candidates="walk"),
     "guided-no-climb": _guided_without(climb=False),
     "guided-with-repeats": _guided_without(avoid_repeats=False),
+    "guided-interpolating": _guided_without(estimate_noise=False),
     "guided-sobol": _guided_without(Ablation(first_batch=sobol)),
     "guided-margins": _guided_without(Ablation(choose=by_margins)),
     "guided-no-ranking": _guided_without(candidates_per_sample=1),

@@ -20,6 +20,7 @@ __all__ = ["LEAST_SMOOTHING", "best_smoothing", "one_blas_thread", "rbf_matrix"]
 LEAST_SMOOTHING = 1e-4  # points may be the same and their scores not
 _SMOOTHINGS = (LEAST_SMOOTHING, 1e-3, 1e-2, 0.03, 0.1, 0.3, 1.0, 3.0)
 _GAIN = 0.85  # what is smooth, too, may seem noisy where points are few
+_GAIN_OF_A_GUESS = 0.7  # where the mean predicts better: steep functions of many columns seem noisy until they are known
 _FEWEST_POINTS = 20
 _MOST_POINTS = 400  # each level takes the cube of it
 
@@ -88,7 +89,8 @@ def best_smoothing(coordinates: PointCoordinates, points: Floats, losses: Floats
             left_out = (inverse @ right)[diagonal] / inverse[diagonal, diagonal]
             errors.append(float(np.square(left_out[is_better]).mean()))
     best = int(np.argmin(errors))
-    return _SMOOTHINGS[best] if errors[best] < _GAIN * errors[0] else LEAST_SMOOTHING
+    gain = _GAIN if errors[best] < losses[is_better].var() else _GAIN_OF_A_GUESS
+    return _SMOOTHINGS[best] if errors[best] < gain * errors[0] else LEAST_SMOOTHING
 
 
 def one_blas_thread() -> Any:
