@@ -58,9 +58,11 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename, error.filename2 = str(target), None  # the name that was given
         raise
     _sync_folder(target.parent)
 
@@ -280,7 +282,7 @@ def _to_plain(value: Any, what: str) -> Any:
         return {"$dict": plain} if _is_tag(plain) else plain
     raise ValueError(
         f"{what}: expected None, bools, numbers, strings, tuples, lists or mappings to save, "
-        f"got {value!r} of type {type(value).__name__}"
+        f"got {value!r} of type {type(value).__name__}; a string may name it, for the evaluation to look it up"
     )
 
 

@@ -25,6 +25,21 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder where not even root may write")
+def test_an_error_names_the_file_that_was_given() -> None:
+    with pytest.raises(OSError, match="page.html") as raised:
+        write_atomic("/proc/page.html", "text")
+    assert raised.value.filename == "/proc/page.html"
+
+
+def test_a_file_that_is_a_folder_is_named_as_it_was_given() -> None:
+    Path("taken").mkdir()
+    with pytest.raises(OSError, match="taken") as raised:
+        write_atomic("taken", "text")
+    assert raised.value.filename == "taken"
+    assert names() == ["taken"]
+
+
 def names() -> list[str]:
     return sorted(path.name for path in Path().iterdir())
 

@@ -20,7 +20,9 @@ __all__ = ["LEAST_SMOOTHING", "best_smoothing", "one_blas_thread", "rbf_matrix"]
 LEAST_SMOOTHING = 1e-4  # points may be the same and their scores not
 _SMOOTHINGS = (LEAST_SMOOTHING, 1e-3, 1e-2, 0.03, 0.1, 0.3, 1.0, 3.0)
 _GAIN = 0.85  # what is smooth, too, may seem noisy where points are few
-_GAIN_OF_A_GUESS = 0.7  # where the mean predicts better: steep functions of many columns seem noisy until they are known
+_GAIN_OF_A_GUESS = (
+    0.7  # where the mean predicts better: steep functions of many columns seem noisy until they are known
+)
 _FEWEST_POINTS = 20
 _MOST_POINTS = 400  # each level takes the cube of it
 
