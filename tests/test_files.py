@@ -27,7 +27,7 @@ json_values = st.recursive(
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder where not even root may write")
 def test_an_error_names_the_file_that_was_given() -> None:
-    with pytest.raises(OSError, match="page.html") as raised:
+    with pytest.raises(OSError, match=r"page\.html") as raised:
         write_atomic("/proc/page.html", "text")
     assert raised.value.filename == "/proc/page.html"
 
