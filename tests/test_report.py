@@ -218,3 +218,27 @@ def test_the_axis_of_a_conditional_parameter_begins_at_its_bound() -> None:
     )
     scale = ColumnScale("momentum", space.columns[1])
     assert (scale.text_at(0.0), scale.text_at(1.0)) == ("0", "0.99")
+
+
+def brightness(colour: str) -> float:
+    red, green, blue = (int(part) for part in re.findall(r"\d+", colour)[:3])
+    return (0.299 * red + 0.587 * green + 0.114 * blue) / 255
+
+
+@needs_browser
+def test_a_dark_page_has_light_texts_and_a_light_page_dark_ones(browser: Any, tmp_path: Path) -> None:
+    texts = "[...document.querySelectorAll('p, h2, td, .card b, .plot .xtick text, .plot .annotation-text')]"
+    script = f"return {texts}.filter(e => e.checkVisibility()).map(e => getComputedStyle(e)[e.closest('svg') ? 'fill' : 'color'])"
+    paper = "return getComputedStyle(document.querySelector('#history')).backgroundColor"
+    try:
+        for scheme, is_dark in (("dark", True), ("light", False)):
+            features = [{"name": "prefers-color-scheme", "value": scheme}]
+            browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+            time.sleep(1)  # the plots are drawn again
+            browser.save_screenshot(str(tmp_path / f"{scheme}.png"))
+            assert (brightness(browser.execute_script(paper)) < 0.2) == is_dark
+            found = [brightness(colour) for colour in browser.execute_script(script)]
+            assert len(found) > 50
+            assert all(value > 0.5 if is_dark else value < 0.6 for value in found), sorted(found)
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})

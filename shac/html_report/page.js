@@ -22,9 +22,28 @@ function makeNarrow(layout) {
   }
 }
 
+const dark = matchMedia("screen and (prefers-color-scheme: dark)");
+
+// Figures are made for a light page. On a dark one each colour has another, and scales go from the page's to light ones.
+const darkColours = {
+  "#1f2933": "#e3e8ee", "#7b8794": "#9aa7b5", "#e4e7eb": "#313b47", "#2f6fde": "#6ea0f5", "#e07a1f": "#f0964a",
+  "#c0392b": "#ee7b6c", "#b6bec9": "#5b6775", white: "#1b222b", "rgba(255,255,255,0.82)": "rgba(27,34,43,0.82)",
+  "rgba(47,111,222,0.16)": "rgba(110,160,245,0.22)", "#f7f9fc": "#1b222b", "#cfe0f8": "#23406e", "#8db8ef": "#2f63b5",
+  "#1f5fc4": "#8db8ef", "#123a80": "#e0ecfb",
+};
+
+function withColoursOfPage(part, isColour = false) {
+  if (!dark.matches) return part;
+  if (typeof part === "string") return isColour ? darkColours[part] ?? part : part;
+  if (Array.isArray(part)) return part.map((entry) => withColoursOfPage(entry, isColour));
+  if (part === null || typeof part !== "object") return part;
+  const changed = ([name, value]) => [name, withColoursOfPage(value, /color/.test(name))];
+  return Object.fromEntries(Object.entries(part).map(changed));
+}
+
 function draw(figures) {
   for (const place of document.querySelectorAll(".plot")) {
-    const figure = figures[place.dataset.figure];
+    const figure = withColoursOfPage(figures[place.dataset.figure]);
     if (!figure) {
       place.textContent = "Nothing to show yet.";
       place.style.minHeight = "0";
@@ -89,8 +108,12 @@ function makeCopyable() {
   }
 }
 
-function start() {
+function drawAll() {
   draw(JSON.parse(document.getElementById("figures").textContent));
+}
+
+function start() {
+  drawAll();
   makeSortable();
   makeCopyable();
 }
@@ -133,4 +156,5 @@ async function follow() {
 }
 
 start();
+dark.addEventListener("change", drawAll);
 if ("live" in document.body.dataset) setTimeout(follow, 1000);
