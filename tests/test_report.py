@@ -228,7 +228,8 @@ def brightness(colour: str) -> float:
 @needs_browser
 def test_a_dark_page_has_light_texts_and_a_light_page_dark_ones(browser: Any, tmp_path: Path) -> None:
     texts = "[...document.querySelectorAll('p, h2, td, .card b, .plot .xtick text, .plot .annotation-text')]"
-    script = f"return {texts}.filter(e => e.checkVisibility()).map(e => getComputedStyle(e)[e.closest('svg') ? 'fill' : 'color'])"
+    colours = "getComputedStyle(e)[e.closest('svg') ? 'fill' : 'color']"
+    script = f"return {texts}.filter(e => e.checkVisibility()).map(e => {colours})"
     paper = "return getComputedStyle(document.querySelector('#history')).backgroundColor"
     try:
         for scheme, is_dark in (("dark", True), ("light", False)):
