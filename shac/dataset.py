@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,9 +11,10 @@ import numpy as np
 
 from shac.errors import DamagedFileError
 from shac.files import dump_json, parse_json, read_file, write_atomic
-from shac.frames import checked_row, checked_score, data_frame, object_array
+from shac.frames import checked_row, checked_score, checked_scores, data_frame, object_array
 from shac.labels import check_objective, label_scores
 from shac.parameters.arrays import without_arrays
+from shac.ranking import RankedEvaluations
 from shac.space import HyperParameterList
 from shac.store.table import DATASET_FILE, PARAMETERS_FILE, read_table_text, table_text
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
+    from shac.objectives import Score
     from shac.parameters import AbstractHyperParameter
 
 __all__ = ["Dataset"]
@@ -31,7 +33,7 @@ __all__ = ["Dataset"]
 _MOST_BYTES = 1 << 29
 
 
-class Dataset:
+class Dataset(RankedEvaluations):
     """Evaluated configurations in order, with their scores.
 
     Parameters
@@ -43,8 +45,8 @@ class Dataset:
 
     Attributes
     ----------
-    objective : {'max', 'min'}
-        Of the search that the evaluations are of.
+    objective : {'max', 'min'}, or a tuple or mapping of them
+        Of the search that the evaluations are of. With several, a score is a tuple of numbers.
     enqueued : frozenset of int
         Which of them were asked for by `SHAC.enqueue`.
     earlier : Dataset or None
@@ -68,7 +70,7 @@ class Dataset:
     ) -> None:
         self._parameters = None if parameter_list is None else _as_space(parameter_list)
         self.save_dir = Path(save_dir)
-        self.objective = "max"
+        self.objective: Any = "max"
         self.earlier: Dataset | None = None
         self.clear()
 
@@ -96,15 +98,15 @@ class Dataset:
         """Number of evaluations."""
         return len(self.Y)
 
-    def add_sample(self, parameters: Sequence[Any] | Mapping[str, Any], value: float) -> None:
+    def add_sample(self, parameters: Sequence[Any] | Mapping[str, Any], value: Score) -> None:
         """Append an evaluated configuration.
 
         Parameters
         ----------
         parameters : sequence or mapping
             A flat row of values, or a mapping from names to values.
-        value : float
-            Its score; NaN for a failed evaluation.
+        value : float, or sequence of float
+            Its score, or one of each objective; NaN for a failed evaluation.
 
         Raises
         ------
@@ -119,7 +121,7 @@ class Dataset:
     def clear(self) -> None:
         """Forget all configurations and scores."""
         self.X: list[list[Any]] = []
-        self.Y: list[float] = []
+        self.Y: list[Any] = []
         self.enqueued: frozenset[int] = frozenset()
 
     def encode_dataset(
@@ -145,12 +147,14 @@ class Dataset:
         Raises
         ------
         ValueError
-            If `X` and `Y` differ in length, a row does not fit, or `objective` is neither.
+            If `X` and `Y` differ in length, a row does not fit, `objective` is neither, or there are several.
         """
         rows = self.X if X is None else X
         if Y is None and len(rows) != len(self.Y):
             check_objective(objective)
             return self._space.encode_rows(rows), np.empty(0)
+        if Y is None:
+            self._check_single("encode_dataset")
         labels = label_scores(self.Y if Y is None else Y, objective)
         if len(rows) != len(labels):
             raise ValueError(f"Y: expected {len(rows)} scores, one for each row of X, got {len(labels)}")
@@ -176,14 +180,20 @@ class Dataset:
         return object_array(self._space.decode_rows(encoded), self._space.num_columns)
 
     def get_dataset(self) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """Return the configurations, object array of shape (n, num_columns), and the scores, float64 of shape (n,)."""
-        return object_array(self.X, self._space.num_columns), np.array(self.Y, dtype=np.float64)
+        """Return the configurations, object array of shape (n, num_columns), and the scores, float64 of shape (n,).
+
+        With m objectives the scores have the shape (n, m).
+        """
+        scores = np.array(self.Y, dtype=np.float64)
+        return object_array(self.X, self._space.num_columns), scores
 
     def to_pandas(self, *, earlier: bool = False) -> pd.DataFrame:
         """Return a data frame: a column for each of the space, with values as they are, and ``scores``.
 
         A parameter of that name keeps it; the scores' column is called ``scores_`` then. What does not exist in a
         configuration is missing in the frame: NaN, or None where values are no numbers.
+
+        With several objectives, there is a column of each in place of ``scores``.
 
         Where configurations were enqueued, or the search began with those of an earlier one, a column ``source`` has
         ``'enqueued'`` or ``'drawn'``; ``'earlier'`` for the rows of `earlier`, which come first where it is asked for.
@@ -213,17 +223,18 @@ class Dataset:
         if earlier and self.earlier is not None:
             X, Y, sources = self.earlier.X + X, self.earlier.Y + Y, ["earlier"] * len(self.earlier) + sources
         is_marked = bool(self.enqueued) or self.earlier is not None
-        return data_frame(self._space.get_parameter_names(), X, Y, sources if is_marked else None)
+        names = None if self.objectives is None else self.objectives.names
+        return data_frame(self._space.get_parameter_names(), X, Y, sources if is_marked else None, objectives=names)
 
-    def set_dataset(self, X: Iterable[Sequence[Any]], Y: Iterable[float]) -> None:
+    def set_dataset(self, X: Iterable[Sequence[Any]], Y: Iterable[Any]) -> None:
         """Replace all configurations and scores.
 
         Parameters
         ----------
         X : iterable of rows
             Flat rows of values.
-        Y : iterable of float
-            A score for each.
+        Y : iterable of float, or of sequences of float
+            A score for each, or one of each objective.
 
         Raises
         ------
@@ -232,38 +243,10 @@ class Dataset:
         """
         self.X, self.Y = self._checked(X, Y)
 
-    def get_best_parameters(self, objective: str | None = None) -> OrderedDict[str, Any]:
-        """Return the configuration with the best score; the first of equals.
-
-        Parameters
-        ----------
-        objective : {'max', 'min'}, optional
-            That of the search by default; 'max' for a dataset of none.
-
-        Returns
-        -------
-        OrderedDict
-
-        Raises
-        ------
-        ValueError
-            If `objective` is neither, or no score is finite.
-        """
-        best = self._best_index(objective)
-        if best is None:
-            raise ValueError(f"dataset: expected at least one finite score, got none among {len(self)}")
-        return self.prepare_parameter(self.X[best])
-
-    def _best_index(self, objective: str | None) -> int | None:
-        objective = self.objective if objective is None else objective
-        check_objective(objective)
-        sign = 1.0 if objective == "max" else -1.0
-        finite = [i for i, score in enumerate(self.Y) if math.isfinite(score)]
-        return max(finite, key=lambda i: sign * self.Y[i], default=None)
-
     def __repr__(self) -> str:
         best = self._best_index(None)
         score = "" if best is None else f", best {self.Y[best]:.6g}"
+        score = score if self.objectives is None else f", Pareto front of {len(self.pareto_indices())}"
         return f"Dataset({len(self)} configurations of {len(self._space)} parameters{score})"
 
     def prepare_parameter(self, sample: Sequence[Any]) -> OrderedDict[str, Any]:
@@ -305,16 +288,18 @@ class Dataset:
         FileNotFoundError, DamagedFileError
             See `load_from_directory`; the dataset is then as it was.
         """
-        stored = type(self).load_from_directory(self.save_dir)
+        stored = type(self).load_from_directory(self.save_dir, objective=self.objective)
         self._parameters, self.X, self.Y = stored._parameters, stored.X, stored.Y
 
     @classmethod
-    def load_from_directory(cls, directory: str | os.PathLike[str] = "shac_run") -> Self:
+    def load_from_directory(cls, directory: str | os.PathLike[str] = "shac_run", *, objective: Any = "max") -> Self:
         """Read what `save_dataset` wrote.
 
         Parameters
         ----------
         directory : path-like
+        objective
+            See `from_csv`.
 
         Returns
         -------
@@ -334,13 +319,13 @@ class Dataset:
         except ValueError as error:
             raise DamagedFileError(f"{folder / PARAMETERS_FILE}: {error}") from error
         table = read_file(folder / DATASET_FILE, _MOST_BYTES)
-        dataset = cls.from_csv(table, space, where=str(folder / DATASET_FILE))
+        dataset = cls.from_csv(table, space, where=str(folder / DATASET_FILE), objective=objective)
         dataset.save_dir = folder
         return dataset
 
     def to_csv(self) -> str:
         """Write the table: ``id``, the columns, ``scores``; floats to the last bit."""
-        return table_text(self._space, self.X, self.Y)
+        return table_text(self._space, self.X, self.Y, objectives=self.objectives)
 
     @classmethod
     def from_csv(
@@ -349,6 +334,7 @@ class Dataset:
         parameters: HyperParameterList | Iterable[AbstractHyperParameter],
         *,
         where: str = DATASET_FILE,
+        objective: Any = "max",
     ) -> Self:
         """Read what `to_csv` wrote.
 
@@ -360,6 +346,8 @@ class Dataset:
             The search space.
         where : str
             Where the table comes from, for error messages.
+        objective : {'max', 'min'}, or a tuple or mapping of them
+            Of the scores.
 
         Returns
         -------
@@ -371,14 +359,17 @@ class Dataset:
             If the table is not one of this space; names the line, the column and what came.
         """
         dataset = cls(parameters)
-        dataset.X, dataset.Y = read_table_text(table, dataset._space, where=where)
+        dataset.objective = objective
+        dataset.X, dataset.Y = read_table_text(table, dataset._space, where=where, objectives=dataset.objectives)
         return dataset
 
-    def _checked(self, X: Iterable[Sequence[Any]], Y: Iterable[float]) -> tuple[list[list[Any]], list[float]]:
+    def _checked(self, X: Iterable[Sequence[Any]], Y: Iterable[Any]) -> tuple[list[list[Any]], list[Any]]:
         """Rows and scores as the dataset keeps them: of Python's own types, and sure to be encoded and saved."""
         rows = [checked_row(row) for row in without_arrays(self._space.columns, X)]
         self._space.encode_rows(rows)
-        scores = [checked_score(score) for score in Y]
+        objectives = self.objectives
+        check = checked_score if objectives is None else partial(checked_scores, objectives=objectives)
+        scores = [check(score) for score in Y]
         if len(rows) != len(scores):
             raise ValueError(f"Y: expected {len(rows)} scores, one for each row of X, got {len(scores)}")
         return rows, scores

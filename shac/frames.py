@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,18 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["checked_row", "checked_score", "data_frame", "object_array"]
+    from shac.objectives import Objectives
+
+__all__ = ["checked_row", "checked_score", "checked_scores", "data_frame", "object_array"]
 
 
 def data_frame(
-    names: Sequence[str], rows: Sequence[Sequence[Any]], scores: Sequence[float], sources: Sequence[str] | None = None
+    names: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    scores: Sequence[Any],
+    sources: Sequence[str] | None = None,
+    *,
+    objectives: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Return a data frame; see `shac.Dataset.to_pandas`, which has the same errors.
 
@@ -27,9 +35,11 @@ def data_frame(
     names : sequence of str
         Of the columns.
     rows : sequence of rows
-    scores : sequence of float
+    scores : sequence of float, or of tuples of float
     sources : sequence of str, optional
         What the last column says of each row; no such column by default.
+    objectives : sequence of str, optional
+        Names of several objectives, which have a column each.
 
     Returns
     -------
@@ -45,7 +55,9 @@ def data_frame(
         for name, values in columns.items()
     }
     frame = pd.DataFrame(series)
-    frame = frame.assign(**{"scores_" if "scores" in frame else "scores": np.array(scores, dtype=np.float64)})
+    names_of_scores = ["scores_" if "scores" in frame else "scores"] if objectives is None else objectives
+    columns_of_scores = np.array(scores, dtype=np.float64).reshape(len(rows), len(names_of_scores)).T
+    frame = frame.assign(**dict(zip(names_of_scores, columns_of_scores, strict=True)))
     return frame if sources is None else frame.assign(**{"source_" if "source" in frame else "source": sources})
 
 
@@ -81,3 +93,15 @@ def checked_score(score: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         pass
     raise ValueError(f"score: expected a number, got {score!r}")
+
+
+def checked_scores(scores: Any, objectives: Objectives) -> tuple[float, ...]:
+    """Return the scores of several objectives, NaN for what has not all of them; ValueError if they are none."""
+    if isinstance(scores, float) and math.isnan(scores):
+        return objectives.failed
+    if isinstance(scores, (str, bytes, Mapping)) or not isinstance(scores, Iterable):
+        raise ValueError(f"score: expected a number of each of {objectives.names}, got {scores!r}")
+    numbers = tuple(checked_score(score) for score in scores)
+    if len(numbers) != len(objectives):
+        raise ValueError(f"score: expected a number of each of {objectives.names}, got {scores!r}")
+    return numbers if all(map(math.isfinite, numbers)) else objectives.failed

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from shac.reals import as_real
+
+if TYPE_CHECKING:
+    from shac.objectives import Objectives, Score
 
 __all__ = [
     "checked_backend",
@@ -110,14 +114,27 @@ def chosen_stages(num_trained: int, max_classfiers: Any, max_classifiers: Any) -
     return num_stages
 
 
-def checked_score(score: Any) -> float:
-    """Return a score that is told; NaN for one that is not finite.
+def checked_score(score: Any, objectives: Objectives | None = None) -> Score:
+    """Return a score that is told; NaN for one that is not finite, in any objective.
 
     Raises
     ------
     ValueError
-        If it is no number.
+        If it is no number, or not one of each objective.
     """
+    if objectives is not None and not (isinstance(score, float) and math.isnan(score)):
+        names = objectives.names
+        found = [score.get(name) for name in names] if isinstance(score, Mapping) else score
+        if isinstance(found, (str, bytes)) or not hasattr(found, "__len__") or len(found) != len(names):
+            raise ValueError(
+                f"score: expected {len(names)} numbers ({', '.join(names)}), or NaN for a failed evaluation, got {score!r}"
+            )
+        numbers = tuple(_checked_number(number) for number in found)
+        return numbers if all(map(math.isfinite, numbers)) else math.nan
+    return _checked_number(score)
+
+
+def _checked_number(score: Any) -> float:
     try:
         if not isinstance(score, (str, bytes)):
             number = float(score)

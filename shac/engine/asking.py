@@ -113,7 +113,11 @@ class AskedEngine(SearchEngine):
             return [self._configuration(trials.hand_out()) for _ in range(min(count, trials.num_left))]
 
     def tell(
-        self, parameters: Mapping[str, Any] | Sequence[Any], score: float | None, *, skip_cv_checks: bool = False
+        self,
+        parameters: Mapping[str, Any] | Sequence[Any],
+        score: float | Sequence[float] | Mapping[str, float] | None,
+        *,
+        skip_cv_checks: bool = False,
     ) -> None:
         """Take the score of a configuration that `ask` gave; the last one of a round trains the classifier and saves.
 
@@ -123,8 +127,8 @@ class AskedEngine(SearchEngine):
             The configuration, known by its number, or that number, or the values, in any order of tellings.
             After a restart, configurations of the round that was under way
             are known as well.
-        score : float
-            Its score; NaN for a failed evaluation. It is in the journal when this returns, and on the disk, too, but
+        score : float, or a sequence or mapping of them
+            Its score, or one of each objective; NaN for a failed evaluation. It is in the journal when this returns, and on the disk, too, but
             for evaluations of less than 50 ms, told within 50 ms of one that is. None for one that was ended
             since `report` said so: it counts as worse than the median.
         skip_cv_checks : bool
@@ -145,7 +149,7 @@ class AskedEngine(SearchEngine):
             curve = self._search.curves.get(trial.number, [])
             if score is None and not curve:
                 raise ValueError("score: expected a number, or None for what report() has ended, got None")
-            entry = trials.entry(trial, None if score is None else checked_score(score), curve)
+            entry = trials.entry(trial, None if score is None else checked_score(score, self.plan.objectives), curve)
             if not store.is_known:
                 self.save_data()  # what another process finds the round in
             with store.journal(space.fingerprint(), goes_on=True) as journal:

@@ -36,7 +36,7 @@ def earlier_dataset(state: SearchState, folder: Path) -> Dataset | None:
 def empty_dataset(plan: SearchPlan, folder: Path) -> Dataset:
     """Return the table of a search that has not begun."""
     dataset = Dataset(plan.space, save_dir=folder)
-    dataset.objective = plan.objective
+    dataset.objective = plan.given_objective
     return dataset
 
 
@@ -58,7 +58,9 @@ def first_state(
     FileNotFoundError, DamagedFileError, ValueError
         See `earlier_evaluations`.
     """
-    state = SearchState.empty(space, **tables)
+    if plan.objectives is not None:
+        plan.objectives.check_names(space.get_parameter_names())
+    state = SearchState.empty(space, plan.objectives, **tables)
     if warm_start is None:
         return state
     check_xgboost()

@@ -169,7 +169,7 @@ class SearchEngine(EngineSettings):
         Raises
         ------
         ValueError
-            If `n` is below 1, or no score is finite.
+            If `n` is below 1, no score is finite, or there are several objectives: see `pareto_front`.
 
         Examples
         --------
@@ -184,6 +184,7 @@ class SearchEngine(EngineSettings):
         (True, True)
         """
         n = checked_count("n", n)
+        self.check_single("recommend")
         state, space = self.state, self._search.space
         if not np.isfinite(state.scores).any():
             raise ValueError(f"recommend: expected at least one finite score, got none among {len(state)}")
@@ -278,7 +279,10 @@ class SearchEngine(EngineSettings):
     def __repr__(self) -> str:
         evaluations = _of(len(self.dataset), self.total_budget, "evaluations")
         classifiers = _of(len(self.classifiers), self.total_classifiers, "classifiers")
-        best = "".join(f"best {score:.6g}, " for _, score in self.top(1))
+        if self.plan.objectives is not None:
+            best = f"Pareto front of {len(self.dataset.pareto_indices())}, "
+        else:
+            best = "".join(f"best {score:.6g}, " for _, score in self.top(1))
         return f"{type(self).__name__}({evaluations}, {best}{classifiers}, save_dir={str(self.save_dir)!r})"
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shac.engine.learning import learn
+from shac.nondominated import front_of
+from shac.objectives import have_scores
 from shac.reals import median
 
 if TYPE_CHECKING:
@@ -27,8 +29,8 @@ class Batch:
     ----------
     rows : sequence of rows
         Flat rows of values.
-    scores : sequence of float
-        A score for each; NaN for a failed evaluation.
+    scores : sequence of float, or of tuples of float
+        A score for each, or one of each objective; NaN for a failed evaluation.
     seconds : dict
         Time spent, by kind of work.
     first_failure : str
@@ -40,7 +42,7 @@ class Batch:
     """
 
     rows: Sequence[Sequence[Any]]
-    scores: Sequence[float]
+    scores: Sequence[Any]
     seconds: dict[str, float]
     first_failure: str = ""
     pruned: Sequence[bool] = ()
@@ -49,10 +51,10 @@ class Batch:
     @property
     def failed_whole(self) -> bool:
         """Whether no evaluation gave a score, and none was pruned, which says something as well."""
-        return not any(self.pruned) and not np.isfinite(np.array(self.scores, dtype=np.float64)).any()
+        return not any(self.pruned) and not have_scores(self.scores).any()
 
 
-def round_of_table(plan: SearchPlan, state: SearchState, rows: Sequence[Any], scores: Sequence[float]) -> Batch:
+def round_of_table(plan: SearchPlan, state: SearchState, rows: Sequence[Any], scores: Sequence[Any]) -> Batch:
     """Return the batch of a round whose evaluations somebody made before; row i is the search's evaluation i."""
     part = slice(len(state), len(state) + plan.size_of_round(len(state)))
     return Batch(rows[part], scores[part], {})
@@ -86,24 +88,35 @@ def complete_round(
 
 def round_logs(plan: SearchPlan, state: SearchState, batch: Batch, seconds_of_training: float) -> dict[str, Any]:
     """Return the numbers of a round that has ended, as `Callback.on_epoch_end` gets them."""
-    scores = np.array(batch.scores, dtype=np.float64)
-    finite = scores[np.isfinite(scores)]
-    everything = state.scores[np.isfinite(state.scores)]
-    best = np.max if plan.objective == "max" else np.min
+    counts = have_scores(batch.scores)
     volume = _volume(state)
     return {
         "evaluations": len(state),
-        "failed": len(scores) - len(finite) - sum(batch.pruned),
+        "failed": int((~counts).sum()) - sum(batch.pruned),
         **({} if plan.pruning is None else {"pruned": sum(batch.pruned)}),
-        "best": float(best(everything)) if everything.size else np.nan,
-        "batch_best": float(best(finite)) if finite.size else np.nan,
-        "batch_median": median(finite) if finite.size else np.nan,
+        **_scores_of_round(plan, state, batch),
         "classifiers": len(state.classifiers),
         "volume_lower": volume[0],
         "volume_upper": volume[1],
         "sampling_seconds": batch.seconds.get("sampling", 0.0),
         "evaluating_seconds": batch.seconds.get("evaluating", 0.0),
         "training_seconds": seconds_of_training,
+    }
+
+
+def _scores_of_round(plan: SearchPlan, state: SearchState, batch: Batch) -> dict[str, Any]:
+    """Return the best scores; of several objectives, which have none, how many evaluations no other dominates."""
+    if state.objectives is not None:
+        front = front_of(state.objectives.losses(state.objective_scores))
+        return {"best": np.nan, "batch_best": np.nan, "batch_median": np.nan, "front": len(front)}
+    scores = np.array(batch.scores, dtype=np.float64)
+    finite = scores[np.isfinite(scores)]
+    everything = state.scores[np.isfinite(state.scores)]
+    best = np.max if plan.objective == "max" else np.min
+    return {
+        "best": float(best(everything)) if everything.size else np.nan,
+        "batch_best": float(best(finite)) if finite.size else np.nan,
+        "batch_median": median(finite) if finite.size else np.nan,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -10,7 +11,7 @@ from shac.engine.arguments import checked_count, checked_seed
 from shac.engine.pruning import Pruning
 from shac.engine.strategy import Strategy, named_strategy, with_fitting_shares
 from shac.engine.warm_start import WarmStart
-from shac.labels import check_objective
+from shac.objectives import Objectives
 from shac.space import HyperParameterList
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class SearchArguments:
     space : HyperParameterList or None
     total_budget, num_batches : int
     objective : {'max', 'min'}
+        Of the scores that the search learns from: 'min' for several objectives, whose evaluations are ranked.
     max_classifiers : int
     seed : int or None
         None: that of the parameters or of a saved search, or a fresh one.
@@ -41,6 +43,8 @@ class SearchArguments:
         None: that of a saved search, or none.
     warm_start : WarmStart or None
         What the search begins with; a saved search has its own.
+    objectives : Objectives or None
+        Several objectives; None where there is one.
     """
 
     space: HyperParameterList | None
@@ -52,6 +56,7 @@ class SearchArguments:
     strategy: Strategy | str | None
     pruning: Pruning | None = None
     warm_start: WarmStart | None = None
+    objectives: Objectives | None = None
 
     @classmethod
     def checked(
@@ -59,7 +64,7 @@ class SearchArguments:
         hyperparameter_list: HyperParameterList | Iterable[AbstractHyperParameter] | None,
         total_budget: Any,
         num_batches: Any,
-        objective: str,
+        objective: Any,
         max_classifiers: Any,
         seed: int | None,
         strategy: Strategy | str | None,
@@ -73,7 +78,7 @@ class SearchArguments:
         ValueError
             If an argument is out of its range, or `num_batches` does not divide `total_budget`.
         """
-        check_objective(objective)
+        objectives = Objectives.of(objective)
         budget, batches = checked_count("total_budget", total_budget), checked_count("num_batches", num_batches)
         if budget % batches:
             raise ValueError(
@@ -85,16 +90,19 @@ class SearchArguments:
         space = hyperparameter_list
         if space is not None and not isinstance(space, HyperParameterList):
             space = HyperParameterList(space)
+        if objectives is not None:
+            _check_several(objectives, space, pruning, warm_start)
         return cls(
             space=space,
             total_budget=budget,
             num_batches=batches,
-            objective=objective,
+            objective=objective if objectives is None else "min",
             max_classifiers=checked_count("max_classifiers", max_classifiers),
             seed=None if seed is None else checked_seed(seed),
             strategy=strategy,
             pruning=Pruning.named(pruning),
             warm_start=WarmStart.of(warm_start),
+            objectives=objectives,
         )
 
     def with_budget(self, total_budget: int) -> Self:
@@ -123,6 +131,7 @@ class SearchPlan:
     total_budget, num_batches : int
         N evaluations in M rounds; the last one is smaller where M does not divide N.
     objective : {'max', 'min'}
+        See `SearchArguments`.
     total_classifiers : int
         K = min(max(M - 1, 1), `max_classifiers`).
     seed : int
@@ -133,6 +142,8 @@ class SearchPlan:
         L, the first configurations of a round that are drawn when the round before it begins.
     pruning : Pruning or None
         How evaluations end that are worse than others.
+    objectives : Objectives or None
+        Several objectives; None where there is one.
     """
 
     space: HyperParameterList | None
@@ -144,6 +155,7 @@ class SearchPlan:
     strategy: Strategy
     overlap: int = 0
     pruning: Pruning | None = None
+    objectives: Objectives | None = None
 
     @classmethod
     def resolve(
@@ -185,12 +197,23 @@ class SearchPlan:
             strategy=_strategy_of(given.strategy, saved_strategy),
             overlap=overlap,
             pruning=given.pruning or saved_pruning,
+            objectives=given.objectives,
         )
         if space is None or isinstance(given.strategy, Strategy) or (given.strategy is None and saved_strategy):
             return plan
         return replace(
             plan, strategy=with_fitting_shares(plan.strategy, space, plan.total_classifiers, plan.points_per_classifier)
         )
+
+    @property
+    def given_objective(self) -> str | tuple[str, ...] | dict[str, str]:
+        """What is searched for, as an engine is given it."""
+        return self.objective if self.objectives is None else self.objectives.as_given
+
+    @property
+    def failed_score(self) -> float | tuple[float, ...]:
+        """The score of an evaluation that failed, or was pruned."""
+        return math.nan if self.objectives is None else self.objectives.failed
 
     @property
     def batch_size(self) -> int:
@@ -213,6 +236,17 @@ class SearchPlan:
     def size_ahead(self, num_evaluations: int) -> int:
         """Return how many of the next round are drawn when the round begins that follows so many evaluations."""
         return max(0, min(self.overlap, self.total_budget - num_evaluations - self.size_of_round(num_evaluations)))
+
+
+def _check_several(
+    objectives: Objectives, space: HyperParameterList | None, pruning: object, warm_start: object
+) -> None:
+    """Refuse what only a single score gives."""
+    if space is not None:
+        objectives.check_names(space.get_parameter_names())
+    for name, value in (("pruning", pruning), ("warm_start", warm_start)):
+        if value is not None:
+            raise ValueError(f"{name}: expected None with {len(objectives)} objectives, got {value!r}")
 
 
 def _strategy_of(given: Strategy | str | None, saved: Strategy | None) -> Strategy:

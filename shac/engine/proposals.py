@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from shac.engine.local_search import LocalSearch
+from shac.engine.scalarising import ParetoSurrogate, spread_weights
 from shac.engine.surrogate import RBFSurrogate
 from shac.evaluation import derive_seed
 from shac.sampling import UniformRows, draw_candidates, draw_relaxing, encode_uniforms, slice_sample
@@ -176,7 +177,7 @@ def best_by_surrogate(
     """
     cascade = state.cascade
     X = encoded_rows(state, rows)
-    surrogate = surrogate_of(plan, state)
+    surrogate = surrogate_for(plan, state, len(rows) // group_size, seed=seed)
     is_late = 2 * cascade.num_stages >= plan.total_classifiers or state.informative is not None
     can_step = _can_walk(plan, state) and not state.space.constraints and not np.isnan(X).any()
     searches = plan.strategy.climb and is_late and can_step
@@ -185,6 +186,20 @@ def best_by_surrogate(
         return surrogate.best_of(rows, X, group_size, local_search, pending=pending)
     wider = _wider_candidates(plan, state, len(rows), group_size, seed=seed, threads=threads)
     return surrogate.best_of(rows, X, group_size, local_search, pending=pending, evaluated=state.X, wider=wider)
+
+
+def surrogate_for(plan: SearchPlan, state: SearchState, count: int, *, seed: int) -> RBFSurrogate:
+    """Return the surrogate that chooses so many configurations."""
+    if state.objectives is None or state.objective_scores is None:
+        return surrogate_of(plan, state)
+    return ParetoSurrogate(
+        state.space,
+        state.X,
+        state.objectives.losses(state.objective_scores),
+        state.scores,
+        spread_weights(len(state.objectives), count, derive_seed(seed, 0, purpose="weights of objectives")),
+        estimate_noise=plan.strategy.estimate_noise,
+    )
 
 
 def surrogate_of(plan: SearchPlan, state: SearchState) -> RBFSurrogate:

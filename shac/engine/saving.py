@@ -6,8 +6,6 @@ import difflib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from shac.engine.earlier import EarlierPoints
 from shac.engine.plan import SearchArguments, SearchPlan
 from shac.engine.pruning import Pruning
@@ -48,7 +46,7 @@ def record_of(plan: SearchPlan, state: SearchState, engine: str) -> SearchRecord
         accuracies=state.accuracies,
         space=state.space,
         rows=state.rows,
-        scores=state.scores.tolist(),
+        scores=state.given_scores,
         classifiers=state.classifiers,
         overlap=plan.overlap,
         pruning=None if plan.pruning is None else plan.pruning.as_config(),
@@ -57,6 +55,7 @@ def record_of(plan: SearchPlan, state: SearchState, engine: str) -> SearchRecord
         enqueued=sorted(state.enqueued),
         earlier=None if state.earlier is None else state.earlier.evaluations,
         costs_version=state.cascade.costs_version,
+        objectives=plan.objectives,
     )
 
 
@@ -88,8 +87,7 @@ def restored(
     ValueError
         If the search has another space, objective, seed or strategy.
     """
-    if record.objective != given.objective:
-        raise ValueError(f"objective: expected {record.objective!r}, that of {folder}, got {given.objective!r}")
+    _check_objective(record, given, folder)
     if given.space is not None and given.space.fingerprint() != record.space.fingerprint():
         raise ValueError(
             f"hyperparameter_list: expected the search space of {folder}, got another:\n"
@@ -111,10 +109,9 @@ def restored(
         saved_pruning=_pruning_of(record, folder),
     )
     plan = replace(plan, strategy=saved)  # a name may stand for another than it did
-    state = SearchState(
-        rows=tuple(list(row) for row in record.rows),
-        X=space.encode_rows(record.rows),
-        scores=np.array(record.scores, dtype=np.float64),
+    state = SearchState.empty(space, plan.objectives).with_points(record.rows, record.scores)
+    state = replace(
+        state,
         classifiers=tuple(record.classifiers),
         cascade=_cascade_of(record, space, folder, **tables),
         accuracies=tuple(record.accuracies),
@@ -126,6 +123,18 @@ def restored(
         enqueued=frozenset(record.enqueued),
     )
     return plan, state
+
+
+def _check_objective(record: SearchRecord, given: SearchArguments, folder: Path) -> None:
+    """Refuse other objectives than those of the search."""
+    saved, own = record.objectives, given.objectives
+    if record.objective == given.objective and saved == own:
+        return
+    expected = record.objective if saved is None else saved.as_given
+    got = given.objective if own is None else own.as_given
+    numbers = tuple(1 if one is None else len(one) for one in (saved, own))
+    counts = "" if numbers[0] == numbers[1] else f" ({numbers[0]} and {numbers[1]} objectives)"
+    raise ValueError(f"objective: expected {expected!r}, that of {folder}, got {got!r}{counts}")
 
 
 def _texts(space: HyperParameterList, row: list[Any]) -> list[str]:

@@ -388,7 +388,7 @@ class Search:
         assert self._state is not None, "set by the caller"
         known = len(self.dataset)
         self.dataset.X += [list(row) for row in self._state.rows[known:]]
-        self.dataset.Y += self._state.scores[known:].tolist()
+        self.dataset.Y += self._state.given_scores[known:]
         self.dataset.enqueued = self._state.enqueued
         self.dataset.earlier = earlier_dataset(self._state, self.dataset.save_dir)
 

@@ -22,7 +22,7 @@ from shac.training import check_xgboost
 if TYPE_CHECKING:
     import os
     from collections import OrderedDict
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from shac.callbacks import Callback, History
     from shac.engine.pruning import Pruning
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
-    EvaluationFunction = Callable[[int, OrderedDict[str, Any]], float]
+    EvaluationFunction = Callable[[int, OrderedDict[str, Any]], Any]
 
 __all__ = ["SHAC"]
 
@@ -62,8 +62,12 @@ class SHAC(AskedEngine):
 
         The search space may come first, as in the newest ancestor: ``SHAC(parameters, total_budget, num_batches)``,
         followed by ``fit(evaluation_function)``.
-    objective : {'max', 'min'}
-        Whether larger or smaller scores are better.
+    objective : {'max', 'min'}, tuple or dict of them
+        Whether larger or smaller scores are better. Several objectives, as in ``("max", "min")`` or ``{"accuracy":
+        "max", "seconds": "min"}``: the function returns a number of each, as a sequence in their order or a mapping
+        from their names, and `pareto_front` has what no other dominates. A classifier then learns which configurations
+        have a better rank than the median: by the number of the front that they are in, and within a front by the
+        distance from their neighbours (the crowding distance of NSGA-II).
     max_classifiers : int
         Most classifiers to train; the paper uses 18.
     save_dir : path-like
@@ -155,7 +159,7 @@ class SHAC(AskedEngine):
         hyperparameter_list: HyperParameterList | Iterable[AbstractHyperParameter] | None,
         total_budget: int,
         num_batches: int = 16,
-        objective: str = "max",
+        objective: str | Sequence[str] | Mapping[str, str] = "max",
         max_classifiers: int = 18,
         *,
         save_dir: str | os.PathLike[str] = "shac_run",
@@ -231,7 +235,7 @@ class SHAC(AskedEngine):
         early_stop : bool
             Whether to stop, after saving, at the first batch that gives no classifier. Without a gate batches hardly
             ever fail to; there, a search also stops from the middle of its budget on, and not before its fourth round,
-            where its scores do not get better with their number (Spearman's rank correlation, one-sided, at 0.01). A
+            where its scores (with several objectives, ranks) do not get better with their number (Spearman's rank correlation, one-sided, at 0.01). A
             space of 30 parameters may need more than half of the budget to show that it does.
         relax_checks : bool
             Whether samples may fail one more classifier whenever 2**k candidates in a row (k classifiers) give none.
@@ -252,7 +256,8 @@ class SHAC(AskedEngine):
             This call starts no evaluation after so many seconds, and at most so many; those that run are the last.
             Another `fit` goes on, within the round, to the table of the search that was never stopped.
         patience : int, optional
-            Whether to stop, after saving, where so many rounds in a row have not made the best score better. A search
+            Whether to stop, after saving, where so many rounds in a row have not made the best score better; with
+            several objectives, where none of their evaluations is in the Pareto front. A search
             that has come to that returns at once.
 
         Returns
@@ -307,6 +312,7 @@ class SHAC(AskedEngine):
                 max_retries=self.max_retries,
                 evaluations_per_worker=self.evaluations_per_worker,
                 max_memory_per_evaluation=self.max_memory_per_evaluation,
+                objectives=() if self.plan.objectives is None else self.plan.objectives.names,
                 **self.evaluator_settings(),
             ) as (pool, journal),
         ):
@@ -337,7 +343,7 @@ class SHAC(AskedEngine):
         Parameters
         ----------
         dataset_path : path-like
-            A CSV file with the space's columns and ``scores``, or a folder with such a ``dataset.csv``. It needs at
+            A CSV file with the space's columns and ``scores``, or the objectives' names, or a folder with such a ``dataset.csv``. It needs at
             least `total_budget` rows.
         skip_cv_checks, early_stop, callbacks, progress
             See `fit`; the order of the table is no reason to stop.
@@ -347,7 +353,7 @@ class SHAC(AskedEngine):
         presort : bool, optional
             Whether to order the rows from the worst to the best, so that each batch is better than the one before. By
             default only where classifiers learn from the last batch alone, as the paper's do: others would learn from
-            the worst rows first, and could reject what is best.
+            the worst rows first, and could reject what is best. Not for several objectives.
 
         Returns
         -------
@@ -367,14 +373,17 @@ class SHAC(AskedEngine):
         space = self._check_ready()
         self._search.check_no_asked_round()
         if presort is None:
-            presort = self.strategy.training_points == "batch" and not partial
+            presort = self.strategy.training_points == "batch" and not partial and self.plan.objectives is None
+        elif presort and self.plan.objectives is not None:
+            raise ValueError(f"presort: expected False or None with several objectives, got {presort!r}")
         rows, scores = read_table(
             Path(dataset_path),
             space,
             num_rows=self.num_workers if partial else self.total_budget,
             most_rows=self.total_budget,
             presort=presort,
-            objective=self.objective,
+            objective=self.plan.objective,
+            objectives=self.plan.objectives,
         )
         if len(rows) < self.total_budget:
             rows = rows[: len(rows) // self.num_workers * self.num_workers]

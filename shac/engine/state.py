@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from shac.nondominated import pareto_ranks
 from shac.sampling import Cascade, encode_uniforms, uniforms_of
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shac.engine.earlier import EarlierPoints
+    from shac.objectives import Objectives
     from shac.space import HyperParameterList
 
 __all__ = ["SearchState"]
@@ -32,7 +34,8 @@ class SearchState:
     X : ndarray of float32, shape (n, num_columns)
         The rows, encoded.
     scores : ndarray of float64, shape (n,)
-        NaN for a failed evaluation.
+        NaN for a failed evaluation. With several objectives the ranks of the evaluations, of which the smaller are
+        better; see `shac.nondominated.pareto_ranks`.
     classifiers : tuple of xgboost.XGBClassifier
         In the order of their training.
     cascade : Cascade
@@ -51,6 +54,10 @@ class SearchState:
         Flat rows that are evaluated next, in order, each with the number of evaluations from which on.
     enqueued : frozenset of int
         Numbers of the evaluations that came from the queue.
+    objectives : Objectives or None
+        Several objectives; None where there is one.
+    objective_scores : ndarray of float64, shape (n, m), or None
+        The scores of each objective.
     """
 
     rows: tuple[list[Any], ...]
@@ -65,19 +72,25 @@ class SearchState:
     earlier: EarlierPoints | None = None
     queue: tuple[tuple[int, list[Any]], ...] = ()
     enqueued: frozenset[int] = frozenset()
+    objectives: Objectives | None = None
+    objective_scores: NDArray[np.float64] | None = None
 
     @classmethod
-    def empty(cls, space: HyperParameterList, **tables: int) -> Self:
+    def empty(cls, space: HyperParameterList, objectives: Objectives | None = None, **tables: int) -> Self:
         """Return the state of a search that has not begun.
 
         Parameters
         ----------
         space : HyperParameterList
+        objectives : Objectives, optional
+            Where there are several.
         **tables
             Limits of the cascade's tables; see `Cascade`.
         """
         X = np.empty((0, space.num_columns), dtype=np.float32)
-        return cls((), X, np.empty(0), (), Cascade([], space, **tables))
+        objective_scores = None if objectives is None else np.empty((0, len(objectives)))
+        cascade = Cascade([], space, **tables)
+        return cls((), X, np.empty(0), (), cascade, objectives=objectives, objective_scores=objective_scores)
 
     @property
     def space(self) -> HyperParameterList:
@@ -87,6 +100,13 @@ class SearchState:
     def __len__(self) -> int:
         """Count the evaluations."""
         return len(self.rows)
+
+    @property
+    def given_scores(self) -> list[Any]:
+        """The scores as evaluations gave them: numbers, or tuples of a number for each objective."""
+        if self.objective_scores is None:
+            return list(self.scores.tolist())
+        return [tuple(scores) for scores in self.objective_scores.tolist()]
 
     @property
     def informative(self) -> EarlierPoints | None:
@@ -148,15 +168,15 @@ class SearchState:
         result: NDArray[np.float64] = points[inside]
         return result
 
-    def with_points(self, rows: Sequence[Sequence[Any]], scores: Iterable[float], pruned: Iterable[bool] = ()) -> Self:
+    def with_points(self, rows: Sequence[Sequence[Any]], scores: Iterable[Any], pruned: Iterable[bool] = ()) -> Self:
         """Return the state after more evaluations.
 
         Parameters
         ----------
         rows : sequence of rows
             Flat rows of values.
-        scores : iterable of float
-            A score for each; NaN for a failed evaluation.
+        scores : iterable of float, or of tuples of float
+            A score for each, or one of each objective; NaN for a failed evaluation.
         pruned : iterable of bool
             Whether it was pruned, for each, or nothing.
 
@@ -172,9 +192,18 @@ class SearchState:
             enqueued=enqueued,
             rows=(*self.rows, *(list(row) for row in rows)),
             X=np.concatenate([self.X, self.space.encode_rows(rows)]),
-            scores=np.concatenate([self.scores, np.fromiter(scores, dtype=np.float64)]),
+            **self._with_scores(scores),
             pruned=self.pruned | {len(self) + index for index, was_pruned in enumerate(pruned) if was_pruned},
         )
+
+    def _with_scores(self, scores: Iterable[Any]) -> dict[str, NDArray[np.float64]]:
+        """Return the scores after more evaluations; with several objectives all evaluations are ranked anew."""
+        if self.objectives is None or self.objective_scores is None:
+            return {"scores": np.concatenate([self.scores, np.fromiter(scores, dtype=np.float64)])}
+        more = np.array(list(scores), dtype=np.float64).reshape(-1, len(self.objectives))
+        more[~np.isfinite(more).all(axis=1)] = np.nan
+        together = np.concatenate([self.objective_scores, more])
+        return {"scores": pareto_ranks(self.objectives.losses(together)), "objective_scores": together}
 
     def _after_queue(self, rows: Sequence[Sequence[Any]]) -> tuple[tuple[tuple[int, list[Any]], ...], frozenset[int]]:
         """Return the queue without configurations that are evaluated, and which evaluations these are."""
@@ -190,13 +219,14 @@ class SearchState:
                 taken.add(index)
         return tuple(waiting), frozenset(taken)
 
-    def with_table(self, rows: Sequence[Sequence[Any]], scores: Iterable[float]) -> Self:
+    def with_table(self, rows: Sequence[Sequence[Any]], scores: Iterable[Any]) -> Self:
         """Return the state with other evaluations in place of its own, none of which it learns from anew."""
-        other = type(self).empty(self.space).with_points(rows, scores)
+        other = type(self).empty(self.space, self.objectives).with_points(rows, scores)
         pruned, enqueued = (
             frozenset(index for index in known if index < len(other)) for known in (self.pruned, self.enqueued)
         )
-        return replace(self, rows=other.rows, X=other.X, scores=other.scores, pruned=pruned, enqueued=enqueued)
+        scores_of_other = {"scores": other.scores, "objective_scores": other.objective_scores}
+        return replace(self, rows=other.rows, X=other.X, **scores_of_other, pruned=pruned, enqueued=enqueued)
 
     def with_attempt(self) -> Self:
         """Return the state after an attempt to train that gave no classifier."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shac.engine.arguments import checked_count, checked_seconds
+from shac.nondominated import front_of
 
 if TYPE_CHECKING:
     from shac.engine.plan import SearchPlan
@@ -61,7 +62,7 @@ def is_without_trend(plan: SearchPlan, state: SearchState) -> bool:
 
 
 def is_without_improvement(plan: SearchPlan, state: SearchState, num_rounds: int) -> bool:
-    """Return whether the last rounds have not made the best score better.
+    """Return whether the last rounds have not made the best score better, or put nothing into the Pareto front.
 
     Parameters
     ----------
@@ -87,6 +88,8 @@ def is_without_improvement(plan: SearchPlan, state: SearchState, num_rounds: int
     before = len(state) - num_rounds * plan.batch_size
     if before <= 0:
         return False
+    if state.objectives is not None:
+        return not (front_of(state.objectives.losses(state.objective_scores)) >= before).any()
     losses = -state.scores if plan.objective == "max" else state.scores
     losses = np.where(np.isfinite(losses), losses, np.inf)
     return bool(losses[before:].min() >= losses[:before].min())

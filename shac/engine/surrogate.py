@@ -21,7 +21,7 @@ from shac.reals import median
 from shac.sampling import SAME_POINT, Merit, PointCoordinates, merit_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from shac.space import HyperParameterList
 
     Floats = NDArray[np.float64]
+    Scales = tuple[float, float, float, float, float]
+    Loss = Callable[[NDArray[np.float32]], Floats]
 
-__all__ = ["RBFSurrogate"]
+__all__ = ["RBFSurrogate", "best_and_newest"]
 
 _WEIGHTS_OF_PREDICTION = (0.5, 0.8, 0.95, 1.0)
 _LEAST_WEIGHT_TO_IMPROVE = 0.95  # the other half of a batch keeps its distance
@@ -75,7 +77,7 @@ class RBFSurrogate:
         self._space = space
         losses = _losses(scores, objective)
         self._best_score, self._median_score = _best_and_median(scores, objective)
-        kept = _best_and_newest(losses)
+        kept = best_and_newest(losses)
         X, losses = X[kept], losses[kept]
         self._estimate_noise = estimate_noise
         if earlier is None:
@@ -84,7 +86,7 @@ class RBFSurrogate:
             self._model = self._coordinates.model(self._points, self._weights, tail)
             return
         other_losses = _losses(earlier.losses, "min")
-        kept = _best_and_newest(other_losses)
+        kept = best_and_newest(other_losses)
         other_X = earlier.X[kept]
         self._coordinates = PointCoordinates(space, np.concatenate([other_X, X]))
         others = self._coordinates.of(other_X)
@@ -243,11 +245,11 @@ class RBFSurrogate:
             )
             points = ranked.points[places]
             nearest = np.minimum(ranked.distances[places], self._coordinates.nearest(points, earlier))
-            merit = _MeritFunction(group, ranked.predictions[places], nearest)
+            merit = _MeritFunction(group, self._losses_for(group, ranked.predictions[places]), nearest)
             place = int(places[np.argmin(merit.of_candidates)])
             choice, encoded, point = ranked.rows[place], ranked.X[[place]], ranked.points[[place]]
             if local_search is not None and merit.weight >= _LEAST_WEIGHT_TO_IMPROVE:
-                loss = Merit(self._coordinates, self._model, earlier, merit.scales)
+                loss = self._merit_for(group, earlier, merit.scales)
                 better = local_search.improve(group, choice, ranked.X[places], loss)
                 if better is not choice:
                     found = self._space.encode_rows([better])
@@ -261,7 +263,19 @@ class RBFSurrogate:
 
     def _ranked(self, rows: Sequence[list[Any]], X: NDArray[np.float32]) -> _Ranked:
         points = self._coordinates.of(X)
-        return _Ranked(rows, X, points, *self._model.predict(points))
+        return _Ranked(rows, X, points, *self._predictions(points))
+
+    def _predictions(self, points: Floats) -> tuple[Floats, Floats]:
+        """Return what is predicted of points, and their distances from the nearest point of the model."""
+        return self._model.predict(points)
+
+    def _losses_for(self, group: int, predictions: Floats) -> Floats:  # noqa: ARG002 - of a single loss for all groups
+        """Return the losses that the choice of a group goes by."""
+        return predictions
+
+    def _merit_for(self, group: int, earlier: Floats, scales: Scales) -> Merit | Loss:  # noqa: ARG002
+        """Return what the local search from the choice of a group lowers."""
+        return Merit(self._coordinates, self._model, earlier, scales)
 
     def _to_choose_from(
         self,
@@ -362,7 +376,8 @@ def _best_and_median(scores: Floats, objective: str) -> tuple[float, float]:
     return float(finite.max() if objective == "max" else finite.min()), float(median(finite))
 
 
-def _best_and_newest(losses: Floats) -> NDArray[np.intp]:
+def best_and_newest(losses: Floats) -> NDArray[np.intp]:
+    """Return the places of the points that a surrogate is made of: all, or the best and the newest of too many."""
     count = len(losses)
     if count <= _MOST_POINTS:
         return np.arange(count)

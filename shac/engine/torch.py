@@ -14,7 +14,7 @@ from shac.engine.signatures import takes_either_order
 from shac.evaluation import visible_gpus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from shac.engine.pruning import Pruning
     from shac.engine.shac import EvaluationFunction
@@ -83,7 +83,7 @@ class TorchSHAC(SHAC):
         total_budget: int,
         num_batches: int,
         max_gpu_evaluators: int | None = None,
-        objective: str = "max",
+        objective: str | Sequence[str] | Mapping[str, str] = "max",
         max_classifiers: int = 18,
         max_cpu_evaluators: int = 1,
         *,

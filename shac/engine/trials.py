@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from shac.engine.plan import SearchPlan
     from shac.engine.state import SearchState
+    from shac.objectives import Score
     from shac.store.journal import Journal, JournalBatch
 
 __all__ = ["Proposer", "Round"]
@@ -258,12 +259,12 @@ class Round:
         """Write down a failed attempt at a trial that is made again."""
         journal.record(self._in_batch(trial, entry), is_final=False)
 
-    def entry(self, trial: Trial, score: float | None, curve: Sequence[tuple[int, float]] = ()) -> JournalEntry:
+    def entry(self, trial: Trial, score: Score | None, curve: Sequence[tuple[int, float]] = ()) -> JournalEntry:
         """Describe a score that is told by hand; NaN is a failed evaluation, None one that was pruned."""
         pruned = score is None
         if score is None:
             score = curve[-1][1] if curve else 0.0
-        failed = math.isnan(score)
+        failed = isinstance(score, float) and math.isnan(score)
         return JournalEntry(
             index=trial.number,
             parameters=named_values(self._state.space, trial.row),
@@ -284,11 +285,12 @@ class Round:
         is_carried = trial.first == self.first and trial.position < len(self._carried)
         return max(0, self.first - self._plan.batch_size) if is_carried else min(trial.first, self.first)
 
-    def close(self) -> tuple[list[list[Any]], list[float], list[JournalEntry]]:
+    def close(self) -> tuple[list[list[Any]], list[Score], list[JournalEntry]]:
         """Return the rows, scores and entries of the trials that were told, in the order of handing out."""
         told = sorted(self.told, key=lambda trial: (trial.first, trial.position))
         entries = [self.told[trial] for trial in told]
-        scores = [math.nan if entry.score is None or entry.pruned else entry.score for entry in entries]
+        failed = self._plan.failed_score
+        scores = [failed if entry.score is None or entry.pruned else entry.score for entry in entries]
         return [trial.row for trial in told], scores, entries
 
     def _take(self, trial: Trial, entry: JournalEntry) -> None:

@@ -131,6 +131,7 @@ class EvaluatorPool:
         evaluations_per_worker: SupportsIndex | None = None,
         max_memory_per_evaluation: SupportsIndex | None = None,
         gpus_per_evaluation: SupportsIndex = 1,
+        objectives: Sequence[str] = (),
         undisturbed: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         if not callable(function):
@@ -145,7 +146,9 @@ class EvaluatorPool:
             backend=backend,
             limit_threads=limit_threads,
             threads_per_evaluator=threads_per_evaluator,
-            settings=EvaluationSettings(seed_torch, at_least("gpus_per_evaluation", gpus_per_evaluation, 1)),
+            settings=EvaluationSettings(
+                seed_torch, at_least("gpus_per_evaluation", gpus_per_evaluation, 1), tuple(objectives)
+            ),
             pin_gpus=pin_gpus,
             limits=ProcessLimits(
                 None if evaluation_timeout is None else checked_timeout(evaluation_timeout),

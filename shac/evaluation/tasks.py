@@ -49,10 +49,13 @@ class EvaluationSettings:
         Whether PyTorch is seeded before each.
     gpus_per_evaluation : int, default 1
         GPUs that each one has.
+    objectives : tuple of str
+        Names of several objectives, a number of each of which an evaluation returns; empty for a single score.
     """
 
     seed_torch: bool = False
     gpus_per_evaluation: int = 1
+    objectives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,8 @@ class EvaluationOutcome:
         Those of the `EvaluationTask`.
     worker_id : int
         The evaluator that ran it.
-    score : float
-        What the evaluation function returned; NaN when it failed or was pruned.
+    score : float or tuple of float
+        What the evaluation function returned; NaN when it failed or was pruned. A tuple of several objectives.
     error : str or None
         A short reason such as ``"ValueError: bad depth"`` when it failed, else None.
     traceback : str or None
@@ -85,7 +88,7 @@ class EvaluationOutcome:
     parameters: OrderedDict[str, Any]
     worker_id: int
     seed: int
-    score: float
+    score: float | tuple[float, ...]
     error: str | None
     traceback: str | None
     started: float
@@ -103,7 +106,7 @@ class EvaluationOutcome:
 class Reply(NamedTuple):
     """A worker's answer: only builtins, so that sending it back cannot fail."""
 
-    score: float
+    score: float | tuple[float, ...]
     error: str | None
     traceback: str | None
     started: float

@@ -33,7 +33,7 @@ from shac.evaluation.memory import free_gpu_cache
 from shac.evaluation.program import Program
 from shac.evaluation.reporting import Pruned
 from shac.evaluation.running import RUNNING, RunningEvaluation
-from shac.evaluation.scores import as_score
+from shac.evaluation.scores import as_score, as_scores
 from shac.evaluation.seeding import seed_generators
 from shac.evaluation.tasks import EvaluationSettings, EvaluationTask, Reply
 
@@ -162,7 +162,8 @@ def run_evaluation(
         RUNNING.reset(token)
     ended = started + time.perf_counter() - clock  # the wall clock may be set back meanwhile
     try:
-        return Reply(as_score(value), None, None, started, ended, running.curve)
+        score = as_scores(value, settings.objectives) if settings.objectives else as_score(value)
+        return Reply(score, None, None, started, ended, running.curve)
     except Exception as error:  # noqa: BLE001 - a Real of the user's own may raise anything in float()
         reply = failure(error, started)
         # The frames would be ours alone and point away from the return statement that is to blame

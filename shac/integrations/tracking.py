@@ -55,10 +55,11 @@ class TrackedEvaluation:
     ended: float
 
     @classmethod
-    def of(cls, outcome: EvaluationOutcome) -> TrackedEvaluation:
-        """Describe how an evaluation ended."""
+    def of(cls, outcome: EvaluationOutcome, objectives: Sequence[str] = ("score",)) -> TrackedEvaluation:
+        """Describe how an evaluation ended; of several objectives each score has the objective's name."""
         status = "failed" if outcome.failed else "pruned" if outcome.pruned else "finished"
-        score = {"score": float(outcome.score)} if status == "finished" else {}
+        numbers = outcome.score if isinstance(outcome.score, tuple) else (float(outcome.score),)
+        score = dict(zip(objectives, numbers, strict=True)) if status == "finished" else {}
         details = {"status": status, "seed": str(outcome.seed), "attempt": str(outcome.attempt)}
         return cls(
             number=outcome.index,
@@ -138,6 +139,11 @@ class TrackedSearch:
         return f"{self.folder} {self.settings['seed']}"
 
 
+def _names_of_objectives(engine: Any) -> list[tuple[str, ...]]:
+    objectives = engine.plan.objectives
+    return [] if objectives is None else [objectives.names]
+
+
 class TrackingCallback(Callback):
     """Base class of callbacks that write a search into a tracker; they raise where the tracker does."""
 
@@ -161,7 +167,7 @@ class TrackingCallback(Callback):
         self.begin_search(TrackedSearch.of(self.engine))
 
     def on_outcome(self, outcome: Any, logs: Logs | None = None) -> None:  # noqa: ARG002
-        self.track_evaluation(TrackedEvaluation.of(outcome))
+        self.track_evaluation(TrackedEvaluation.of(outcome, *_names_of_objectives(self.engine)))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         numbers = {name: float(value) for name, value in (logs or {}).items() if isinstance(value, bool | int | float)}

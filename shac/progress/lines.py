@@ -83,6 +83,7 @@ class SearchLines(Callback):
         parts = [
             f"{told['evaluations']} of {engine.total_budget} evaluations" + (f" ({', '.join(ended)})" if ended else ""),
             *([f"best {told['best']:.6g}"] if math.isfinite(told["best"]) else []),
+            *([f"Pareto front of {told['front']}"] if "front" in told else []),
             classifiers_text(engine),
             duration_text(time.monotonic() - self._started),
         ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shac.callbacks import Callback
+from shac.objectives import have_scores
 from shac.progress.display import open_display
 from shac.progress.lines import FirstFailures, classifiers_text, tell_warm_start
 from shac.progress.sampling import SamplingState, watch
@@ -56,9 +57,9 @@ class SearchProgress(Callback):
         self._started = 0.0
         self._evaluated_before = 0
         self._round = 0
-        self._batch: list[float] = []
+        self._batch: list[Any] = []
         self._batch_size = 0
-        self._ahead: list[float] = []  # of the next round
+        self._ahead: list[Any] = []  # of the next round
         self._pruned = 0  # of the round
         self._best = np.nan
         self._sampling: SamplingState | None = None
@@ -168,18 +169,25 @@ class SearchProgress(Callback):
         return [*parts, classifiers_text(engine), duration_text(elapsed)]
 
     def _evaluating(self) -> list[str]:
-        batch = np.array(self._batch, dtype=np.float64)
-        finite = batch[np.isfinite(batch)]
+        batch = have_scores(self._batch)
+        scores = np.array(self._batch, dtype=np.float64)
+        finite = scores[batch]
         running = min(self.engine.num_parallel_evaluators, self._batch_size - len(batch))
         notes = [f"{running} running"]
-        if finite.size:
+        if finite.size and self._has_best:
             best = finite.max() if self.engine.objective == "max" else finite.min()
             notes.append(f"best of the round {best:.5g}")
-        failed = batch.size - finite.size - self._pruned
+        failed = int((~batch).sum()) - self._pruned
         notes += [f"{count} {what}" for count, what in ((failed, "failed"), (self._pruned, "pruned")) if count > 0]
         return notes
 
-    def _note_scores(self, scores: Sequence[float]) -> None:
+    @property
+    def _has_best(self) -> bool:
+        return isinstance(self.engine.objective, str)  # of several objectives none has a best score
+
+    def _note_scores(self, scores: Sequence[Any]) -> None:
+        if not self._has_best:
+            return
         values = np.array([self._best, *scores], dtype=np.float64)
         finite = values[np.isfinite(values)]
         if finite.size:

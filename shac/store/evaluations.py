@@ -20,8 +20,8 @@ class JournalEntry:
         The evaluation's number in the search.
     parameters : dict
         Value of each column. A value of a class that JSON does not have is its CSV text.
-    score : float or None
-        None when it failed.
+    score : float, tuple of float or None
+        None when it failed; a tuple, which is a list in the file, of several objectives.
     error, traceback : str or None
         Why it failed, else None.
     worker_id : int
@@ -41,7 +41,7 @@ class JournalEntry:
 
     index: int
     parameters: dict[str, Any]
-    score: float | None
+    score: float | tuple[float, ...] | None
     error: str | None
     traceback: str | None
     worker_id: int
@@ -55,6 +55,8 @@ class JournalEntry:
     def as_record(self) -> dict[str, Any]:
         """Return what a line says of it."""
         record = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        if isinstance(self.score, tuple):
+            record["score"] = list(self.score)
         for name in ("curve", "pruned"):
             if not record[name]:
                 del record[name]
@@ -149,6 +151,10 @@ def entry_of(record: dict[str, Any], where: str) -> JournalEntry:
         raise DamagedFileError(f"{where}: expected an evaluation, got {record}")
     if not all(map(_is_point, given["curve"])):
         raise DamagedFileError(f"{where}: expected steps and values of a curve, got others")
+    if isinstance(given["score"], list):
+        if not given["score"] or not all(type(number) in (float, int) for number in given["score"]):
+            raise DamagedFileError(f"{where}: expected a number of each objective, got {given['score']}")
+        given["score"] = tuple(given["score"])
     return JournalEntry(**given)
 
 
@@ -156,7 +162,7 @@ def entry_of(record: dict[str, Any], where: str) -> JournalEntry:
 _TYPES: dict[str, tuple[type, ...]] = {
     "index": (int,),
     "parameters": (dict,),
-    "score": (float, int, type(None)),
+    "score": (float, int, list, type(None)),
     "error": (str, type(None)),
     "traceback": (str, type(None)),
     "worker_id": (int,),

@@ -29,6 +29,7 @@ from shac.export import read_document, ubjson_of
 from shac.files import dump_json, open_regular, parse_json, read_beginning, read_file, write_atomic
 from shac.model_check import check_model
 from shac.model_edits import load_classifier
+from shac.objectives import Objectives
 from shac.space import HyperParameterList
 from shac.store.earlier import WARM_START_FILE, EarlierEvaluations
 from shac.store.journal import JOURNAL_FILE, has_scores, is_journal
@@ -179,7 +180,9 @@ def _table_bytes(search: SearchRecord) -> bytes:
     num_known = len(known_rows)
     if not (0 < num_known <= len(rows) and all(map(is_, known_rows, rows)) and scores.startswith(known_scores)):
         num_known, table = 0, b""
-    table += table_text(search.space, search.rows, search.scores, first=num_known).encode()
+    table += table_text(
+        search.space, search.rows, search.scores, first=num_known, objectives=search.objectives
+    ).encode()
     _known_tables[search.space] = rows, scores, table
     return table
 
@@ -228,7 +231,8 @@ def load_search(folder: Path) -> SearchRecord:
     if fingerprint != manifest["space"]:
         raise DamagedFileError(f"{where}: expected the search space of {MANIFEST_FILE}, got another")
     table = _read_file(folder, DATASET_FILE, files.pop(DATASET_FILE))
-    rows, scores = read_table_text(table, space, where=str(folder / DATASET_FILE))
+    objectives = _objectives_of(manifest["settings"], str(folder / MANIFEST_FILE))
+    rows, scores = read_table_text(table, space, where=str(folder / DATASET_FILE), objectives=objectives)
     earlier = None
     if WARM_START_FILE in files:
         earlier = _read_earlier(folder, manifest, files.pop(WARM_START_FILE), space)
@@ -241,7 +245,15 @@ def load_search(folder: Path) -> SearchRecord:
         scores=scores,
         classifiers=[_read_classifier(folder, name, files[name], space) for name in sorted(files)],
         earlier=earlier,
+        objectives=objectives,
     )
+
+
+def _objectives_of(settings: dict[str, Any], where: str) -> Objectives | None:
+    try:
+        return Objectives.from_config(settings.get("objective"))
+    except ValueError as error:
+        raise DamagedFileError(f"{where}: {error}") from error
 
 
 def exists(path: Path) -> bool:
@@ -283,12 +295,22 @@ def is_own(folder: Path, name: str, files: dict[str, Any] | None) -> bool:
         elif name == WARM_START_FILE:
             return is_header(read_file(path, _most_bytes(name)).partition(b"\n")[0].decode() + "\n")
         elif name == DATASET_FILE:
-            return read_file(path, _most_bytes(name)).count(b"\n") <= 1 and is_header(path.read_text(encoding="utf-8"))
+            text = read_file(path, _most_bytes(name))
+            return text.count(b"\n") <= 1 and is_header(text.decode(), _columns_of(folder))
         else:
             read_document(parse_ubjson(read_file(path, _most_bytes(name))))
     except (OSError, ValueError):
         return False
     return True
+
+
+def _columns_of(folder: Path) -> list[str]:
+    """Return the columns of a folder's search space; none where there is no such file, or not one of a search."""
+    try:
+        config = parse_json(read_file(folder / PARAMETERS_FILE, _most_bytes(PARAMETERS_FILE)), PARAMETERS_FILE)
+        return HyperParameterList.load_from_config(config).get_parameter_names()
+    except (OSError, ValueError):
+        return []
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     import xgboost
 
+    from shac.objectives import Objectives
     from shac.space import HyperParameterList
     from shac.store.earlier import EarlierEvaluations
 
@@ -29,6 +30,9 @@ class SearchRecord:
     total_budget, num_batches, total_classifiers, seed : int
         See `SHAC`.
     objective : {'max', 'min'}
+        Of a single objective.
+    objectives : Objectives or None
+        Several objectives, written as the objective.
     overlap : int
         See `SHAC.fit`; not written where it is 0.
     pruning : dict or None
@@ -55,7 +59,7 @@ class SearchRecord:
     space : HyperParameterList
         The search space.
     rows, scores : sequence
-        Flat rows of values, and a score for each.
+        Flat rows of values, and a score for each, or a tuple of them.
     classifiers : sequence of xgboost.XGBClassifier
         In the order of their training.
     """
@@ -72,7 +76,7 @@ class SearchRecord:
     accuracies: Sequence[float]
     space: HyperParameterList
     rows: Sequence[Sequence[Any]]
-    scores: Sequence[float]
+    scores: Sequence[Any]
     classifiers: Sequence[xgboost.XGBClassifier]
     overlap: int = 0
     pruning: dict[str, Any] | None = None
@@ -81,11 +85,14 @@ class SearchRecord:
     queue: Sequence[tuple[int, list[str]]] = ()
     enqueued: Sequence[int] = ()
     earlier: EarlierEvaluations | None = None
+    objectives: Objectives | None = None
 
     def settings(self) -> dict[str, Any]:
         """Return what the manifest names the settings of the engine."""
         names = ("engine", "total_budget", "num_batches", "objective", "total_classifiers", "seed", "strategy")
         settings = {name: getattr(self, name) for name in names}
+        if self.objectives is not None:
+            settings["objective"] = self.objectives.as_config()
         if self.costs_version != 1:
             settings["costs_version"] = self.costs_version
         if self.earlier is not None:
@@ -112,9 +119,10 @@ class SearchRecord:
         where: str,
         space: HyperParameterList,
         rows: Sequence[Sequence[Any]],
-        scores: Sequence[float],
+        scores: Sequence[Any],
         classifiers: Sequence[xgboost.XGBClassifier],
         earlier: EarlierEvaluations | None = None,
+        objectives: Objectives | None = None,
     ) -> Self:
         """Make the record of what the manifest says and the other files hold.
 
@@ -129,7 +137,7 @@ class SearchRecord:
                     "engine": str(),
                     "total_budget": int(budget),
                     "num_batches": int(batches),
-                    "objective": "max" | "min",
+                    "objective": "max" | "min" | list(),
                     "total_classifiers": int(),
                     "seed": int(seed),
                 },
@@ -164,7 +172,8 @@ class SearchRecord:
             engine=settings["engine"],
             total_budget=settings["total_budget"],
             num_batches=settings["num_batches"],
-            objective=settings["objective"],
+            objective=settings["objective"] if objectives is None else "min",
+            objectives=objectives,
             total_classifiers=settings["total_classifiers"],
             seed=settings["seed"],
             strategy=settings.get("strategy"),

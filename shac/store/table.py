@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from shac.objectives import Objectives, Score
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
-    Rows = tuple[list[list[Any]], list[float]]
+    Rows = tuple[list[list[Any]], list[Any]]
     ReadField = Callable[[AbstractHyperParameter, str, str], Any]
 
 __all__ = [
@@ -41,27 +42,37 @@ PARAMETERS_FILE = "parameters.json"
 
 
 def table_text(
-    space: HyperParameterList, rows: Sequence[Sequence[Any]], scores: Sequence[float], *, first: int = 0
+    space: HyperParameterList,
+    rows: Sequence[Sequence[Any]],
+    scores: Sequence[Score],
+    *,
+    first: int = 0,
+    objectives: Objectives | None = None,
 ) -> str:
-    """Write a table: ``id``, the columns, ``scores``; floats to the last bit.
+    """Write a table: ``id``, the columns, ``scores`` or one of each objective; floats to the last bit.
 
     Parameters
     ----------
     space : HyperParameterList
     rows : sequence of rows
-    scores : sequence of float
+    scores : sequence of float, or of tuples of float
     first : int
         The number of the first row that is written; without the header, where it is not 0.
+    objectives : Objectives, optional
+        Where there are several.
     """
-    lines = [] if first else [_csv_line(["id", *space.get_parameter_names(), "scores"])]
+    lines = [] if first else [_csv_line(["id", *space.get_parameter_names(), *_score_names(objectives)])]
     columns = space.columns
     for index, (row, score) in enumerate(zip(rows[first:], scores[first:], strict=True), start=first):
         fields = [column.to_text(value) for column, value in zip(columns, row, strict=True)]
-        lines.append(_csv_line([str(index), *fields, repr(float(score))]))
+        numbers = score if isinstance(score, tuple) else (score,)
+        lines.append(_csv_line([str(index), *fields, *(repr(float(number)) for number in numbers)]))
     return "".join(lines)
 
 
-def read_table_text(table: str | bytes, space: HyperParameterList, *, where: str) -> Rows:
+def read_table_text(
+    table: str | bytes, space: HyperParameterList, *, where: str, objectives: Objectives | None = None
+) -> Rows:
     """Read what `table_text` wrote.
 
     Parameters
@@ -72,11 +83,13 @@ def read_table_text(table: str | bytes, space: HyperParameterList, *, where: str
         The search space.
     where : str
         Where the table comes from, for error messages.
+    objectives : Objectives, optional
+        Where there are several.
 
     Returns
     -------
     rows : list of list
-    scores : list of float
+    scores : list of float, or of tuples of float
 
     Raises
     ------
@@ -84,12 +97,14 @@ def read_table_text(table: str | bytes, space: HyperParameterList, *, where: str
         If the table is not one of this space; names the line, the column and what came.
     """
     records = _csv_records(table, where)
-    names = ["id", *space.get_parameter_names(), "scores"]
+    score_names = _score_names(objectives)
+    names = ["id", *space.get_parameter_names(), *score_names]
     header = records[0][1] if records else []
     if header != names:
         raise DamagedFileError(f"{where}, line 1: expected the header {names}, got {header}")
     rows: list[list[Any]] = []
-    scores: list[float] = []
+    scores: list[Any] = []
+    end = len(names) - len(score_names)
     for index, (line, fields) in enumerate(records[1:]):
         at = f"{where}, line {line}"
         if len(fields) != len(names):
@@ -99,22 +114,42 @@ def read_table_text(table: str | bytes, space: HyperParameterList, *, where: str
         rows.append(
             [
                 _read_exactly(c.from_text, c.to_text, field, f"{at}, column {name!r}")
-                for c, field, name in zip(space.columns, fields[1:-1], names[1:-1], strict=True)
+                for c, field, name in zip(space.columns, fields[1:end], names[1:end], strict=True)
             ]
         )
-        scores.append(_read_exactly(float, repr, fields[-1], f"{at}, column 'scores'"))
+        numbers = tuple(
+            _read_exactly(float, repr, field, f"{at}, column {name!r}")
+            for field, name in zip(fields[end:], score_names, strict=True)
+        )
+        scores.append(numbers[0] if objectives is None else numbers)
     return rows, scores
 
 
-def is_header(text: str) -> bool:
+def _score_names(objectives: Objectives | None) -> tuple[str, ...]:
+    return ("scores",) if objectives is None else objectives.names
+
+
+def is_header(text: str, columns: Sequence[str] = ()) -> bool:
     r"""Return whether a text is a table without rows, or the beginning of one.
+
+    Parameters
+    ----------
+    text : str
+    columns : sequence of str, optional
+        Of a search space, behind which the names of several objectives may stand.
 
     Examples
     --------
     >>> is_header("id,x,scores\n"), is_header("id,x,scores\n0,0.5,1.0\n"), is_header("image,label\n")
     (True, False, False)
     """
-    return not text or (text.startswith("id,") and text.endswith("scores\n") and len(_csv_records(text, "")) == 1)
+    if not text:
+        return True
+    begins = text.startswith("id,") and (text.endswith("scores\n") or bool(columns))
+    records = _csv_records(text, "") if begins else []
+    if len(records) != 1:
+        return False
+    return text.endswith("scores\n") or records[0][1][: len(columns) + 1] == ["id", *columns]
 
 
 def read_table(
@@ -125,7 +160,8 @@ def read_table(
     most_rows: int | None = None,
     presort: bool,
     objective: str,
-) -> tuple[list[list[Any]], list[float]]:
+    objectives: Objectives | None = None,
+) -> Rows:
     """Read configurations and scores that come from elsewhere.
 
     Parameters
@@ -144,11 +180,13 @@ def read_table(
         Of a longer table the best `most_rows` are taken then, else the first.
     objective : {'max', 'min'}
         Whether larger or smaller scores are better.
+    objectives : Objectives, optional
+        Where there are several, whose names the header has instead of ``scores``.
 
     Returns
     -------
     rows : list of list
-    scores : list of float
+    scores : list of float, or of tuples of float
 
     Raises
     ------
@@ -160,7 +198,7 @@ def read_table(
         If the table has too few rows.
     """
     file = path / "dataset.csv" if path.is_dir() else path
-    rows, scores = read_evaluations(file, space, read_value)
+    rows, scores = read_evaluations(file, space, read_value, objectives=objectives)
     if len(rows) < num_rows:
         what = "the total budget" if most_rows in (None, num_rows) else "those of a round"
         raise ValueError(f"dataset_path: expected at least {num_rows} rows, {what}, got {len(rows)} in {file}")
@@ -173,7 +211,12 @@ def read_table(
 
 
 def read_evaluations(
-    file: Path, space: HyperParameterList, read_field: ReadField, *, by_position: bool = False
+    file: Path,
+    space: HyperParameterList,
+    read_field: ReadField,
+    *,
+    by_position: bool = False,
+    objectives: Objectives | None = None,
 ) -> Rows:
     """Read a table whose header names the space's columns and ``scores``, in any order, among others.
 
@@ -186,6 +229,8 @@ def read_evaluations(
         Reads a column's field; its third argument says where it stands, for error messages.
     by_position : bool
         Whether the columns but ``id`` and ``scores`` are those of the space in order, whatever their names are.
+    objectives : Objectives, optional
+        See `read_table`.
 
     Returns
     -------
@@ -200,9 +245,10 @@ def read_evaluations(
     DamagedFileError
         If the header lacks a column, or a field is no value of its parameter.
     """
-    names = [*space.get_parameter_names(), "scores"]
+    score_names = _score_names(objectives)
+    names = [*space.get_parameter_names(), *score_names]
     rows: list[list[Any]] = []
-    scores: list[float] = []
+    scores: list[Any] = []
     headers = names
     if by_position:
         headers = [*(name for name in header_of(file) if name not in ("id", "scores")), "scores"]
@@ -215,7 +261,8 @@ def read_evaluations(
         rows.append(
             [read_field(c, fields[n], f"{at}, column {n!r}") for c, n in zip(space.columns, headers, strict=False)]
         )
-        scores.append(_score(fields["scores"], f"{at}, column 'scores'"))
+        numbers = tuple(_score(fields[name], f"{at}, column {name!r}") for name in score_names)
+        scores.append(numbers[0] if objectives is None else numbers)
     return rows, scores
 
 

@@ -1,0 +1,116 @@
+"""The best of evaluated configurations: the one with the best score, or the Pareto front of several objectives."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from shac.labels import check_objective
+from shac.nondominated import front_of
+from shac.objectives import Objectives
+
+if TYPE_CHECKING:
+    from collections import OrderedDict
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["RankedEvaluations"]
+
+
+class RankedEvaluations:
+    """Base of `Dataset`; see there."""
+
+    X: list[list[Any]]
+    Y: list[Any]
+    objective: str | tuple[str, ...] | Mapping[str, str]
+
+    def get_best_parameters(self, objective: str | None = None) -> OrderedDict[str, Any]:
+        """Return the configuration with the best score; the first of equals.
+
+        Parameters
+        ----------
+        objective : {'max', 'min'}, optional
+            That of the search by default; 'max' for a dataset of none.
+
+        Returns
+        -------
+        OrderedDict
+
+        Raises
+        ------
+        ValueError
+            If `objective` is neither, no score is finite, or there are several objectives: see `pareto_front`.
+        """
+        self._check_single("get_best_parameters")
+        best = self._best_index(objective)
+        if best is None:
+            raise ValueError(f"dataset: expected at least one finite score, got none among {len(self.Y)}")
+        return self.prepare_parameter(self.X[best])
+
+    def pareto_front(self) -> list[tuple[OrderedDict[str, Any], tuple[float, ...]]]:
+        """Return the configurations that no other dominates, and their scores, one of each objective.
+
+        One dominates another that is not worse in any objective, and better in one.
+
+        Returns
+        -------
+        list of (OrderedDict, tuple of float)
+            The best in the first objective first; equal ones in the order of their evaluation. Empty where no
+            evaluation has scores.
+
+        Raises
+        ------
+        ValueError
+            If there is a single objective.
+
+        Examples
+        --------
+        >>> from shac import Dataset, UniformHP
+        >>> dataset = Dataset([UniformHP("x", 0.0, 1.0)])
+        >>> dataset.objective = {"accuracy": "max", "seconds": "min"}
+        >>> for x, scores in ((0.1, (0.8, 5.0)), (0.2, (0.9, 7.0)), (0.3, (0.8, 9.0))):
+        ...     dataset.add_sample([x], scores)
+        >>> [(dict(configuration), scores) for configuration, scores in dataset.pareto_front()]
+        [({'x': 0.2}, (0.9, 7.0)), ({'x': 0.1}, (0.8, 5.0))]
+        """
+        return [(self.prepare_parameter(self.X[i]), tuple(self.Y[i])) for i in self.pareto_indices()]
+
+    def pareto_indices(self) -> list[int]:
+        """Return the numbers of the evaluations of `pareto_front`, in its order; see there."""
+        objectives = self.objectives
+        if objectives is None:
+            raise ValueError(
+                f"pareto_front: expected two objectives or more, got {self.objective!r}; get_best_parameters() returns "
+                "the best configuration"
+            )
+        losses = objectives.losses(self.Y)
+        return sorted(front_of(losses).tolist(), key=lambda i: (*losses[i], i))
+
+    @property
+    def objectives(self) -> Objectives | None:
+        """Names and directions of several objectives; None where there is one.
+
+        Raises
+        ------
+        ValueError
+            If `objective` is none.
+        """
+        return Objectives.of(self.objective)
+
+    def prepare_parameter(self, sample: Sequence[Any]) -> OrderedDict[str, Any]:
+        raise NotImplementedError
+
+    def _check_single(self, what: str) -> None:
+        if self.objectives is not None:
+            raise ValueError(
+                f"{what}: expected a single objective, got {self.objective!r}; pareto_front() returns the "
+                "configurations that no other dominates"
+            )
+
+    def _best_index(self, objective: str | None) -> int | None:
+        own = self.objective if objective is None else objective
+        if not isinstance(own, str):
+            return None
+        check_objective(own)
+        sign = 1.0 if own == "max" else -1.0
+        finite = [i for i, score in enumerate(self.Y) if math.isfinite(score)]
+        return max(finite, key=lambda i: sign * self.Y[i], default=None)
