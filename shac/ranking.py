@@ -107,9 +107,9 @@ class RankedEvaluations:
             )
 
     def _best_index(self, objective: str | None) -> int | None:
-        own = self.objective if objective is None else objective
-        if not isinstance(own, str):
+        if objective is None and self.objectives is not None:
             return None
+        own: Any = self.objective if objective is None else objective
         check_objective(own)
         sign = 1.0 if own == "max" else -1.0
         finite = [i for i, score in enumerate(self.Y) if math.isfinite(score)]
