@@ -154,7 +154,7 @@ class Dataset(RankedEvaluations):
             check_objective(objective)
             return self._space.encode_rows(rows), np.empty(0)
         if Y is None:
-            self._check_single("encode_dataset")
+            self.check_single("encode_dataset")
         labels = label_scores(self.Y if Y is None else Y, objective)
         if len(rows) != len(labels):
             raise ValueError(f"Y: expected {len(rows)} scores, one for each row of X, got {len(labels)}")

@@ -147,8 +147,8 @@ def have_scores(scores: Sequence[Any]) -> NDArray[np.bool_]:
     ([True, False], [True, False])
     """
     values = np.array(scores, dtype=np.float64)
-    result: NDArray[np.bool_] = np.isfinite(values).reshape(len(values), -1).all(axis=1) if len(values) else values > 0
-    return result
+    finite = np.isfinite(values.reshape(len(values), -1 if len(values) else 1))
+    return np.asarray(finite.all(axis=1), dtype=np.bool_)
 
 
 def _default_names(count: int) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ class RankedEvaluations:
         ValueError
             If `objective` is neither, no score is finite, or there are several objectives: see `pareto_front`.
         """
-        self._check_single("get_best_parameters")
+        self.check_single("get_best_parameters")
         best = self._best_index(objective)
         if best is None:
             raise ValueError(f"dataset: expected at least one finite score, got none among {len(self.Y)}")
@@ -99,7 +99,14 @@ class RankedEvaluations:
     def prepare_parameter(self, sample: Sequence[Any]) -> OrderedDict[str, Any]:
         raise NotImplementedError
 
-    def _check_single(self, what: str) -> None:
+    def check_single(self, what: str) -> None:
+        """Raise ValueError if there are several objectives, of which none has a best score.
+
+        Parameters
+        ----------
+        what : str
+            What needs a single one, for the message.
+        """
         if self.objectives is not None:
             raise ValueError(
                 f"{what}: expected a single objective, got {self.objective!r}; pareto_front() returns the "

@@ -53,7 +53,7 @@ def outer(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
     search = shac.SHAC(inner, [shac.UniformHP("y", 0, 1)], 4, 2, save_dir=tempfile.mkdtemp(), seed=1)
     search.evaluator_backend = parameters["inner"]
     search.fit(progress=False)
-    return max(search.dataset.Y)
+    return search.best_score
 
 
 def limit_memory() -> None:

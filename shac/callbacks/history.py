@@ -52,7 +52,7 @@ class History(Callback):
         self.history = {}
         self.failures = []
 
-    def on_evaluation_ended(self, evaluations: Sequence[float], logs: Logs | None = None) -> None:  # noqa: ARG002
+    def on_evaluation_ended(self, evaluations: Sequence[Any], logs: Logs | None = None) -> None:  # noqa: ARG002
         self.failures += (logs or {}).get("failures", [])
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

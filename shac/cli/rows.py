@@ -23,7 +23,7 @@ def restored_search(view: SearchView) -> SHAC:
     from shac import SHAC
 
     budget = view.num_workers * view.num_batches  # the last round may be smaller, which does not matter here
-    search = SHAC(None, None, budget, view.num_batches, view.objective, save_dir=view.folder)
+    search = SHAC(None, None, budget, view.num_batches, view.dataset.objective, save_dir=view.folder)
     search.restore_data()
     return search
 

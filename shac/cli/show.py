@@ -30,7 +30,7 @@ _WIDTH_OF_PIPES = 500
 )
 @explains_errors
 def show(folder: Path, best: int, form: str) -> None:
-    """Show the search in DIR: settings, progress, best parameters, stages, failures."""
+    """Show the search in DIR: settings, progress, best parameters or Pareto front, stages, failures."""
     from rich.console import Console
 
     from shac.insight import view_of
@@ -44,7 +44,7 @@ def show(folder: Path, best: int, form: str) -> None:
         console = Console(highlight=False, width=_WIDTH_OF_PIPES)
     console.print(_settings(view))
     if view.best_indices(1):
-        console.print(_best(view, best))
+        console.print(_best(view, best) if view.objectives is None else _front(view))
     if view.classifiers:
         with console.status("measuring the region after each stage"):
             stages = _stages(view)
@@ -57,7 +57,7 @@ def _as_json(view: SearchView, count: int) -> dict[str, Any]:
     return {
         "engine": view.engine,
         "folder": str(view.folder),
-        "objective": view.objective,
+        "objective": view.objective if view.objectives is None else dict(view.objectives.as_config()),
         "seed": view.seed,
         "evaluations": len(view.dataset),
         "total_budget": view.total_budget,
@@ -69,13 +69,25 @@ def _as_json(view: SearchView, count: int) -> dict[str, Any]:
         "warm_start": None if view.earlier is None else view.earlier.settings(),
         "best": [
             {"evaluation": i, "score": float(view.scores[i]), "parameters": view.space.to_parameters(view.dataset.X[i])}
-            for i in view.best_indices(count)
+            for i in (view.best_indices(count) if view.objectives is None else [])
         ],
+        **({} if view.objectives is None else {"pareto_front": _front_as_json(view)}),
         "failures": [
             {"evaluation": failure.index, "parameters": failure.parameters, "reason": failure.reason}
             for failure in view.failures
         ],
     }
+
+
+def _front_as_json(view: SearchView) -> list[dict[str, Any]]:
+    return [
+        {
+            "evaluation": i,
+            "scores": dict(zip(view.score_names, view.score_numbers(i), strict=True)),
+            "parameters": view.space.to_parameters(view.dataset.X[i]),
+        }
+        for i in view.dataset.pareto_indices()
+    ]
 
 
 def _new_table(title: str, *columns: str) -> Table:
@@ -97,15 +109,18 @@ def _settings(view: SearchView) -> Table:
     best = view.best_indices(1)
     lines = {
         "search": f"{view.engine} in {view.folder}",
-        "objective": f"{view.objective}imise, over {len(view.space)} parameters ({view.space.num_columns} columns)",
+        "objective": f"{view.objective_text}, over {len(view.space)} parameters ({view.space.num_columns} columns)",
         "evaluations": f"{done} of {view.total_budget}, in {view.num_batches} rounds of {view.num_workers}"
         + (f"; {len(view.failures)} failed" if view.failures else "")
         + (f"; {len(view.pruned)} pruned" if view.pruned else "")
         + (f"; {len(view.enqueued)} enqueued" if view.enqueued else ""),
         "classifiers": f"{len(view.classifiers)} of {view.total_classifiers}",
         "seed": str(view.seed),
-        "best score": f"{view.scores[best[0]]:.6g} (evaluation {best[0]})" if best else "none yet",
     }
+    if view.objectives is not None:
+        lines["Pareto front"] = f"{len(view.dataset.pareto_indices())} configurations"
+    else:
+        lines["best score"] = f"{view.scores[best[0]]:.6g} (evaluation {best[0]})" if best else "none yet"
     if view.earlier is not None:
         lines["warm start"] = view.earlier.describe()
     table = Table.grid(padding=(0, 2))
@@ -124,6 +139,17 @@ def _best(view: SearchView, count: int) -> Table:
     table = _new_table("\nBest configurations, by score", "parameter", *heads)
     for c, name in enumerate(view.space.get_parameter_names()):
         table.add_row(name, *(value_text(view.dataset.X[i][c]) for i in chosen))
+    return table
+
+
+def _front(view: SearchView) -> Table:
+    from shac.insight import value_text
+
+    table = _new_table("\nPareto front", "evaluation", *view.score_names, *view.space.get_parameter_names())
+    for i in view.dataset.pareto_indices():
+        number = f"{i} (enqueued)" if i in view.enqueued else str(i)
+        scores = (f"{score:.5g}" for score in view.score_numbers(i))
+        table.add_row(number, *scores, *map(value_text, view.dataset.X[i]))
     return table
 
 

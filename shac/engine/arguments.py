@@ -20,6 +20,7 @@ __all__ = [
     "checked_seconds",
     "checked_seed",
     "chosen_stages",
+    "count_or_none",
 ]
 
 
@@ -50,6 +51,11 @@ def checked_count(name: str, value: Any, *, lowest: int = 1) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__") or operator.index(value) < lowest:
         raise ValueError(f"{name}: expected an integer of at least {lowest}, got {value!r}")
     return operator.index(value)
+
+
+def count_or_none(name: str, value: Any) -> int | None:
+    """Return an integer above 0, or None; see `checked_count`."""
+    return None if value is None else checked_count(name, value)
 
 
 def checked_overlap(value: Any, batch_size: int) -> int:
@@ -127,7 +133,8 @@ def checked_score(score: Any, objectives: Objectives | None = None) -> Score:
         found = [score.get(name) for name in names] if isinstance(score, Mapping) else score
         if isinstance(found, (str, bytes)) or not hasattr(found, "__len__") or len(found) != len(names):
             raise ValueError(
-                f"score: expected {len(names)} numbers ({', '.join(names)}), or NaN for a failed evaluation, got {score!r}"
+                f"score: expected {len(names)} numbers ({', '.join(names)}), or NaN for a failed evaluation, "
+                f"got {score!r}"
             )
         numbers = tuple(_checked_number(number) for number in found)
         return numbers if all(map(math.isfinite, numbers)) else math.nan

@@ -128,9 +128,9 @@ class AskedEngine(SearchEngine):
             After a restart, configurations of the round that was under way
             are known as well.
         score : float, or a sequence or mapping of them
-            Its score, or one of each objective; NaN for a failed evaluation. It is in the journal when this returns, and on the disk, too, but
-            for evaluations of less than 50 ms, told within 50 ms of one that is. None for one that was ended
-            since `report` said so: it counts as worse than the median.
+            Its score, or one of each objective; NaN for a failed evaluation. It is in the journal when this returns,
+            and on the disk, too, but for evaluations of less than 50 ms, told within 50 ms of one that is. None for one
+            that was ended since `report` said so: it counts as worse than the median.
         skip_cv_checks : bool
             See `fit`.
 

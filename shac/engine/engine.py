@@ -184,7 +184,7 @@ class SearchEngine(EngineSettings):
         (True, True)
         """
         n = checked_count("n", n)
-        self.check_single("recommend")
+        self.dataset.check_single("recommend")
         state, space = self.state, self._search.space
         if not np.isfinite(state.scores).any():
             raise ValueError(f"recommend: expected at least one finite score, got none among {len(state)}")

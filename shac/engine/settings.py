@@ -149,7 +149,7 @@ class EngineSettings:
         ValueError
             If no score is finite, or there are several objectives: see `pareto_front`.
         """
-        self.check_single("best_score")
+        self.dataset.check_single("best_score")
         if not (best := self.top(1)):
             raise ValueError(f"best_score: expected at least one finite score, got none among {len(self.dataset)}")
         return best[0][1]
@@ -173,7 +173,7 @@ class EngineSettings:
             If `n` is below 0, or there are several objectives: see `pareto_front`.
         """
         n = checked_count("n", n, lowest=0)
-        self.check_single("top")
+        self.dataset.check_single("top")
         dataset = self.dataset
         sign = -1.0 if self.objective == "max" else 1.0
         finite = [i for i, score in enumerate(dataset.Y) if math.isfinite(score)]
@@ -254,14 +254,6 @@ class EngineSettings:
     def objective(self) -> str | tuple[str, ...] | dict[str, str]:
         """Whether larger ('max') or smaller ('min') scores are better; of several objectives, for each of them."""
         return self._search.plan.given_objective
-
-    def check_single(self, what: str) -> None:
-        """Raise ValueError if there are several objectives, of which none has a best score."""
-        if self._search.plan.objectives is not None:
-            raise ValueError(
-                f"{what}: expected a single objective, got {self.objective!r}; pareto_front() returns the "
-                "configurations that no other dominates"
-            )
 
     @property
     def seed(self) -> int:

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shac.engine.arguments import checked_count
+from shac.engine.arguments import checked_count, count_or_none
 from shac.engine.asking import AskedEngine
 from shac.engine.fitting import evaluating
 from shac.engine.loop import round_of_table
@@ -63,11 +63,9 @@ class SHAC(AskedEngine):
         The search space may come first, as in the newest ancestor: ``SHAC(parameters, total_budget, num_batches)``,
         followed by ``fit(evaluation_function)``.
     objective : {'max', 'min'}, tuple or dict of them
-        Whether larger or smaller scores are better. Several objectives, as in ``("max", "min")`` or ``{"accuracy":
-        "max", "seconds": "min"}``: the function returns a number of each, as a sequence in their order or a mapping
-        from their names, and `pareto_front` has what no other dominates. A classifier then learns which configurations
-        have a better rank than the median: by the number of the front that they are in, and within a front by the
-        distance from their neighbours (the crowding distance of NSGA-II).
+        Whether larger or smaller scores are better. Several objectives, ``("max", "min")`` or ``{"accuracy": "max",
+        "seconds": "min"}``, take a number of each from the function, a sequence or a mapping from the names: `strategy`
+        learns from Pareto ranks, and `pareto_front` has what no other configuration dominates.
     max_classifiers : int
         Most classifiers to train; the paper uses 18.
     save_dir : path-like
@@ -187,14 +185,8 @@ class SHAC(AskedEngine):
             max_retries=max_retries,
         )
         self.max_failed_rounds = checked_count("max_failed_rounds", max_failed_rounds)
-        self.evaluations_per_worker = (
-            None if evaluations_per_worker is None else checked_count("evaluations_per_worker", evaluations_per_worker)
-        )
-        self.max_memory_per_evaluation = (
-            None
-            if max_memory_per_evaluation is None
-            else checked_count("max_memory_per_evaluation", max_memory_per_evaluation)
-        )
+        self.evaluations_per_worker = count_or_none("evaluations_per_worker", evaluations_per_worker)
+        self.max_memory_per_evaluation = count_or_none("max_memory_per_evaluation", max_memory_per_evaluation)
         self.evaluation_function = evaluation_function
 
     @property
@@ -235,8 +227,8 @@ class SHAC(AskedEngine):
         early_stop : bool
             Whether to stop, after saving, at the first batch that gives no classifier. Without a gate batches hardly
             ever fail to; there, a search also stops from the middle of its budget on, and not before its fourth round,
-            where its scores (with several objectives, ranks) do not get better with their number (Spearman's rank correlation, one-sided, at 0.01). A
-            space of 30 parameters may need more than half of the budget to show that it does.
+            where its scores (ranks, of several objectives) do not get better with their number (Spearman's rank
+            correlation, one-sided, at 0.01). 30 parameters may need more than half of the budget to show that it does.
         relax_checks : bool
             Whether samples may fail one more classifier whenever 2**k candidates in a row (k classifiers) give none.
             Where chains run from evaluated points inside the region (see `Strategy.candidates`), samples are always
@@ -343,8 +335,8 @@ class SHAC(AskedEngine):
         Parameters
         ----------
         dataset_path : path-like
-            A CSV file with the space's columns and ``scores``, or the objectives' names, or a folder with such a ``dataset.csv``. It needs at
-            least `total_budget` rows.
+            A CSV file with the space's columns and ``scores`` (or columns of several objectives), or a folder with such
+            a ``dataset.csv``. It needs at least `total_budget` rows.
         skip_cv_checks, early_stop, callbacks, progress
             See `fit`; the order of the table is no reason to stop.
         partial : bool

@@ -186,24 +186,26 @@ class SearchState:
             If a row does not fit the space.
         """
         queue, enqueued = self._after_queue(rows)
+        ranked, of_objectives = self._with_scores(scores)
         return replace(
             self,
             queue=queue,
             enqueued=enqueued,
             rows=(*self.rows, *(list(row) for row in rows)),
             X=np.concatenate([self.X, self.space.encode_rows(rows)]),
-            **self._with_scores(scores),
+            scores=ranked,
+            objective_scores=of_objectives,
             pruned=self.pruned | {len(self) + index for index, was_pruned in enumerate(pruned) if was_pruned},
         )
 
-    def _with_scores(self, scores: Iterable[Any]) -> dict[str, NDArray[np.float64]]:
+    def _with_scores(self, scores: Iterable[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """Return the scores after more evaluations; with several objectives all evaluations are ranked anew."""
         if self.objectives is None or self.objective_scores is None:
-            return {"scores": np.concatenate([self.scores, np.fromiter(scores, dtype=np.float64)])}
+            return np.concatenate([self.scores, np.fromiter(scores, dtype=np.float64)]), None
         more = np.array(list(scores), dtype=np.float64).reshape(-1, len(self.objectives))
         more[~np.isfinite(more).all(axis=1)] = np.nan
         together = np.concatenate([self.objective_scores, more])
-        return {"scores": pareto_ranks(self.objectives.losses(together)), "objective_scores": together}
+        return pareto_ranks(self.objectives.losses(together)), together
 
     def _after_queue(self, rows: Sequence[Sequence[Any]]) -> tuple[tuple[tuple[int, list[Any]], ...], frozenset[int]]:
         """Return the queue without configurations that are evaluated, and which evaluations these are."""
@@ -225,8 +227,15 @@ class SearchState:
         pruned, enqueued = (
             frozenset(index for index in known if index < len(other)) for known in (self.pruned, self.enqueued)
         )
-        scores_of_other = {"scores": other.scores, "objective_scores": other.objective_scores}
-        return replace(self, rows=other.rows, X=other.X, **scores_of_other, pruned=pruned, enqueued=enqueued)
+        return replace(
+            self,
+            rows=other.rows,
+            X=other.X,
+            scores=other.scores,
+            objective_scores=other.objective_scores,
+            pruned=pruned,
+            enqueued=enqueued,
+        )
 
     def with_attempt(self) -> Self:
         """Return the state after an attempt to train that gave no classifier."""

@@ -6,7 +6,7 @@ import contextlib
 import math
 import numbers
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,19 +93,20 @@ def as_scores(
 
     Examples
     --------
-    >>> as_scores([0.5, 3], ["accuracy", "seconds"]), as_scores({"seconds": 3, "accuracy": 0.5}, ["accuracy", "seconds"])
-    ((0.5, 3.0), (0.5, 3.0))
+    >>> as_scores({"seconds": 3, "accuracy": 0.5}, ["accuracy", "seconds"])
+    (0.5, 3.0)
     >>> as_scores((0.5,), ["accuracy", "seconds"])
     Traceback (most recent call last):
         ...
     TypeError: evaluation_function must return 2 numbers (accuracy, seconds), got (0.5,) of type tuple
     """
+    found: list[object]
     if isinstance(value, Mapping):
         found = [value[key] for key in objectives] if value.keys() == {*objectives} else []
     elif isinstance(value, (str, bytes)) or not hasattr(value, "__getitem__") or getattr(value, "ndim", 1) != 1:
         found = []
     else:
-        found = list(value)
+        found = list(cast("Sequence[object]", value))
     if len(found) != len(objectives):
         raise TypeError(
             f"{name} must {verb} {len(objectives)} numbers ({', '.join(objectives)}), got {_shortened(value)} of type "

@@ -88,7 +88,7 @@ class EvaluationOutcome:
     parameters: OrderedDict[str, Any]
     worker_id: int
     seed: int
-    score: float | tuple[float, ...]
+    score: Any
     error: str | None
     traceback: str | None
     started: float
@@ -106,7 +106,7 @@ class EvaluationOutcome:
 class Reply(NamedTuple):
     """A worker's answer: only builtins, so that sending it back cannot fail."""
 
-    score: float | tuple[float, ...]
+    score: Any
     error: str | None
     traceback: str | None
     started: float

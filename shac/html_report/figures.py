@@ -46,11 +46,14 @@ def list_figures(view: SearchView) -> dict[str, Figure]:
     Returns
     -------
     dict
-        A figure for each name: 'history', 'curves', 'region', 'volume', 'importance', 'parallel'.
+        A figure for each name: 'history', 'curves', 'region', 'volume', 'importance', 'parallel'; of two objectives
+        'front' instead of 'history', of more neither.
     """
     figures: dict[str, Figure] = {}
-    if len(view.scores):
+    if len(view.scores) and view.objectives is None:
         figures["history"] = _history(view)
+    elif len(view.scores) and len(view.score_names) == 2:
+        figures["front"] = _front(view)
     if view.curves:
         figures["curves"] = _curves(view)
     if view.classifiers:
@@ -111,7 +114,8 @@ def _setting_text(view: SearchView, index: int) -> str:
     names = view.space.get_parameter_names()
     pairs = list(zip(names, view.dataset.X[index], strict=True))
     lines = [f"{name} = {value_text(value)}" for name, value in pairs[:_MOST_COLUMNS]]
-    return "<br>".join([f"<b>evaluation {index}: {view.scores[index]:.5g}</b>", *lines])
+    scores = ", ".join(f"{score:.5g}" for score in view.score_numbers(index))
+    return "<br>".join([f"<b>evaluation {index}: {scores}</b>", *lines])
 
 
 def _history(view: SearchView) -> Figure:
@@ -166,6 +170,28 @@ def _history(view: SearchView) -> Figure:
         "data": traces,
         "layout": _layout(420, xaxis=axis, yaxis={"title": {"text": "score" + in_units}}, shapes=bands),
     }
+
+
+def _front(view: SearchView) -> Figure:
+    """Draw two objectives against each other: all evaluations, and the border of what the Pareto front dominates."""
+    scores = np.array([view.score_numbers(i) for i in range(len(view.scores))])
+    chosen = view.dataset.pareto_indices()
+    groups = (("evaluation", np.flatnonzero(np.isfinite(view.scores)).tolist()), ("Pareto front", chosen))
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "scatter", "mode": "markers", "name": name, "x": scores[of_group, 0].tolist(),
+            "y": scores[of_group, 1].tolist(), "text": [_setting_text(view, i) for i in of_group],
+            "hovertemplate": "%{text}<extra></extra>",
+        }
+        for name, of_group in groups
+    ]  # fmt: skip
+    evaluations, front = traces
+    evaluations["marker"] = {"size": 6, "color": groups[0][1], "colorscale": [[0, SCALE[1]], [1, SCALE[-1]]]}
+    # Between two of its points the front is as good as the first of them in the second objective
+    front |= {"mode": "lines+markers", "line": {"color": SECOND, "width": 2, "shape": "hv"}, "marker": {"size": 8}}
+    assert view.objectives is not None, "checked by the caller"
+    x, y = ({"title": {"text": _escaped(f"{name} ({one})")}} for name, one in view.objectives.as_config())
+    return {"data": traces, "layout": _layout(440, xaxis=x, yaxis=y)}
 
 
 def _region(view: SearchView) -> Figure:
@@ -336,7 +362,8 @@ def _parallel(view: SearchView) -> Figure:
         annotations=annotations,
         shapes=posts,
         margin={"l": 24, "r": 24, "t": 24, "b": 72},
-        legend={"title": {"text": "score"}, "traceorder": "reversed", "x": 1.01, "y": 0.5, "yanchor": "middle"},
+        legend={"title": {"text": "score" if view.objectives is None else "rank"}, "traceorder": "reversed", "x": 1.01,
+                "y": 0.5, "yanchor": "middle"},
     )  # fmt: skip
     return {"data": traces, "layout": layout}
 

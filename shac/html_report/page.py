@@ -89,7 +89,9 @@ def page_of(view: SearchView, *, title: str | None = None, live: Live | None = N
         figures=_json(list_figures(view)),
         cards=_cards(view),
         curves='<h3>Learning curves</h3><div class="plot" data-figure="curves"></div>' if view.curves else "",
-        best=_best(view),
+        best=_best(view) if view.objectives is None else _front(view),
+        best_heading="Best settings" if view.objectives is None else "Pareto front",
+        history=_HISTORY if view.objectives is None else _objectives(view),
         survivors=_survivors(view),
         stages=_stages(view),
         evaluations=_evaluations(view),
@@ -139,17 +141,26 @@ def _round(view: SearchView, entries: Sequence[JournalEntry]) -> str:
     rows = [
         [
             str(entry.index),
-            "failed" if entry.error is not None else "pruned" if entry.score is None else f"{entry.score:.6g}",
+            *_score_texts(view, entry),
             f"{entry.ended - entry.started:.1f}",
             *(value_text(entry.parameters.get(name, "")) for name in names),
         ]
         for entry in sorted(entries, key=lambda entry: -entry.ended)
     ]
-    table = _table(["evaluation", "score", "seconds", *names], rows, identity="round-table") if rows else ""
+    head = ["evaluation", *view.score_names, "seconds", *names]
+    table = _table(head, rows, identity="round-table") if rows else ""
     return (
         f'<section id="round"><h2>Round {number} of {view.num_batches}</h2>'
         f"<p>{len(rows)} of {size} evaluations have ended.</p>{table}</section>"
     )
+
+
+def _score_texts(view: SearchView, entry: JournalEntry) -> list[str]:
+    """Return what stands in the columns of an evaluation's scores."""
+    if entry.error is None and isinstance(entry.score, tuple):
+        return [f"{score:.6g}" for score in entry.score]
+    text = "failed" if entry.error is not None else "pruned" if entry.score is None else f"{entry.score:.6g}"
+    return [text] * len(view.score_names)
 
 
 def _json(value: Any) -> str:
@@ -162,7 +173,9 @@ def _cards(view: SearchView) -> str:
     volume = stage_volumes(view.stage_draws)[-1]
     left = f"{volume.estimate:.1e}" if volume.estimate else f"< {volume.upper:.0e}"
     cards = [
-        (f"{view.scores[best[0]]:.5g}" if best else "none", f"best score ({view.objective}imise)"),
+        (f"{view.scores[best[0]]:.5g}" if best else "none", f"best score ({view.objective}imise)")
+        if view.objectives is None
+        else (str(len(view.dataset.pareto_indices())), "in the Pareto front"),
         (f"{len(view.dataset)} <small>of {view.total_budget}</small>", "evaluations"),
         (f"{len(view.classifiers)} <small>of {view.total_classifiers}</small>", "classifiers"),
         (left if view.classifiers else "1", "of the prior survives"),
@@ -188,6 +201,39 @@ def _best(view: SearchView) -> str:
         for kind, text in blocks
     )
     return f'<div class="codes">{copies}</div>{table}'
+
+
+def _front(view: SearchView) -> str:
+    """Return the evaluations that no other dominates, as a table."""
+    chosen = view.dataset.pareto_indices()
+    if not chosen:
+        return "<p>No evaluation has scores yet.</p>"
+    assert view.objectives is not None, "checked by the caller"
+    head = [f"{name} ({one})" for name, one in view.objectives.as_config()]
+    rows = [
+        [*(f"{score:.6g}" for score in view.score_numbers(i)), _number(view, i), *map(value_text, view.dataset.X[i])]
+        for i in chosen
+    ]
+    table = _table([*head, "evaluation", *view.space.get_parameter_names()], rows, identity="front-table")
+    return (
+        "<p>No evaluation is better than one of these in an objective and not worse in the others: "
+        f"{html.escape(view.objective_text)}.</p>{table}"
+    )
+
+
+_HISTORY = """<section id="history"><h2>Scores by round</h2>
+<p>Every dot is an evaluation; the medians of the rounds rise or fall as the classifiers narrow the search.</p>
+<div class="plot" data-figure="history"></div>"""
+
+
+def _objectives(view: SearchView) -> str:
+    """Return the beginning of the section that has the objectives against each other; its picture is of two."""
+    if len(view.score_names) != 2:
+        return '<section id="history">'
+    return (
+        '<section id="history"><h2>Objectives</h2><p>Every dot is an evaluation, the darker the later; the line joins '
+        'the Pareto front.</p><div class="plot" data-figure="front"></div>'
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -234,17 +280,20 @@ def _evaluations(view: SearchView) -> str:
         [
             _number(view, i),
             str(i // view.num_workers + 1),
-            f"{score:.6g}" if math.isfinite(score) else "pruned" if i in view.pruned else "failed",
+            *(
+                f"{score:.6g}" if math.isfinite(score) else "pruned" if i in view.pruned else "failed"
+                for score in view.score_numbers(i)
+            ),
             *map(value_text, row),
         ]
-        for i, (row, score) in enumerate(zip(view.dataset.X, view.scores, strict=True))
+        for i, row in enumerate(view.dataset.X)
     ]
     if view.earlier is not None:
         rows += [
             [f"earlier {i}", "-", f"{score:.6g}" if math.isfinite(score) else "none", *map(value_text, row)]
             for i, (row, score) in enumerate(zip(view.earlier.rows, view.earlier.scores, strict=True))
         ]
-    return _table(["evaluation", "round", "score", *names], rows, identity="evaluations-table")
+    return _table(["evaluation", "round", *view.score_names, *names], rows, identity="evaluations-table")
 
 
 def _number(view: SearchView, index: int) -> str:
@@ -269,7 +318,7 @@ def _settings(view: SearchView) -> str:
     rows = [
         ["engine", view.engine],
         ["folder", str(view.folder)],
-        ["objective", view.objective],
+        ["objective", view.objective if view.objectives is None else view.objective_text],
         ["total_budget", str(view.total_budget)],
         ["num_batches", str(view.num_batches)],
         ["seed", str(view.seed)],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from shac.objectives import have_scores
 from shac.store.journal import JOURNAL_FILE, read_failures
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ def list_failures(dataset: Dataset, folder: Path | None) -> list[Failure]:
     -------
     list of Failure
     """
-    failed = [index for index, score in enumerate(dataset.Y) if not math.isfinite(score)]
+    failed = np.flatnonzero(~have_scores(dataset.Y)).tolist()
     reasons = read_failures(folder / JOURNAL_FILE) if failed and folder is not None else {}
     return [
         Failure(index, dict(dataset.prepare_parameter(dataset.X[index])), *reasons.get(index, (_UNKNOWN, "")))

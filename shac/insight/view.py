@@ -15,6 +15,7 @@ from shac.insight.curves import Curve, list_curves
 from shac.insight.failures import Failure, list_failures
 from shac.insight.scale import ColumnScale
 from shac.insight.volume import StageDraws
+from shac.nondominated import pareto_ranks
 from shac.sampling import Cascade
 from shac.store.manifest import holds_search, load_search
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import xgboost
     from numpy.typing import NDArray
 
+    from shac.objectives import Objectives
     from shac.space import HyperParameterList
     from shac.store.earlier import EarlierEvaluations
 
@@ -45,6 +47,7 @@ class SearchView:
     engine : str
         Name of the engine's class.
     objective : {'max', 'min'}
+        Of `scores`.
     total_budget, num_batches, total_classifiers, seed : int
         See `SHAC`.
     folder : Path
@@ -84,8 +87,31 @@ class SearchView:
 
     @cached_property
     def scores(self) -> NDArray[np.float64]:
-        """Scores of all evaluations."""
+        """Scores of all evaluations; with several objectives their ranks (see `shac.nondominated.pareto_ranks`)."""
+        if self.objectives is not None:
+            return pareto_ranks(self.objectives.losses(self.dataset.Y))
         return np.array(self.dataset.Y, dtype=np.float64)
+
+    @cached_property
+    def objectives(self) -> Objectives | None:
+        """Several objectives; None where there is one."""
+        return self.dataset.objectives
+
+    @property
+    def objective_text(self) -> str:
+        """What is wanted of the scores."""
+        if self.objectives is None:
+            return f"{self.objective}imise"
+        return ", ".join(f"{one}imise {name}" for name, one in self.objectives.as_config())
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """What the numbers are called that an evaluation gives."""
+        return ("score",) if self.objectives is None else self.objectives.names
+
+    def score_numbers(self, index: int) -> tuple[float, ...]:
+        """Return the numbers that an evaluation gave; NaN where it failed."""
+        return (float(self.scores[index]),) if self.objectives is None else tuple(self.dataset.Y[index])
 
     @cached_property
     def encoded(self) -> NDArray[np.float32]:
@@ -159,7 +185,7 @@ def view_of(source: Any) -> SearchView:
         classifiers=tuple(source.classifiers),
         accuracies=source.state.accuracies,
         engine=type(source).__name__,
-        objective=source.objective,
+        objective=source.plan.objective,
         total_budget=source.total_budget,
         num_batches=source.num_batches,
         total_classifiers=source.total_classifiers + source.state.num_initial_classifiers,
@@ -177,6 +203,7 @@ def _view_of_folder(folder: Path) -> SearchView:
         raise FileNotFoundError(f"{folder}: expected the folder of a search, but it {what}")
     saved = load_search(folder)
     dataset = Dataset(saved.space, save_dir=folder)
+    dataset.objective = saved.objective if saved.objectives is None else saved.objectives.as_given
     dataset.set_dataset(saved.rows, saved.scores)
     return SearchView(
         dataset=dataset,

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
+    from shac.objectives import Score
+
 __all__ = ["SHACSampler"]
 
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -89,7 +91,7 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
     -----
     Optuna learns of the search space from finished trials: until one has finished, and always for parameters that not
     all trials have (of a space that is defined by run), values are drawn at random. Pruned and failed trials count as
-    worse than the median. Studies with several objectives are refused with a ValueError.
+    worse than the median. A study of several objectives is searched as `SHAC` searches them.
 
     Examples
     --------
@@ -132,10 +134,10 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        self._raise_error_if_multi_objective(study)
         if not search_space:
             return {}
-        objective = "max" if study.direction == StudyDirection.MAXIMIZE else "min"
+        directions = tuple("max" if one == StudyDirection.MAXIMIZE else "min" for one in study.directions)
+        objective = directions[0] if len(directions) == 1 else directions
         trials = study.get_trials(deepcopy=False, states=_FINISHED)
         with self._lock:
             search = self._search_of(search_space, objective, trials)
@@ -144,9 +146,12 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
         return {axis.parameter.name: axis.to_trial(value) for axis, value in zip(search.axes, row, strict=True)}
 
     def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+        self,
+        study: Study,  # noqa: ARG002
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
     ) -> Any:
-        self._raise_error_if_multi_objective(study)
         seed = derive_seed(self.seed, trial.number, purpose=f"independent {param_name.encode().hex()}")
         axis = _Axis(param_name, param_distribution)
         (value,) = axis.parameter.sample_array(1, np.random.default_rng(seed))
@@ -163,7 +168,7 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
             return list(self._searches[0].state.classifiers) if self._searches else []
 
     def _search_of(
-        self, search_space: dict[str, BaseDistribution], objective: str, trials: Sequence[FrozenTrial]
+        self, search_space: dict[str, BaseDistribution], objective: str | tuple[str, ...], trials: Sequence[FrozenTrial]
     ) -> _Search:
         """Return the search that all whole rounds of trials make, from the one known that has most of them."""
         usable = [trial for trial in trials if all(name in trial.params for name in search_space)]
@@ -172,7 +177,7 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
         known = [
             search
             for search in self._searches
-            if (search.search_space, search.plan.objective) == (search_space, objective)
+            if (search.search_space, search.plan.given_objective) == (search_space, objective)
             and search.keys == keys[: len(search.keys)]
         ]
         if known:
@@ -186,7 +191,7 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
         self._searches = [newest, *others][:_MOST_SEARCHES]
         return newest
 
-    def _plan(self, search_space: dict[str, BaseDistribution], objective: str) -> SearchPlan:
+    def _plan(self, search_space: dict[str, BaseDistribution], objective: str | tuple[str, ...]) -> SearchPlan:
         num_rounds = self.max_classifiers + 1
         return SearchPlan.resolve(
             SearchArguments.checked(
@@ -243,13 +248,13 @@ class _Search:
     def begin(cls, search_space: dict[str, BaseDistribution], plan: SearchPlan) -> _Search:
         assert plan.space is not None, "given by the caller"
         axes = tuple(_Axis(*item) for item in search_space.items())
-        return cls(dict(search_space), axes, plan, SearchState.empty(plan.space))
+        return cls(dict(search_space), axes, plan, SearchState.empty(plan.space, plan.objectives))
 
     def after(self, trials: Sequence[FrozenTrial], *, skip_cv_checks: bool) -> _Search:
         """Return the search after another round."""
         rows = [[axis.from_trial(trial.params[axis.parameter.name]) for axis in self.axes] for trial in trials]
         pruned = [trial.state == TrialState.PRUNED for trial in trials]
-        state = self.state.with_points(rows, [_score(trial) for trial in trials], pruned)
+        state = self.state.with_points(rows, [_score(trial, self.plan) for trial in trials], pruned)
         state, _ = learn(self.plan, state, skip_cv_checks=skip_cv_checks, threads=1)
         return replace(self, state=state, keys=(*self.keys, *map(_key_of, trials)), parts={})
 
@@ -323,9 +328,11 @@ def _key_of(trial: FrozenTrial) -> tuple[Any, ...]:
     return trial.number, trial.datetime_start, trial.datetime_complete
 
 
-def _score(trial: FrozenTrial) -> float:
-    value = trial.value if trial.state == TrialState.COMPLETE and _is_feasible(trial) else None
-    return value if value is not None and math.isfinite(value) else math.nan
+def _score(trial: FrozenTrial, plan: SearchPlan) -> Score:
+    values = trial.values if trial.state == TrialState.COMPLETE and _is_feasible(trial) else None
+    if values is None or not all(map(math.isfinite, values)):
+        return plan.failed_score
+    return values[0] if plan.objectives is None else tuple(values)
 
 
 def _is_feasible(trial: FrozenTrial) -> bool:

@@ -51,7 +51,7 @@ def plot_dataset(
     FileNotFoundError
         If the folder holds no dataset.
     ValueError
-        If `dataset` is something else or has no scores, or `trend_deg` is negative.
+        If `dataset` is something else or has no scores or several objectives, or `trend_deg` is negative.
     ImportError
         If matplotlib is not installed.
 
@@ -64,7 +64,9 @@ def plot_dataset(
     >>> plot_dataset(dataset, to_file=None, eval_label="Accuracy").get_ylabel()
     'Accuracy'
     """
-    scores = np.array(_dataset_of(dataset).Y, dtype=np.float64)
+    source = _dataset_of(dataset)
+    source.check_single("plot_dataset")
+    scores = np.array(source.Y, dtype=np.float64)
     if not scores.size:
         raise ValueError("dataset: expected at least one evaluation, got none")
     if trend_deg < 0:

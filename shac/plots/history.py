@@ -37,11 +37,12 @@ def plot_history(search: Any, *, ax: Axes | None = None, eval_label: str = "scor
     FileNotFoundError, DamagedFileError
         If the folder holds no search, or a damaged one.
     ValueError
-        If nothing is evaluated yet.
+        If nothing is evaluated yet, or there are several objectives.
     ImportError
         If matplotlib is not installed.
     """
     view = view_of(search)
+    view.dataset.check_single("plot_history")
     if not len(view.scores):
         raise ValueError("search: expected at least one evaluation, got none")
     ax = new_axes(ax)

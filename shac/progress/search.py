@@ -97,7 +97,7 @@ class SearchProgress(Callback):
         self._note_scores([outcome.score])
         self._update()
 
-    def on_evaluation_ended(self, evaluations: Sequence[float], logs: Logs | None = None) -> None:  # noqa: ARG002
+    def on_evaluation_ended(self, evaluations: Sequence[Any], logs: Logs | None = None) -> None:  # noqa: ARG002
         self._batch = list(evaluations)
         self._note_scores(evaluations)
         self._update()

@@ -10,8 +10,9 @@
     how many of them, the last ones, belong to the next batch, which begins with them.
 ``evaluation``
     How an evaluation ended: ``index``, ``parameters``, ``score`` (null when it failed; a list of several objectives),
-    ``error`` and ``traceback`` (null when it did not), ``worker_id``, ``seed``, ``attempt`` (from 1), ``started`` and ``ended`` (seconds since the
-    epoch); ``curve``, the steps and values that it reported, if it did; ``pruned``, true if it was.
+    ``error`` and ``traceback`` (null when it did not), ``worker_id``, ``seed``, ``attempt`` (from 1), ``started`` and
+    ``ended`` (seconds since the epoch); ``curve``, the steps and values that it reported, if it did; ``pruned``, true
+    if it was.
 ``retry``
     The same for an attempt that failed and is made again.
 
