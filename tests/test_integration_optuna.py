@@ -308,10 +308,27 @@ def test_a_sampler_can_be_sent_to_another_process() -> None:
     study_of(copy, 12)
 
 
+def test_a_study_of_two_objectives_is_the_search_of_them() -> None:
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        x, y = trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)
+        if trial.number == 13:
+            raise optuna.TrialPruned
+        return x + (y - 0.3) ** 2, x**2 - 2 * x - (y - 0.3) ** 2
+
+    def studied() -> optuna.Study:
+        study = optuna.create_study(sampler=SHACSampler(seed=5), directions=["maximize", "minimize"])
+        study.optimize(objective, n_trials=60)
+        return study
+
+    study = studied()
+    assert [trial.params for trial in study.trials] == [trial.params for trial in studied().trials]
+    assert len(study.sampler.classifiers) > 1  # type: ignore[attr-defined]
+    # Both are better the larger x is, and the farther y is from 0.3 where both ask for it
+    best = [trial.params for trial in study.best_trials]
+    assert max(values["x"] for values in best) > 0.95
+
+
 def test_what_it_cannot_do_is_refused() -> None:
-    study = optuna.create_study(sampler=SHACSampler(), directions=["minimize", "maximize"])
-    with pytest.raises(ValueError, match="multi-objective optimization, SHACSampler cannot be used"):
-        study.optimize(lambda trial: (trial.suggest_float("x", 0, 1), 1.0), n_trials=1)
     for options in ({"points_per_classifier": 1}, {"max_classifiers": 0}, {"seed": -1}, {"seed": "x"}):
         with pytest.raises(ValueError, match=f"{next(iter(options))}: expected an integer"):
             SHACSampler(**options)

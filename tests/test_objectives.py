@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import searches
 from click.testing import CliRunner
 
 import shac
@@ -141,12 +142,12 @@ def test_a_search_that_is_killed_goes_on_to_the_same_table(backend: str, parent:
 def test_an_evaluation_returns_a_sequence_an_array_or_a_mapping() -> None:
     def function(worker_id: int, parameters: OrderedDict[str, Any]) -> Any:
         accuracy, seconds = evaluate(worker_id, parameters)
-        kinds = [
-            lambda: [accuracy, seconds],
-            lambda: np.array([accuracy, seconds]),
-            lambda: {"seconds": np.float64(seconds), "accuracy": accuracy},
+        kinds: list[Any] = [
+            [accuracy, seconds],
+            np.array([accuracy, seconds]),
+            {"seconds": np.float64(seconds), "accuracy": accuracy},
         ]
-        return kinds[int(parameters["x0"] * 3)]()
+        return kinds[int(parameters["x0"] * 3)]
 
     assert fitted(function=function, objective=BOTH, save_dir="a").dataset.Y == fitted(save_dir="b").dataset.Y
 
@@ -231,8 +232,6 @@ def test_another_number_of_objectives_is_refused_by_a_search_that_is_restored() 
 
 @pytest.mark.parametrize("damaged", ["[[accuracy,max]]", '[["accuracy", "max"], ["accuracy", "min"]]', '["max"]'])
 def test_a_manifest_with_other_objectives_is_damaged(damaged: str) -> None:
-    import searches
-
     fitted(save_dir="run")
     manifest = searches.read_manifest(Path("run"))
     manifest["settings"]["objective"] = json.loads(damaged) if damaged != "[[accuracy,max]]" else [["accuracy"]]
@@ -341,7 +340,8 @@ def test_weights_are_spread_and_sum_to_one() -> None:
 
 def test_losses_are_scaled_by_the_range_of_the_front() -> None:
     losses = np.array([[0.0, 30.0], [2.0, 10.0], [1.0, 40.0], [9.0, 900.0], [np.nan, np.nan]])
-    np.testing.assert_allclose(scaled_losses(losses), [[0, 1], [1, 0], [0.5, 1.5], [1.5, 1.5], [1.5, 1.5]])
+    expected = np.array([[0.0, 1.0], [1.0, 0.0], [0.5, 1.5], [1.5, 1.5], [1.5, 1.5]])
+    np.testing.assert_allclose(scaled_losses(losses), expected)
     assert np.isfinite(scaled_losses(np.full((3, 2), np.nan))).all()
     assert np.isfinite(scaled_losses(np.ones((3, 2)))).all()
 
