@@ -139,8 +139,9 @@ def table(shares: dict[str, dict[str, list[float]]]) -> list[str]:
         lines.append(f"| {name} | {' | '.join(f'{np.median(found[one]):.4f}' for one in contenders)} |")
     ranks = mean_ranks(shares)
     lines.append(f"| mean rank | {' | '.join(f'{ranks[one]:.2f}' for one in contenders)} |")
-    for_rivals = ("" if one == "shac" else "{} : {}".format(*signs(shares, one)) for one in contenders)
-    lines.append(f"| pairs that SHAC wins : loses | {' | '.join(for_rivals)} |")
+    if "shac" in contenders:
+        for_rivals = ("" if one == "shac" else "{} : {}".format(*signs(shares, one)) for one in contenders)
+        lines.append(f"| pairs that SHAC wins : loses | {' | '.join(for_rivals)} |")
     return lines
 
 

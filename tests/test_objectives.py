@@ -19,7 +19,14 @@ from click.testing import CliRunner
 import shac
 from shac.cli import main
 from shac.engine.learning import training_points
-from shac.engine.scalarising import ParetoSurrogate, chebyshev, scaled_losses, spread_weights
+from shac.engine.scalarising import (
+    ParetoSurrogate,
+    chebyshev,
+    lost_hypervolume,
+    reach,
+    scaled_losses,
+    spread_weights,
+)
 from shac.errors import DamagedFileError
 from shac.files import parse_json
 from shac.nondominated import pareto_ranks
@@ -346,6 +353,14 @@ def test_losses_are_scaled_by_the_range_of_the_front() -> None:
     assert np.isfinite(scaled_losses(np.ones((3, 2)))).all()
 
 
+def test_the_hypervolume_that_a_point_adds_is_the_mean_over_directions() -> None:
+    directions = spread_weights(2, 4000, 0)
+    known = reach(np.array([[0.1, 0.6], [0.6, 0.1]]), directions).max(axis=0)
+    nothing, some, more = -lost_hypervolume(np.array([[0.6, 0.6], [0.2, 0.2], [0.0, 0.0]]), known, directions)
+    assert nothing < 0
+    assert some / more == pytest.approx(0.16 / 0.46, rel=0.01)  # areas below (1.1, 1.1) that the two points leave
+
+
 def test_each_choice_of_a_batch_has_weights_of_its_own() -> None:
     state = fitted().state
     losses = state.objectives.losses(state.objective_scores) if state.objectives else np.empty((0, 2))
@@ -354,7 +369,7 @@ def test_each_choice_of_a_batch_has_weights_of_its_own() -> None:
     random = np.random.default_rng(0)
     rows = [random.random(3).tolist() for _ in range(128)]
     X = state.space.encode_rows(rows)
-    accurate, quick = surrogate.best_of([*rows, *rows], np.concatenate([X, X]), 128)
+    accurate, _, quick = surrogate.best_of(rows * 3, np.concatenate([X] * 3), 128)
     assert accurate[0] > 0.6
     assert quick[0] < 0.4
     assert chebyshev(np.array([[0.2, 0.4]]), np.array([0.5, 0.5]))[0] == pytest.approx(0.2 + 0.05 * 0.3)

@@ -197,7 +197,7 @@ def surrogate_for(plan: SearchPlan, state: SearchState, count: int, *, seed: int
         state.X,
         state.objectives.losses(state.objective_scores),
         state.scores,
-        spread_weights(len(state.objectives), count, derive_seed(seed, 0, purpose="weights of objectives")),
+        spread_weights(len(state.objectives), (count + 1) // 2, derive_seed(seed, 0, purpose="weights of objectives")),
         estimate_noise=plan.strategy.estimate_noise,
     )
 

@@ -1,8 +1,12 @@
-"""The surrogate of several objectives: a model of each, and a weighted sum of losses for each choice of a batch.
+"""The surrogate of several objectives: a model of each, and what the choices of a batch go by, in turns.
 
-A weighted Chebyshev function of the losses, with a small share of their sum, has its minimum on the Pareto front, at a
-place that the weights choose (ParEGO: Knowles, IEEE Transactions on Evolutionary Computation 10, 2006). It is taken of
-the predictions: a model of the function itself, as in the paper, would have to follow its edges.
+Half of them go by a weighted Chebyshev function of the losses, with a small share of their sum: its minimum is on the
+Pareto front, at a place that the weights choose (ParEGO: Knowles, IEEE Transactions on Evolutionary Computation 10,
+2006). It is taken of the predictions: a model of the function itself, as in the paper, would have to follow its edges.
+
+The others go by the hypervolume that a candidate would add to that of the points and of the choices before it, as the
+mean over directions from the reference point of how far it reaches in each (Zhang and Golovin, Random hypervolume
+scalarizations, ICML 2020), which takes no longer for more objectives.
 """
 
 from __future__ import annotations
@@ -26,6 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["ParetoSurrogate", "spread_weights"]
 
 _SHARE_OF_SUM = 0.05
+_REFERENCE = 1.1  # in each objective, as losses are scaled
+_NUM_DIRECTIONS = 128
+_LEAST_WEIGHT = 2.0**-20
+_SHARE_OF_MISSING = 0.1
 _ROOM = 0.5  # beyond the front's range, in ranges: losses above are worse than anything of interest
 
 
@@ -44,10 +52,13 @@ class ParetoSurrogate(RBFSurrogate):
         See `shac.nondominated.pareto_ranks`; NaN where the evaluation failed. Of more than 2,000 points the best 1,000
         and the newest 1,000 are taken.
     weights : ndarray of float64, shape (k, m)
-        Of the objectives, for each choice in turn.
+        Of the objectives, for each choice in turn that goes by them.
     estimate_noise : bool
         See `RBFSurrogate`.
     """
+
+    # Directions and weights keep the choices of a batch apart; distance is for what they leave equal
+    _weights_of_prediction = (0.95, 1.0)
 
     def __init__(
         self,
@@ -62,8 +73,11 @@ class ParetoSurrogate(RBFSurrogate):
         self._space = space
         self._estimate_noise = estimate_noise
         self._weights_of_groups = weights
+        self._directions = spread_weights(losses.shape[1], _NUM_DIRECTIONS, 0)
         kept = best_and_newest(np.where(np.isfinite(ranks), ranks, np.inf))
         X, losses = X[kept], scaled_losses(losses)[kept]
+        self._reached = reach(losses, self._directions).max(axis=0)
+        self._reached_with: tuple[Floats | None, Floats] = None, self._reached
         self._coordinates = PointCoordinates(space, X)
         points = self._coordinates.of(X)
         self._models = []
@@ -75,15 +89,26 @@ class ParetoSurrogate(RBFSurrogate):
         found = [model.predict(points) for model in self._models]
         return np.column_stack([predictions for predictions, _ in found]), found[0][1]
 
-    def _losses_for(self, group: int, predictions: Floats) -> Floats:
-        return chebyshev(predictions, self._weights_of_groups[group % len(self._weights_of_groups)])
+    def _losses_for(self, group: int, predictions: Floats, earlier: Floats) -> Floats:
+        if group % 2:
+            return lost_hypervolume(predictions, self._reached_by(earlier), self._directions)
+        return chebyshev(predictions, self._weights_of_groups[group // 2 % len(self._weights_of_groups)])
+
+    def _reached_by(self, earlier: Floats) -> Floats:
+        """Return how far the points, and choices before this one, reach in each direction."""
+        known, reached = self._reached_with
+        if known is not earlier:
+            predicted = reach(self._predictions(earlier)[0], self._directions)
+            reached = np.maximum(self._reached, predicted.max(axis=0, initial=0.0))
+            self._reached_with = earlier, reached
+        return reached
 
     def _merit_for(self, group: int, earlier: Floats, scales: Scales) -> Loss:
         def merit(X: NDArray[np.float32]) -> Floats:
             points = self._coordinates.of(X)
             predictions, distances = self._predictions(points)
             nearest = np.minimum(distances, self._coordinates.nearest(points, earlier))
-            return merit_of(scales, self._losses_for(group, predictions), nearest)
+            return merit_of(scales, self._losses_for(group, predictions, earlier), nearest)
 
         return merit
 
@@ -129,6 +154,45 @@ def chebyshev(losses: Floats, weights: Floats) -> Floats:
     """
     weighted = losses * weights
     result: Floats = weighted.max(axis=1) + _SHARE_OF_SUM * weighted.sum(axis=1)
+    return result
+
+
+def reach(losses: Floats, directions: Floats) -> Floats:
+    """Return how far the region that each point dominates reaches from the reference point, in each direction.
+
+    Parameters
+    ----------
+    losses : ndarray of float64, shape (n, m)
+        Scaled as `scaled_losses` has them.
+    directions : ndarray of float64, shape (k, m)
+        That sum to 1.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, k)
+        Negative for a point that is beyond the reference point. The hypervolume of points is, but for a factor, the
+        mean over even directions of the m-th power of how far the farthest of them reaches.
+    """
+    room = (_REFERENCE - losses)[:, np.newaxis, :]
+    result: Floats = (room / np.maximum(directions, _LEAST_WEIGHT)).min(axis=2)
+    return result
+
+
+def lost_hypervolume(losses: Floats, reached: Floats, directions: Floats) -> Floats:
+    """Return the hypervolume that each point adds, negative; what adds none has a loss by how far it is from that.
+
+    Parameters
+    ----------
+    losses : ndarray of float64, shape (n, m)
+    reached : ndarray of float64, shape (k,)
+        How far others reach in each direction; not negative.
+    directions : ndarray of float64, shape (k, m)
+    """
+    far = reach(losses, directions)
+    power = losses.shape[1]
+    added = np.maximum(np.maximum(far, 0.0) ** power - reached**power, 0.0).mean(axis=1)
+    missing = np.maximum(reached - far, 0.0).min(axis=1)
+    result: Floats = _SHARE_OF_MISSING * missing - added
     return result
 
 

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RBFSurrogate", "best_and_newest"]
 
-_WEIGHTS_OF_PREDICTION = (0.5, 0.8, 0.95, 1.0)
 _LEAST_WEIGHT_TO_IMPROVE = 0.95  # the other half of a batch keeps its distance
 _REMEMBERED_CHOICES = 1000
 _LARGE = 2.0**1000
@@ -63,6 +62,8 @@ class RBFSurrogate:
     estimate_noise : bool
         Whether it passes the points by as much as predicts them best (see `best_smoothing`); else it goes through all.
     """
+
+    _weights_of_prediction: tuple[float, ...] = (0.5, 0.8, 0.95, 1.0)
 
     def __init__(
         self,
@@ -245,7 +246,8 @@ class RBFSurrogate:
             )
             points = ranked.points[places]
             nearest = np.minimum(ranked.distances[places], self._coordinates.nearest(points, earlier))
-            merit = _MeritFunction(group, self._losses_for(group, ranked.predictions[places]), nearest)
+            losses = self._losses_for(group, ranked.predictions[places], earlier)
+            merit = _MeritFunction(group, losses, nearest, self._weights_of_prediction)
             place = int(places[np.argmin(merit.of_candidates)])
             choice, encoded, point = ranked.rows[place], ranked.X[[place]], ranked.points[[place]]
             if local_search is not None and merit.weight >= _LEAST_WEIGHT_TO_IMPROVE:
@@ -269,8 +271,8 @@ class RBFSurrogate:
         """Return what is predicted of points, and their distances from the nearest point of the model."""
         return self._model.predict(points)
 
-    def _losses_for(self, group: int, predictions: Floats) -> Floats:  # noqa: ARG002 - of a single loss for all groups
-        """Return the losses that the choice of a group goes by."""
+    def _losses_for(self, group: int, predictions: Floats, earlier: Floats) -> Floats:  # noqa: ARG002 - one loss for all
+        """Return the losses that the choice of a group goes by, after others."""
         return predictions
 
     def _merit_for(self, group: int, earlier: Floats, scales: Scales) -> Merit | Loss:  # noqa: ARG002
@@ -330,9 +332,9 @@ class _Ranked:
 class _MeritFunction:
     """Predicted loss weighed against distance, both on the scale of one group's candidates; smaller is better."""
 
-    def __init__(self, group: int, predictions: Floats, distances: Floats) -> None:
+    def __init__(self, group: int, predictions: Floats, distances: Floats, weights: tuple[float, ...]) -> None:
         is_flat = predictions.min() == predictions.max()  # only distance tells candidates apart
-        self.weight = 0.0 if is_flat else _WEIGHTS_OF_PREDICTION[group % len(_WEIGHTS_OF_PREDICTION)]
+        self.weight = 0.0 if is_flat else weights[group % len(weights)]
         self.scales = self.weight, *_scale(predictions), *_scale(distances)
         self.of_candidates = merit_of(self.scales, predictions, distances)
 

@@ -229,7 +229,7 @@ _HISTORY = """<section id="history"><h2>Scores by round</h2>
 def _objectives(view: SearchView) -> str:
     """Return the beginning of the section that has the objectives against each other; its picture is of two."""
     if len(view.score_names) != 2:
-        return '<section id="history">'
+        return '<section id="history">' if view.curves else '<section id="history" hidden>'
     return (
         '<section id="history"><h2>Objectives</h2><p>Every dot is an evaluation, the darker the later; the line joins '
         'the Pareto front.</p><div class="plot" data-figure="front"></div>'
