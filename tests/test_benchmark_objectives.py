@@ -56,23 +56,10 @@ def test_a_front_is_what_the_function_gives_at_its_best(fronts: Any, name: str) 
 
 def test_the_benchmark_prints_its_table(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
-    command: list[str | Path] = [
-        sys.executable,
-        BENCHMARKS / "bench_objectives.py",
-        "--seeds",
-        "1",
-        "--problems",
-        "dtlz2",
-    ]
-    contenders: list[str | Path] = [
-        "--contenders",
-        "shac",
-        "optuna-nsga2",
-        "random",
-        "--json",
-        tmp_path / "shares.json",
-    ]
-    printed = subprocess.run([*command, *contenders], check=True, capture_output=True, text=True).stdout
+    shares = tmp_path / "shares.json"
+    options = f"--seeds 1 --problems dtlz2 --contenders shac optuna-nsga2 random --json {shares}"
+    command = [sys.executable, str(BENCHMARKS / "bench_objectives.py"), *options.split()]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert [line.split(" | ")[0] for line in printed.splitlines()] == [
         "| median share of the true hypervolume",
         "|---|---|---|---|",
@@ -80,4 +67,4 @@ def test_the_benchmark_prints_its_table(tmp_path: Path) -> None:
         "| mean rank",
         "| pairs that SHAC wins : loses",
     ]
-    assert (tmp_path / "shares.json").is_file()
+    assert shares.is_file()

@@ -19,18 +19,10 @@ from click.testing import CliRunner
 import shac
 from shac.cli import main
 from shac.engine.learning import training_points
-from shac.engine.scalarising import (
-    ParetoSurrogate,
-    chebyshev,
-    lost_hypervolume,
-    reach,
-    scaled_losses,
-    spread_weights,
-)
 from shac.errors import DamagedFileError
 from shac.files import parse_json
 from shac.nondominated import pareto_ranks
-from shac.store.journal import read_journal
+from shac.store.journal import Journal, JournalEntry, read_journal
 
 BOTH = {"accuracy": "max", "seconds": "min"}
 
@@ -247,6 +239,29 @@ def test_a_manifest_with_other_objectives_is_damaged(damaged: str) -> None:
         engine(save_dir="run").restore_data()
 
 
+def test_a_journal_with_scores_of_other_objectives_is_damaged() -> None:
+    asked = engine(None, save_dir="run")
+    for configuration in asked.ask(3):
+        asked.tell(configuration, evaluate(0, configuration))
+    shac.SHAC(None, space(), 40, 4, save_dir="single", seed=3).save_data()
+    for folder, objective, message in (
+        ("run", ("max", "min"), "expected scores of 2 objectives, got 0.5 of evaluation 3"),
+        ("single", "max", r"expected scores of 1 objectives, got \(0.5, 0.5\) of evaluation 0"),
+    ):
+        other = engine(objective=objective, save_dir=folder)
+        other.restore_data()
+        fingerprint = other.parameters.fingerprint() if other.parameters is not None else ""
+        row = ["0.5", "0.5", "0.5"]
+        with Journal(Path(folder, "journal.jsonl"), fingerprint) as journal:
+            index = 3 if folder == "run" else 0
+            if folder == "single":
+                journal.begin_batch(0, [row] * 10, [1] * 10)
+            score = 0.5 if folder == "run" else (0.5, 0.5)
+            journal.record(JournalEntry(index, {}, score, None, None, 0, 1, 1, 1.0, 2.0))
+        with pytest.raises(DamagedFileError, match=message):
+            other.fit(progress=False)
+
+
 def test_what_only_a_single_objective_has_names_the_front() -> None:
     search = fitted()
     for call in (
@@ -266,6 +281,8 @@ def test_what_only_a_single_objective_has_names_the_front() -> None:
     for settings, name in (({"pruning": "median"}, "pruning"), ({"warm_start": "elsewhere"}, "warm_start")):
         with pytest.raises(ValueError, match=f"{name}: expected None with 2 objectives, got"):
             engine(**settings)
+    with pytest.raises(ValueError, match="warm_start: expected a search with a single objective"):
+        _ = engine(objective="max", warm_start=search.dataset, save_dir="warm").state
     with pytest.raises(ValueError, match=r"objective: expected names that no parameter has, got \['x1'\]"):
         engine(objective={"x1": "max", "b": "min"})
     assert f"Pareto front of {len(search.pareto_front())}" in repr(search)
@@ -334,42 +351,3 @@ def test_show_and_the_report_have_the_front() -> None:
     assert "pareto_front()" in refused.output
     drawn = CliRunner().invoke(main, ["predict", "run", "-n", "2"])
     assert drawn.exit_code == 0, drawn.output
-
-
-def test_weights_are_spread_and_sum_to_one() -> None:
-    of_two = spread_weights(2, 10, 5)
-    assert sorted((of_two[:, 0] * 10).astype(int).tolist()) == list(range(10))
-    for weights in (of_two, spread_weights(4, 10, 5)):
-        np.testing.assert_allclose(weights.sum(axis=1), 1)
-        assert (weights >= 0).all()
-    np.testing.assert_array_equal(spread_weights(3, 7, 2), spread_weights(3, 7, 2))
-
-
-def test_losses_are_scaled_by_the_range_of_the_front() -> None:
-    losses = np.array([[0.0, 30.0], [2.0, 10.0], [1.0, 40.0], [9.0, 900.0], [np.nan, np.nan]])
-    expected = np.array([[0.0, 1.0], [1.0, 0.0], [0.5, 1.5], [1.5, 1.5], [1.5, 1.5]])
-    np.testing.assert_allclose(scaled_losses(losses), expected)
-    assert np.isfinite(scaled_losses(np.full((3, 2), np.nan))).all()
-    assert np.isfinite(scaled_losses(np.ones((3, 2)))).all()
-
-
-def test_the_hypervolume_that_a_point_adds_is_the_mean_over_directions() -> None:
-    directions = spread_weights(2, 4000, 0)
-    known = reach(np.array([[0.1, 0.6], [0.6, 0.1]]), directions).max(axis=0)
-    nothing, some, more = -lost_hypervolume(np.array([[0.6, 0.6], [0.2, 0.2], [0.0, 0.0]]), known, directions)
-    assert nothing < 0
-    assert some / more == pytest.approx(0.16 / 0.46, rel=0.01)  # areas below (1.1, 1.1) that the two points leave
-
-
-def test_each_choice_of_a_batch_has_weights_of_its_own() -> None:
-    state = fitted().state
-    losses = state.objectives.losses(state.objective_scores) if state.objectives else np.empty((0, 2))
-    weights = np.array([[1.0, 0.0], [0.0, 1.0]])
-    surrogate = ParetoSurrogate(state.space, state.X, losses, state.scores, weights)
-    random = np.random.default_rng(0)
-    rows = [random.random(3).tolist() for _ in range(128)]
-    X = state.space.encode_rows(rows)
-    accurate, _, quick = surrogate.best_of(rows * 3, np.concatenate([X] * 3), 128)
-    assert accurate[0] > 0.6
-    assert quick[0] < 0.4
-    assert chebyshev(np.array([[0.2, 0.4]]), np.array([0.5, 0.5]))[0] == pytest.approx(0.2 + 0.05 * 0.3)

@@ -9,12 +9,21 @@ from shac.errors import DamagedFileError
 from shac.store.journal import JournalBatch, JournalEntry, read_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from shac.objectives import Objectives
     from shac.space import HyperParameterList
 
-__all__ = ["carried_batch", "has_batches", "is_begun", "is_programming_error", "rows_of", "stopped_batch"]
+__all__ = [
+    "carried_batch",
+    "check_scores",
+    "has_batches",
+    "is_begun",
+    "is_programming_error",
+    "rows_of",
+    "stopped_batch",
+]
 
 # What an error of the evaluation function itself is called, rather than of a configuration.
 _PROGRAMMING_ERRORS = {
@@ -92,6 +101,27 @@ def stopped_batch(path: Path, first: int) -> tuple[JournalBatch | None, bool, in
     if found is not None and _is_given_up(found):
         return None, False, attempts + 1
     return found, is_last, attempts
+
+
+def check_scores(entries: Mapping[int, JournalEntry], objectives: Objectives | None, path: Path) -> None:
+    """Check that evaluations of a journal have a score of each objective.
+
+    Raises
+    ------
+    DamagedFileError
+        If one has not.
+    """
+    for index, entry in entries.items():
+        is_right = not isinstance(entry.score, tuple) if objectives is None else _has_length(entry, len(objectives))
+        if not is_right:
+            count = 1 if objectives is None else len(objectives)
+            raise DamagedFileError(
+                f"{path}: expected scores of {count} objectives, got {entry.score} of evaluation {index}"
+            )
+
+
+def _has_length(entry: JournalEntry, count: int) -> bool:
+    return entry.score is None or entry.pruned or (isinstance(entry.score, tuple) and len(entry.score) == count)
 
 
 def has_batches(path: Path) -> bool:

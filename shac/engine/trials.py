@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shac.engine.configurations import Trial, are_alike, named_values, row_of
-from shac.engine.recovery import carried_batch, rows_of, stopped_batch
+from shac.engine.recovery import carried_batch, check_scores, rows_of, stopped_batch
 from shac.evaluation import derive_seed
 from shac.store.journal import JournalEntry
 
@@ -130,6 +130,7 @@ class Round:
         if not path.exists():
             return False
         found, is_last, self._attempt = stopped_batch(path, self.first)
+        check_scores({} if found is None else found.entries, self._plan.objectives, path)
         if self._plan.overlap:
             return self._recover_overlapping(path, found) and is_last
         if found is None:
@@ -156,6 +157,7 @@ class Round:
         if carried is not None:
             self._carried = rows_of(carried, space, path)[: self.size]
             entries = {index: e for index, e in carried.entries.items() if index < self.first + self.size}
+            check_scores(entries, self._plan.objectives, path)
         if found is not None:
             rows = rows_of(found, space, path)
             num_own = len(rows) - found.num_ahead

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from shac.objectives import Objectives
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
@@ -236,6 +237,7 @@ def _read(source: Any) -> _Table:
     if isinstance(source, Dataset):
         if source.parameters is None:
             raise ValueError("warm_start: expected a dataset with a search space, got one without")
+        _check_single("a dataset", source.objectives)
         names = source.parameters.get_parameter_names()
         return _Table("a dataset", names, source.X, source.Y, source.objective)
     if _is_data_frame(source):
@@ -243,12 +245,18 @@ def _read(source: Any) -> _Table:
     path = Path(source).expanduser().absolute()
     if holds_search(path):
         saved = load_search(path)
+        _check_single(str(path), saved.objectives)
         names = saved.space.get_parameter_names()
         return _Table(str(path), names, saved.rows, saved.scores, saved.objective, saved.pruned)
     file = path / "dataset.csv" if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(f"warm_start: expected the folder of a search or a table in CSV, got {path}")
     return _read_csv(file)
+
+
+def _check_single(where: str, objectives: Objectives | None) -> None:
+    if objectives is not None:
+        raise ValueError(f"warm_start: expected a search with a single objective, got {objectives.as_given} in {where}")
 
 
 def _read_frame(frame: Any) -> _Table:
