@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import sys
 import tempfile
 import time
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,19 +101,26 @@ CONTENDERS: dict[str, Callable[[FrontProblem, int], Losses]] = {
 }
 
 
-def measure(names: list[str], contenders: list[str], seeds: range) -> dict[str, dict[str, list[float]]]:
-    """Return the shares of the true hypervolume, by problem and contender, one for each seed."""
-    shares: dict[str, dict[str, list[float]]] = {}
-    for name in names:
-        problem = FRONT_PROBLEMS[name]()
-        shares[name] = {contender: [] for contender in contenders}
-        started = time.perf_counter()
-        for seed in seeds:
-            for contender in contenders:  # in turns, as the machine may get busier
-                losses = CONTENDERS[contender](problem, seed)
-                shares[name][contender].append(normalised_hypervolume(problem, losses))
-        print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
+def measure_one(name: str, contenders: list[str], seeds: range) -> dict[str, list[float]]:
+    """Return the shares of the true hypervolume of each contender, one for each seed."""
+    problem = FRONT_PROBLEMS[name]()
+    shares: dict[str, list[float]] = {contender: [] for contender in contenders}
+    started = time.perf_counter()
+    for seed in seeds:
+        for contender in contenders:  # in turns, as the machine may get busier
+            shares[contender].append(normalised_hypervolume(problem, CONTENDERS[contender](problem, seed)))
+    print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
     return shares
+
+
+def measure(
+    names: list[str], contenders: list[str], seeds: range, num_processes: int
+) -> dict[str, dict[str, list[float]]]:
+    """Return what `measure_one` does, by problem."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(num_processes, mp_context=context) as pool:
+        found = pool.map(measure_one, names, [contenders] * len(names), [seeds] * len(names))
+        return dict(zip(names, found, strict=True))
 
 
 def mean_ranks(shares: dict[str, dict[str, list[float]]]) -> dict[str, float]:
@@ -151,10 +160,11 @@ def main() -> None:
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=[*CONTENDERS])
     parser.add_argument("--seeds", type=int, default=10, help="how many")
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=1, help="problems that are run at once")
     parser.add_argument("--json", type=Path, help="where the shares are written to")
     arguments = parser.parse_args()
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-    shares = measure(arguments.problems, arguments.contenders, seeds)
+    shares = measure(arguments.problems, arguments.contenders, seeds, arguments.processes)
     print("\n".join(table(shares)))
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(shares, indent=1) + "\n")
