@@ -31,6 +31,8 @@ def test_losses_are_scaled_by_the_range_of_the_front() -> None:
     np.testing.assert_allclose(scaled_losses(losses), expected)
     assert np.isfinite(scaled_losses(np.full((3, 2), np.nan))).all()
     assert np.isfinite(scaled_losses(np.ones((3, 2)))).all()
+    far_apart = np.array([[-1.7e308, 1.7e308], [1.7e308, -1.7e308], [0.0, 0.0]])
+    np.testing.assert_allclose(scaled_losses(far_apart), [[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]])
 
 
 def test_the_hypervolume_that_a_point_adds_is_the_mean_over_directions() -> None:
@@ -39,6 +41,10 @@ def test_the_hypervolume_that_a_point_adds_is_the_mean_over_directions() -> None
     nothing, some, more = -lost_hypervolume(np.array([[0.6, 0.6], [0.2, 0.2], [0.0, 0.0]]), known, directions)
     assert nothing < 0
     assert some / more == pytest.approx(0.16 / 0.46, rel=0.01)  # areas below (1.1, 1.1) that the two points leave
+    directions = spread_weights(3, 20_000, 0)
+    known = reach(np.array([[0.5, 0.5, 0.5]]), directions).max(axis=0)
+    some, more = -lost_hypervolume(np.array([[0.2, 0.2, 0.2], [0.0, 0.0, 0.0]]), known, directions)
+    assert some / more == pytest.approx((0.9**3 - 0.6**3) / (1.1**3 - 0.6**3), rel=0.01)
 
 
 def two_losses(points: NDArray[np.float64]) -> NDArray[np.float64]:

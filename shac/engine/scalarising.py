@@ -33,6 +33,7 @@ _SHARE_OF_SUM = 0.05
 _REFERENCE = 1.1  # in each objective, as losses are scaled
 _NUM_DIRECTIONS = 128
 _LEAST_WEIGHT = 2.0**-20
+_LARGE = 2.0**1000
 _SHARE_OF_MISSING = 0.1
 _ROOM = 0.5  # beyond the front's range, in ranges: losses above are worse than anything of interest
 
@@ -130,6 +131,8 @@ def scaled_losses(losses: Floats) -> Floats:
     if not counts.any():
         return result
     finite = losses[counts]
+    if np.abs(finite).max() > _LARGE:
+        finite = finite / _LARGE  # differences would be beyond float64
     front = finite[front_of(finite)]
     low, high = front.min(axis=0), front.max(axis=0)
     # A front of one point has no range; half of the points are within that to the median
@@ -189,10 +192,19 @@ def lost_hypervolume(losses: Floats, reached: Floats, directions: Floats) -> Flo
     directions : ndarray of float64, shape (k, m)
     """
     far = reach(losses, directions)
-    power = losses.shape[1]
-    added = np.maximum(np.maximum(far, 0.0) ** power - reached**power, 0.0).mean(axis=1)
+    num_objectives = losses.shape[1]
+    gained = _power(np.maximum(far, 0.0), num_objectives) - _power(reached, num_objectives)
+    added = np.maximum(gained, 0.0).mean(axis=1)
     missing = np.maximum(reached - far, 0.0).min(axis=1)
     result: Floats = _SHARE_OF_MISSING * missing - added
+    return result
+
+
+def _power(values: Floats, exponent: int) -> Floats:
+    """Multiply: `pow` differs in its last bits from one processor to the next, and searches must not."""
+    result = values
+    for _ in range(exponent - 1):
+        result = result * values
     return result
 
 
