@@ -117,6 +117,27 @@ def test_tensorboard_has_the_parameters_of_each_evaluation_next_to_its_score() -
     ]  # fmt: skip
 
 
+def test_tensorboard_has_each_of_two_objectives_by_its_name() -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import metadata
+
+    from shac.integrations.tensorboard import TensorBoardCallback
+
+    objective = {"accuracy": "max", "seconds spent": "min"}
+    search = shac.SHAC(lambda worker_id, p: (p["rate"], p["rate"]), SPACE, 8, 2, objective, save_dir="two", seed=1)
+    search.concurrent_evaluators()
+    search.fit(progress=False, callbacks=[TensorBoardCallback()])
+    for number in range(8):
+        events = EventAccumulator(f"two/tensorboard/evaluation-{number:05d}").Reload()
+        found = [events.Scalars(name)[0].value for name in objective]
+        assert found == pytest.approx(search.dataset.Y[number], rel=1e-6)
+    whole = EventAccumulator("two/tensorboard").Reload()
+    content = whole.SummaryMetadata(metadata.EXPERIMENT_TAG).plugin_data.content
+    names = [info.name.tag for info in metadata.parse_experiment_plugin_data(content).metric_infos]
+    assert names == ["accuracy", "seconds spent", "seconds"]
+    assert [event.value for event in whole.Scalars("front")] == [4.0, 8.0]
+
+
 def records_of(file: Path) -> Iterator[bytes]:
     """Read what wandb keeps to be sent: a header, then LevelDB's log format."""
     data = file.read_bytes()

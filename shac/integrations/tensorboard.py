@@ -6,12 +6,12 @@ import time as clock
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shac.integrations.tracking import TrackingCallback
+from shac.integrations.tracking import TrackingCallback, score_names
 from shac.parameters import DiscreteHyperParameter, MultiDiscreteHyperParameter
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from shac.integrations.tracking import TrackedEvaluation, TrackedSearch
 
@@ -56,7 +56,7 @@ class TensorBoardCallback(TrackingCallback):
         self._log_dir = self._given or search.folder / "tensorboard"
         self._search = _Run(self._log_dir)
         self._types = dict(_types(self.engine.parameters))
-        self._search.write(_experiment(self._types))
+        self._search.write(_experiment(self._types, score_names(self.engine)))
 
     def track_evaluation(self, evaluation: TrackedEvaluation) -> None:
         run = _Run(self._log_dir / evaluation.name.replace(" ", "-"))
@@ -114,14 +114,14 @@ def _types(space: Iterable[Any]) -> Iterator[tuple[str, type]]:
         yield from ((name, shown) for name in names)
 
 
-def _experiment(types: Mapping[str, type]) -> Any:
+def _experiment(types: Mapping[str, type], scores: Sequence[str]) -> Any:
     """Describe the parameters of a search, and what is shown next to them."""
     from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
     number = {float: api_pb2.DATA_TYPE_FLOAT64, bool: api_pb2.DATA_TYPE_BOOL, str: api_pb2.DATA_TYPE_STRING}
     experiment = api_pb2.Experiment(
         hparam_infos=[api_pb2.HParamInfo(name=name, type=number[shown]) for name, shown in types.items()],
-        metric_infos=[api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in ("score", "seconds")],
+        metric_infos=[api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in (*scores, "seconds")],
     )
     return _for_plugin(metadata.EXPERIMENT_TAG, plugin_data_pb2.HParamsPluginData(experiment=experiment))
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Value = bool | int | float | str
 
-__all__ = ["TrackedEvaluation", "TrackedSearch", "TrackingCallback"]
+__all__ = ["TrackedEvaluation", "TrackedSearch", "TrackingCallback", "score_names"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +139,10 @@ class TrackedSearch:
         return f"{self.folder} {self.settings['seed']}"
 
 
-def _names_of_objectives(engine: Any) -> list[tuple[str, ...]]:
+def score_names(engine: Any) -> tuple[str, ...]:
+    """Return what the numbers are called that an evaluation of a search gives."""
     objectives = engine.plan.objectives
-    return [] if objectives is None else [objectives.names]
+    return ("score",) if objectives is None else objectives.names
 
 
 class TrackingCallback(Callback):
@@ -167,7 +168,7 @@ class TrackingCallback(Callback):
         self.begin_search(TrackedSearch.of(self.engine))
 
     def on_outcome(self, outcome: Any, logs: Logs | None = None) -> None:  # noqa: ARG002
-        self.track_evaluation(TrackedEvaluation.of(outcome, *_names_of_objectives(self.engine)))
+        self.track_evaluation(TrackedEvaluation.of(outcome, score_names(self.engine)))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         numbers = {name: float(value) for name, value in (logs or {}).items() if isinstance(value, bool | int | float)}
