@@ -13,7 +13,7 @@ from shac.engine.scalarising import (
     scaled_losses,
     spread_weights,
 )
-from shac.nondominated import front_of, pareto_ranks
+from shac.nondominated import pareto_ranks
 
 
 def test_weights_are_spread_and_sum_to_one() -> None:
@@ -64,7 +64,10 @@ def test_each_choice_of_a_batch_has_weights_of_its_own() -> None:
     first, between, second = surrogate.best_of(rows * 3, np.concatenate([space.encode_rows(rows)] * 3), 128)
     assert first[0] < 0.2
     assert second[0] > 0.8
-    assert 40 in front_of(np.concatenate([losses, two_losses(np.array([between]))]))  # it adds hypervolume
+    scaled = scaled_losses(np.concatenate([losses, two_losses(np.array([first, between, second, *rows]))]))
+    directions = spread_weights(2, 1000, 0)
+    added = -lost_hypervolume(scaled[40:], reach(scaled[:41], directions).max(axis=0), directions)
+    assert added[1] > 0.4 * added.max()  # of what the points, and the choice before it, leave
 
 
 def test_a_chebyshev_function_is_the_largest_weighted_loss_and_a_share_of_the_sum() -> None:
