@@ -250,8 +250,9 @@ def load_search(folder: Path) -> SearchRecord:
 
 
 def _objectives_of(settings: dict[str, Any], where: str) -> Objectives | None:
+    config = settings.get("objective")
     try:
-        return Objectives.from_config(settings.get("objective"))
+        return Objectives.from_config(config) if isinstance(config, list) else None
     except ValueError as error:
         raise DamagedFileError(f"{where}: {error}") from error
 
