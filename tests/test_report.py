@@ -243,3 +243,19 @@ def test_a_dark_page_has_light_texts_and_a_light_page_dark_ones(browser: Any, tm
             assert all(value > 0.5 if is_dark else value < 0.6 for value in found), sorted(found)
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+@needs_browser
+def test_a_button_shows_the_better_half_of_the_scores(browser: Any) -> None:
+    shown = "return document.querySelector('[data-figure=history]').layout.yaxis.range"
+    press = "[...document.querySelectorAll('[data-figure=history] .updatemenu-button')][arguments[0]]"
+    event = f"{press}.dispatchEvent(new MouseEvent('click', {{bubbles: true}}))"
+    low, high = browser.execute_script(shown)
+    browser.execute_script(event, 1)
+    time.sleep(0.5)
+    half_low, half_high = browser.execute_script(shown)
+    assert high - low > half_high - half_low > 0
+    assert half_low < 1.1 < half_high  # the best score
+    browser.execute_script(event, 0)
+    time.sleep(0.5)
+    assert browser.execute_script(shown) == [low, high]

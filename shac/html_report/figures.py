@@ -11,6 +11,7 @@ from shac.insight import (
     best_so_far,
     gain_shares,
     list_rounds,
+    range_of_better_half,
     score_unit,
     stage_marginals,
     stage_volumes,
@@ -166,10 +167,15 @@ def _history(view: SearchView) -> Figure:
          "fillcolor": FAINT, "opacity": 0.35, "line": {"width": 0}, "layer": "below"}
         for r in rounds[1::2]
     ]  # fmt: skip
-    return {
-        "data": traces,
-        "layout": _layout(420, xaxis=axis, yaxis={"title": {"text": "score" + in_units}}, shapes=bands),
-    }
+    shown = range_of_better_half(scores, view.objective)
+    buttons = [] if shown is None else [("all", "yaxis.autorange", True), ("better half", "yaxis.range", list(shown))]
+    menu = {
+        "type": "buttons", "direction": "right", "x": 1, "xanchor": "right", "y": -0.07, "yanchor": "top",
+        "showactive": False, "bgcolor": "rgba(0,0,0,0)", "bordercolor": FAINT, "font": {"color": INK, "size": 11},
+        "buttons": [{"label": label, "method": "relayout", "args": [name, value]} for label, name, value in buttons],
+    }  # fmt: skip
+    layout = _layout(420, xaxis=axis, yaxis={"title": {"text": "score" + in_units}}, shapes=bands)
+    return {"data": traces, "layout": {**layout, "updatemenus": [menu] if buttons else []}}
 
 
 def _front(view: SearchView) -> Figure:

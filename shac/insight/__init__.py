@@ -1,7 +1,7 @@
 """What a search says about itself: numbers behind the pictures, the report and ``shac show``."""
 
 from shac.insight.failures import Failure
-from shac.insight.history import Round, best_so_far, list_rounds, score_unit
+from shac.insight.history import Round, best_so_far, list_rounds, range_of_better_half, score_unit
 from shac.insight.importance import gain_shares
 from shac.insight.region import Marginals, stage_marginals
 from shac.insight.running import JournalEntry, entries_since, files_state
@@ -23,6 +23,7 @@ __all__ = [
     "files_state",
     "gain_shares",
     "list_rounds",
+    "range_of_better_half",
     "score_unit",
     "stage_marginals",
     "stage_volumes",

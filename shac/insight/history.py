@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from shac.insight.view import SearchView
 
-__all__ = ["Round", "best_so_far", "list_rounds", "score_unit"]
+__all__ = ["Round", "best_so_far", "list_rounds", "range_of_better_half", "score_unit"]
 
 _LARGEST = 1e300  # pictures and fits take differences and squares of scores, which must be floats as well
 
@@ -76,6 +76,22 @@ def best_so_far(scores: ArrayLike, objective: str) -> NDArray[np.float64]:
     values = np.asarray(scores, dtype=np.float64)
     best: NDArray[np.float64] = np.maximum.accumulate(np.where(np.isfinite(values), sign * values, -np.inf))
     return np.where(np.isfinite(best), sign * best, np.nan)
+
+
+def range_of_better_half(scores: NDArray[np.float64], objective: str) -> tuple[float, float] | None:
+    """Return the ends of an axis that shows the better half of finite scores; None where it shows no range.
+
+    Examples
+    --------
+    >>> range_of_better_half(np.array([-1000.0, 0.0, 1.0, np.nan]), "max")
+    (-0.05, 1.05)
+    """
+    finite = scores[np.isfinite(scores)]
+    if not finite.size:
+        return None
+    median, best = float(np.median(finite)), float(finite.max() if objective == "max" else finite.min())
+    room = 0.05 * abs(best - median)
+    return (min(median, best) - room, max(median, best) + room) if room > 0 else None
 
 
 def score_unit(scores: NDArray[np.float64]) -> tuple[float, str]:
