@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import itertools
 import json
 from collections import OrderedDict
 from pathlib import Path
@@ -240,6 +241,25 @@ def test_evaluations_that_are_asked_for_are_pruned_when_they_report() -> None:
     search = engine(None, **SETTINGS, save_dir="other")
     with pytest.raises(ValueError, match=r"score: expected a number, or None for what report\(\) has ended, got None"):
         search.tell(search.ask()[0], None)
+
+
+def test_evaluations_of_many_rounds_may_report_at_the_same_time() -> None:
+    search = engine(None, total_budget=100, num_batches=10, pruning="median")
+    slow: list[Any] = []
+    steps = itertools.count(2)
+    while configurations := search.ask(1):
+        (configuration,) = configurations
+        if len(search.dataset) >= 10 * (len(slow) + 1) and len(slow) < 5:
+            slow.append(configuration)
+            continue
+        value = branin(0, configuration)
+        is_worse = search.report(configuration, 1, value)
+        search.tell(configuration, None if is_worse else value)
+        step = next(steps)
+        assert not any(search.report(waiting, step, -1e6) for waiting in slow)
+    for waiting in slow:
+        search.tell(waiting, branin(0, waiting))
+    assert len(search.dataset) == 100
 
 
 def test_the_rungs_of_halving_keep_the_best_third() -> None:
