@@ -175,6 +175,7 @@ def _train_all(name: str) -> None:
     import torch
 
     torch.set_num_threads(1)
+    _digits()
     levels = NETWORKS[name]
     shape = tuple(map(len, levels.values()))
     wrong = np.empty((*shape, NUM_EPOCHS), dtype=np.uint16)
