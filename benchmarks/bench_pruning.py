@@ -64,18 +64,20 @@ BUDGET, NUM_BATCHES, NUM_WORKERS = 200, 20, 4
 OVERLAP = BUDGET // NUM_BATCHES // 2  # the guide's rule: a round has fewer than five evaluations for each worker
 TABLE_NAMES = ("naval-propulsion", "slice-localization", "cifar10", "credit-g")
 
-Begin = Callable[[Problem, int, int], Search]
+Begin = Callable[[Problem, int, int, str], Search]  # with a budget, a seed and an empty folder
 
 
 def with_shac(**options: Any) -> Begin:
     """Return what begins a search with these options of `SHACSearch`."""
-    return lambda problem, budget, seed: SHACSearch(problem, budget, seed, num_batches=NUM_BATCHES, **options)
+    return lambda problem, budget, seed, folder: SHACSearch(
+        problem, budget, seed, folder, num_batches=NUM_BATCHES, **options
+    )
 
 
 def with_tpe(pruner: str | None = None) -> Begin:
     """Return what begins a study with a pruner of Optuna's, as it is by default."""
 
-    def begin(problem: Problem, budget: int, seed: int) -> Search:
+    def begin(problem: Problem, budget: int, seed: int, folder: str) -> Search:
         import optuna
 
         return OptunaSearch(problem, budget, seed, pruner=None if pruner is None else getattr(optuna.pruners, pruner))
@@ -84,7 +86,7 @@ def with_tpe(pruner: str | None = None) -> Begin:
 
 
 CONTENDERS: dict[str, Begin] = {
-    "random": RandomSearch,
+    "random": lambda problem, budget, seed, folder: RandomSearch(problem, budget, seed),
     "SHAC": with_shac(),
     "SHAC, overlap": with_shac(overlap=OVERLAP),
     "SHAC, asked": with_shac(is_asynchronous=True),
@@ -111,16 +113,16 @@ def problem_of(name: str) -> Problem:
 def is_the_search_of_fit(name: str, pruning: str | None, overlap: int) -> bool:
     """Whether a simulated search has the table that `SHAC.fit` makes, and without pruning also its clock."""
     problem, budget, num_batches = problem_of(name), 40, 4
-    search = SHACSearch(problem, budget, 0, num_batches=num_batches, overlap=overlap, pruning=pruning)
-    done = run(search, problem, NUM_WORKERS)
 
     def train(_: int, parameters: Mapping[str, Any]) -> float:
         for step, loss in enumerate(problem.train(parameters).losses, start=1):
             shac.report(step, loss)
         return loss
 
-    with tempfile.TemporaryDirectory() as folder:
-        engine = shac_engine(problem, budget, num_batches, 0, pruning, folder, train)
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
+        search = SHACSearch(problem, budget, 0, folder, num_batches=num_batches, overlap=overlap, pruning=pruning)
+        done = run(search, problem, NUM_WORKERS)
+        engine = shac_engine(problem, budget, num_batches, 0, pruning, other, train)
         engine.concurrent_evaluators()
         engine.set_num_parallel_evaluators(2)
         engine.fit(overlap=overlap, progress=False)
@@ -137,7 +139,8 @@ def record_of(name: str, contender: str, seed: int) -> dict[str, Any]:
     """Make a search, and return what is kept of it: when it improved, and what it took."""
     started = time.process_time()
     problem = problem_of(name)
-    done: Run = run(CONTENDERS[contender](problem, BUDGET, seed), problem, NUM_WORKERS)
+    with tempfile.TemporaryDirectory() as folder:
+        done: Run = run(CONTENDERS[contender](problem, BUDGET, seed, folder), problem, NUM_WORKERS)
     best = np.minimum.accumulate(done.losses)
     improved = np.flatnonzero(np.diff(best, prepend=np.inf) < 0)
     return {

@@ -8,7 +8,6 @@ on the clock.
 from __future__ import annotations
 
 import heapq
-import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -134,14 +133,14 @@ class SHACSearch:
         problem: Problem,
         budget: int,
         seed: int,
+        folder: str,
         *,
         num_batches: int,
         overlap: int = 0,
         pruning: str | None = None,
         is_asynchronous: bool = False,
     ) -> None:
-        self._folder = tempfile.TemporaryDirectory()
-        self.engine = shac_engine(problem, budget, num_batches, seed, pruning, self._folder.name)
+        self.engine = shac_engine(problem, budget, num_batches, seed, pruning, folder)
         self._size = budget // num_batches
         self._overlap, self._waits = overlap, not (overlap or is_asynchronous)
         self._asked: list[Any] = []
