@@ -1,160 +1,256 @@
-"""What pruning saves: training steps and the final accuracy, on small networks over scikit-learn's digits.
+"""What pruning and overlap save: the time to a regret in a simulated cluster of 4 workers.
 
-Searches of 60 evaluations in 6 rounds, each of up to 12 epochs, without pruning, with the median rule and with the
-rungs of successive halving; next to Optuna's TPE without pruner, with its MedianPruner and with its
-SuccessiveHalvingPruner, where Optuna is installed. The final accuracy is that of the best configuration, trained to
-its end. All searches train on one thread, and all networks of a search with its seed. Exit code 1 where a training that
-is ended has another beginning than one that is not.
+Searches of 200 evaluations, next to Optuna's TPE with its pruners: on small networks whose learning curves are known
+(`quality/curves.py`), and on tables of trainings (`quality/tables.py`) that have how long these took, but no curves, so
+that only waiting can be saved. The clock is that of the trainings, and nobody waits for it. A search is a line of JSON,
+which is not made again. Exit code 1 where a simulated search is not the one that `SHAC.fit` makes.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import itertools
+import json
 import sys
 import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import shac
-from shac.demo import _digits, _network, _optimiser, digits_space
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
-NUM_EPOCHS, NUM_TRAINING, NUM_VALIDATION = 12, 400, 500
-BUDGET, NUM_BATCHES = 60, 6
+    from benchmarks.bench_overlap import ends_of
+    from benchmarks.quality.curves import NETWORKS, NUM_EPOCHS
+    from benchmarks.quality.tables import TABLES
+    from benchmarks.simulation import (
+        OptunaSearch,
+        Problem,
+        RandomSearch,
+        Run,
+        Search,
+        SHACSearch,
+        network_problem,
+        run,
+        shac_engine,
+        table_problem,
+    )
+else:
+    from bench_overlap import ends_of
+    from quality.curves import NETWORKS, NUM_EPOCHS
+    from quality.tables import TABLES
+    from simulation import (
+        OptunaSearch,
+        Problem,
+        RandomSearch,
+        Run,
+        Search,
+        SHACSearch,
+        network_problem,
+        run,
+        shac_engine,
+        table_problem,
+    )
 
+FOLDER = Path(__file__).resolve().parent / "results" / "pruning"
+BUDGET, NUM_BATCHES, NUM_WORKERS = 200, 20, 4
+OVERLAP = BUDGET // NUM_BATCHES // 2  # the guide's rule: a round has fewer than five evaluations for each worker
+TABLE_NAMES = ("naval-propulsion", "slice-localization", "cifar10", "credit-g")
 
-def epochs_of(parameters: Mapping[str, Any], seed: int) -> Iterator[float]:
-    """The accuracy on validation images after each epoch of a training."""
-    import torch
-
-    torch.manual_seed(seed)
-    torch.set_num_threads(1)
-    images, labels = _digits()
-    model = _network(parameters)
-    optimiser = _optimiser(model, parameters)
-    loss_function = torch.nn.CrossEntropyLoss()
-    judged = slice(NUM_TRAINING, NUM_TRAINING + NUM_VALIDATION)
-    for _ in range(NUM_EPOCHS):
-        model.train()
-        for batch in torch.randperm(NUM_TRAINING).split(parameters["batch_size"]):
-            optimiser.zero_grad()
-            loss_function(model(images[batch]), labels[batch]).backward()
-            optimiser.step()
-        model.eval()
-        with torch.no_grad():
-            yield float((model(images[judged]).argmax(dim=1) == labels[judged]).float().mean())
-
-
-class Trainings:
-    """Trains, and counts the epochs."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-        self.num_epochs = 0
-        self.best = 0.0
-
-    def train(self, parameters: Mapping[str, Any], ends: Any) -> float | None:
-        """The last accuracy, or None where `ends`, asked after each epoch, has ended the training."""
-        accuracy = 0.0
-        for epoch, value in enumerate(epochs_of(parameters, self.seed), start=1):
-            self.num_epochs += 1
-            accuracy = value
-            if ends(epoch, accuracy):
-                return None
-        self.best = max(self.best, accuracy)
-        return accuracy
+Begin = Callable[[Problem, int, int, str], Search]  # with a budget, a seed and an empty folder
 
 
-def with_shac(pruning: str | None, seed: int) -> Trainings:
-    """A search by `SHAC`."""
-    trainings = Trainings(seed)
+def with_shac(**options: Any) -> Begin:
+    """Return what begins a search with these options of `SHACSearch`."""
+    return lambda problem, budget, seed, folder: SHACSearch(
+        problem, budget, seed, folder, num_batches=NUM_BATCHES, **options
+    )
+
+
+def with_tpe(pruner: str | None = None) -> Begin:
+    """Return what begins a study with a pruner of Optuna's, as it is by default."""
+
+    def begin(problem: Problem, budget: int, seed: int, folder: str) -> Search:
+        import optuna
+
+        return OptunaSearch(problem, budget, seed, pruner=None if pruner is None else getattr(optuna.pruners, pruner))
+
+    return begin
+
+
+CONTENDERS: dict[str, Begin] = {
+    "random": lambda problem, budget, seed, folder: RandomSearch(problem, budget, seed),
+    "SHAC": with_shac(),
+    "SHAC, overlap": with_shac(overlap=OVERLAP),
+    "SHAC, asked": with_shac(is_asynchronous=True),
+    "TPE": with_tpe(),
+    # Where there are no curves, the others would be these again
+    "SHAC, median": with_shac(pruning="median"),
+    "SHAC, halving": with_shac(pruning="halving"),
+    "SHAC, overlap, median": with_shac(overlap=OVERLAP, pruning="median"),
+    "SHAC, overlap, halving": with_shac(overlap=OVERLAP, pruning="halving"),
+    "SHAC, asked, median": with_shac(is_asynchronous=True, pruning="median"),
+    "TPE, MedianPruner": with_tpe("MedianPruner"),
+    "TPE, SuccessiveHalvingPruner": with_tpe("SuccessiveHalvingPruner"),
+}
+WITHOUT_CURVES = tuple(itertools.islice(CONTENDERS, 5))
+RIVALS = {True: "TPE, MedianPruner", False: "TPE"}  # by whether there are curves
+
+
+@functools.cache
+def problem_of(name: str) -> Problem:
+    """Return a problem by its name."""
+    return network_problem(name) if name in NETWORKS else table_problem(name)
+
+
+def is_the_search_of_fit(name: str, pruning: str | None, overlap: int) -> bool:
+    """Whether a simulated search has the table that `SHAC.fit` makes, and without pruning also its clock."""
+    problem, budget, num_batches = problem_of(name), 40, 4
+
+    def train(_: int, parameters: Mapping[str, Any]) -> float:
+        for step, loss in enumerate(problem.train(parameters).losses, start=1):
+            shac.report(step, loss)
+        return loss
+
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
+        search = SHACSearch(problem, budget, 0, folder, num_batches=num_batches, overlap=overlap, pruning=pruning)
+        done = run(search, problem, NUM_WORKERS)
+        engine = shac_engine(problem, budget, num_batches, 0, pruning, other, train)
+        engine.concurrent_evaluators()
+        engine.set_num_parallel_evaluators(2)
+        engine.fit(overlap=overlap, progress=False)
+    if engine.dataset.to_csv() != search.engine.dataset.to_csv():
+        return False
+    if pruning is not None:
+        return bool(engine.state.pruned) and np.isinf(done.losses).sum() == len(engine.state.pruned)
+    trainings = [problem.train(engine.dataset.prepare_parameter(row)) for row in engine.dataset.X]
+    seconds = [training.seconds * len(training.losses) for training in trainings]
+    return np.allclose(sorted(ends_of(seconds, NUM_WORKERS, overlap, budget // num_batches)), done.ends)
+
+
+def record_of(name: str, contender: str, seed: int) -> dict[str, Any]:
+    """Make a search, and return what is kept of it: when it improved, and what it took."""
+    started = time.process_time()
+    problem = problem_of(name)
     with tempfile.TemporaryDirectory() as folder:
-        search = shac.SHAC(None, digits_space(), BUDGET, NUM_BATCHES, save_dir=folder, seed=seed, pruning=pruning)
-        while configurations := search.ask(BUDGET // NUM_BATCHES):
-            for configuration in configurations:
-
-                def ends(epoch: int, accuracy: float, configuration: Any = configuration) -> bool:
-                    return search.report(configuration, epoch, accuracy)
-
-                search.tell(configuration, trainings.train(configuration, ends))
-    return trainings
-
-
-def with_optuna(pruner: str | None, seed: int) -> Trainings:
-    """A study by TPE."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    pruners = {
-        None: optuna.pruners.NopPruner(),
-        "median": optuna.pruners.MedianPruner(n_startup_trials=10),
-        "halving": optuna.pruners.SuccessiveHalvingPruner(),
+        done: Run = run(CONTENDERS[contender](problem, BUDGET, seed, folder), problem, NUM_WORKERS)
+    best = np.minimum.accumulate(done.losses)
+    improved = np.flatnonzero(np.diff(best, prepend=np.inf) < 0)
+    return {
+        "problem": name,
+        "contender": contender,
+        "seed": seed,
+        "improved": [[float(f"{done.ends[i]:.6g}"), done.losses[i]] for i in improved],
+        "end": done.ends[-1],
+        "steps": sum(done.num_steps),
+        "busy": done.seconds / (NUM_WORKERS * done.ends[-1]),
+        "pruned": int(np.isinf(done.losses).sum()),
+        "cpu_seconds": round(time.process_time() - started, 2),
     }
-    trainings = Trainings(seed)
-
-    def objective(trial: optuna.Trial) -> float:
-        parameters = {
-            "learning_rate": trial.suggest_float("learning_rate", 1e-4, 1.0, log=True),
-            "weight_decay": trial.suggest_float("weight_decay", 1e-6, 1e-1, log=True),
-            "width": trial.suggest_int("width", 8, 256, log=True),
-            "depth": trial.suggest_int("depth", 1, 4),
-            "dropout": trial.suggest_float("dropout", 0.0, 0.7),
-            "activation": trial.suggest_categorical("activation", ["relu", "gelu", "tanh", "sigmoid"]),
-            "optimiser": trial.suggest_categorical("optimiser", ["sgd", "adam", "rmsprop"]),
-            "batch_size": trial.suggest_categorical("batch_size", [16, 32, 64, 128]),
-        }
-
-        def ends(epoch: int, accuracy: float) -> bool:
-            trial.report(accuracy, epoch)
-            return trial.should_prune()
-
-        accuracy = trainings.train(parameters, ends)
-        if accuracy is None:
-            raise optuna.TrialPruned
-        return accuracy
-
-    sampler = optuna.samplers.TPESampler(seed=seed)
-    optuna.create_study(direction="maximize", sampler=sampler, pruner=pruners[pruner]).optimize(objective, BUDGET)
-    return trainings
 
 
-def curves_are_the_same() -> bool:
-    """Whether a training that is ended has the beginning of one that is not."""
-    space = digits_space()
-    (row,) = space.sample_rows(1, np.random.default_rng(3))
-    parameters = space.to_parameters(row)
-    whole = list(epochs_of(parameters, 0))
-    begin = [accuracy for accuracy, _ in zip(epochs_of(parameters, 0), range(3), strict=False)]
-    return whole[:3] == begin
+def make_runs(names: Sequence[str], seeds: range, until: float) -> None:
+    """Make the searches that are not there yet, until so much processor time has passed."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    known = {(name, kept["contender"], kept["seed"]) for name in names for kept in read_runs(name)}
+    for seed, name in itertools.product(seeds, names):
+        for contender in CONTENDERS if name in NETWORKS else WITHOUT_CURVES:
+            if (name, contender, seed) in known:
+                continue
+            if time.process_time() > until:
+                return
+            record = record_of(name, contender, seed)
+            with (FOLDER / f"{name}.jsonl").open("a") as file:
+                file.write(json.dumps(record) + "\n")
 
 
-def main(arguments: list[str] | None = None) -> int:
+def read_runs(name: str) -> list[dict[str, Any]]:
+    """The runs of a problem."""
+    path = FOLDER / f"{name}.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def time_to(record: Mapping[str, Any], target: float) -> float:
+    """When a search had a loss that is not above the target; infinite where it never had."""
+    return next((end for end, loss in record["improved"] if loss <= target), np.inf)
+
+
+def sign_test(ours: Sequence[float], theirs: Sequence[float]) -> str:
+    """How often ours is smaller, and larger, and how likely such a split is where both are alike."""
+    from scipy.stats import binomtest
+
+    pairs = list(zip(ours, theirs, strict=True))
+    smaller, larger = sum(a < b for a, b in pairs), sum(a > b for a, b in pairs)
+    p = binomtest(smaller, smaller + larger).pvalue if smaller + larger else 1.0
+    return f"{smaller}:{larger} p={p:.3f}"
+
+
+def report(names: Sequence[str], first_seed: int) -> None:
+    """Print a table for each problem: medians over seeds, and sign tests against the rival by seed."""
+    for name in names:
+        runs: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
+        for kept in read_runs(name):
+            if kept["seed"] >= first_seed:
+                runs[kept["contender"]][kept["seed"]] = kept
+        contenders = [contender for contender in CONTENDERS if contender in runs]
+        seeds = sorted(set.intersection(*(set(found) for found in runs.values()))) if runs else []
+        if seeds:
+            print_problem(name, {contender: [runs[contender][seed] for seed in seeds] for contender in contenders})
+
+
+def print_problem(name: str, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Print the table of a problem."""
+    problem = problem_of(name)
+    finals = {contender: [kept["improved"][-1][1] for kept in found] for contender, found in runs.items()}
+    regret = float(np.median(finals["random"])) - problem.optimum
+    targets = [problem.optimum + share * regret for share in (1.0, 0.25)]
+    times = {c: [[time_to(kept, target) for kept in found] for target in targets] for c, found in runs.items()}
+    whole = float(np.median([kept["end"] for kept in runs["random"]]))
+    rival = RIVALS[problem.has_curves]
+    most_steps = BUDGET * (NUM_EPOCHS if problem.has_curves else 1)
+    print(
+        f"\n{name}: {len(finals['random'])} seeds; random search ends after {whole:.4g} s with a regret of {regret:.4g}"
+    )
+    print("times as shares of that; in brackets in how many searches; smaller:larger than", rival)
+    head = ("steps", "busy", "end", "to its regret", "", "to a quarter", "", "regret/1", "")
+    print(f"{'':<30}" + "".join(f"{cell:<18}" for cell in head))
+    for contender, found in runs.items():
+        cells = [
+            f"{np.median([kept['steps'] for kept in found]) / most_steps:.0%}",
+            f"{np.median([kept['busy'] for kept in found]):.0%}",
+            f"{np.median([kept['end'] for kept in found]) / whole:.2f}",
+        ]
+        for of_target, of_rival in zip(times[contender], times[rival], strict=True):
+            reached = np.isfinite(of_target).sum()
+            cells.append(f"{np.median(of_target) / whole:.3f} ({reached})")
+            cells.append("" if contender == rival else sign_test(of_target, of_rival))
+        cells.append(f"{(np.median(finals[contender]) - problem.optimum) / regret:.3f}")
+        cells.append("" if contender == rival else sign_test(finals[contender], finals[rival]))
+        print(f"{contender:<30}" + "".join(f"{cell:<18}" for cell in cells))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Check, run, report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--without-optuna", action="store_true")
+    parser.add_argument("--problems", nargs="*", default=[*NETWORKS, *TABLE_NAMES], choices=[*NETWORKS, *TABLES])
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=20.0, help="of processor time, after which no search begins")
     options = parser.parse_args(arguments)
-    if not curves_are_the_same():
-        print("a training that is ended has another beginning", file=sys.stderr)
-        return 1
-    kinds: dict[str, Any] = {"shac": with_shac}
-    if not options.without_optuna:
-        kinds["TPE"] = with_optuna
-    print(f"{BUDGET} evaluations of at most {NUM_EPOCHS} epochs; medians of {options.seeds} seeds")
-    for kind, run in kinds.items():
-        for pruning in (None, "median", "halving"):
-            made = [run(pruning, seed) for seed in range(options.seeds)]
-            share = np.array([one.num_epochs for one in made]) / (BUDGET * NUM_EPOCHS)
-            best = np.array([one.best for one in made])
-            print(
-                f"{kind:<5} {pruning or 'none':<8} epochs {np.median(share):.0%} "
-                f"({share.min():.0%} to {share.max():.0%})  accuracy {np.median(best):.4f} "
-                f"({best.min():.4f} to {best.max():.4f})",
-                flush=True,
-            )
+    for pruning, overlap in ((None, 0), (None, OVERLAP), ("median", OVERLAP), ("halving", 0)):
+        if not is_the_search_of_fit("digits-mlp", pruning, overlap):
+            print(f"pruning={pruning}, overlap={overlap}: not the search that fit() makes", file=sys.stderr)
+            return 1
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    make_runs(options.problems, seeds, time.process_time() + 60 * options.minutes)
+    report(options.problems, options.first_seed)
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,9 +10,8 @@ import numpy as np
 
 from shac.errors import DamagedFileError
 from shac.files import dump_json, parse_json, read_file, write_atomic
-from shac.frames import checked_row, checked_score, checked_scores, data_frame, object_array
+from shac.frames import checked_evaluations, data_frame, object_array
 from shac.labels import check_objective, label_scores
-from shac.parameters.arrays import without_arrays
 from shac.ranking import RankedEvaluations
 from shac.space import HyperParameterList
 from shac.store.table import DATASET_FILE, PARAMETERS_FILE, read_table_text, table_text
@@ -49,6 +47,9 @@ class Dataset(RankedEvaluations):
         Of the search that the evaluations are of. With several, a score is a tuple of numbers.
     enqueued : frozenset of int
         Which of them were asked for by `SHAC.enqueue`.
+    pruned : dict of int to float
+        Which of them were ended because they were worse than others (see `shac.report`), with what they reported last,
+        NaN where that was nothing. Their scores are NaN, so that none of them is ever the best.
     earlier : Dataset or None
         What the search began with, of an earlier one: no evaluations of this one.
 
@@ -123,6 +124,7 @@ class Dataset(RankedEvaluations):
         self.X: list[list[Any]] = []
         self.Y: list[Any] = []
         self.enqueued: frozenset[int] = frozenset()
+        self.pruned: dict[int, float] = {}
 
     def encode_dataset(
         self, X: Sequence[Sequence[Any]] | None = None, Y: ArrayLike | None = None, objective: str = "max"
@@ -197,6 +199,7 @@ class Dataset(RankedEvaluations):
 
         Where configurations were enqueued, or the search began with those of an earlier one, a column ``source`` has
         ``'enqueued'`` or ``'drawn'``; ``'earlier'`` for the rows of `earlier`, which come first where it is asked for.
+        Where any were pruned, ``pruned`` says which, and ``last_value`` has what they reported last, NaN for others.
 
         Parameters
         ----------
@@ -219,12 +222,13 @@ class Dataset(RankedEvaluations):
         [{'x': 0.5, 'scores': 2.0}]
         """
         sources = ["enqueued" if index in self.enqueued else "drawn" for index in range(len(self))]
-        X, Y = self.X, self.Y
+        X, Y, pruned = self.X, self.Y, self.pruned
         if earlier and self.earlier is not None:
             X, Y, sources = self.earlier.X + X, self.earlier.Y + Y, ["earlier"] * len(self.earlier) + sources
-        is_marked = bool(self.enqueued) or self.earlier is not None
+            pruned = {**self.earlier.pruned, **{len(self.earlier) + i: last for i, last in pruned.items()}}
+        marks = sources if self.enqueued or self.earlier is not None else None
         names = None if self.objectives is None else self.objectives.names
-        return data_frame(self._space.get_parameter_names(), X, Y, sources if is_marked else None, objectives=names)
+        return data_frame(self._space.get_parameter_names(), X, Y, marks, pruned, objectives=names)
 
     def set_dataset(self, X: Iterable[Sequence[Any]], Y: Iterable[Any]) -> None:
         """Replace all configurations and scores.
@@ -242,6 +246,7 @@ class Dataset(RankedEvaluations):
             If the lengths differ, a row does not fit, or a score is no number; the dataset is then as it was.
         """
         self.X, self.Y = self._checked(X, Y)
+        self.pruned = {i: last for i, last in self.pruned.items() if i < len(self.Y) and np.all(np.isnan(self.Y[i]))}
 
     def __repr__(self) -> str:
         best = self._best_index(None)
@@ -289,7 +294,7 @@ class Dataset(RankedEvaluations):
             See `load_from_directory`; the dataset is then as it was.
         """
         stored = type(self).load_from_directory(self.save_dir, objective=self.objective)
-        self._parameters, self.X, self.Y = stored._parameters, stored.X, stored.Y
+        self._parameters, self.X, self.Y, self.pruned = stored._parameters, stored.X, stored.Y, stored.pruned
 
     @classmethod
     def load_from_directory(cls, directory: str | os.PathLike[str] = "shac_run", *, objective: Any = "max") -> Self:
@@ -324,8 +329,8 @@ class Dataset(RankedEvaluations):
         return dataset
 
     def to_csv(self) -> str:
-        """Write the table: ``id``, the columns, ``scores``; floats to the last bit."""
-        return table_text(self._space, self.X, self.Y, objectives=self.objectives)
+        """Write the table: ``id``, the columns, ``scores``, and of pruned evaluations what `to_pandas` has of them."""
+        return table_text(self._space, self.X, self.Y, self.pruned, objectives=self.objectives)
 
     @classmethod
     def from_csv(
@@ -360,18 +365,14 @@ class Dataset(RankedEvaluations):
         """
         dataset = cls(parameters)
         dataset.objective = objective
-        dataset.X, dataset.Y = read_table_text(table, dataset._space, where=where, objectives=dataset.objectives)
+        dataset.X, dataset.Y, dataset.pruned = read_table_text(
+            table, dataset._space, where=where, objectives=dataset.objectives
+        )
         return dataset
 
     def _checked(self, X: Iterable[Sequence[Any]], Y: Iterable[Any]) -> tuple[list[list[Any]], list[Any]]:
-        """Rows and scores as the dataset keeps them: of Python's own types, and sure to be encoded and saved."""
-        rows = [checked_row(row) for row in without_arrays(self._space.columns, X)]
+        rows, scores = checked_evaluations(self._space.columns, X, Y, self.objectives)
         self._space.encode_rows(rows)
-        objectives = self.objectives
-        check = checked_score if objectives is None else partial(checked_scores, objectives=objectives)
-        scores = [check(score) for score in Y]
-        if len(rows) != len(scores):
-            raise ValueError(f"Y: expected {len(rows)} scores, one for each row of X, got {len(scores)}")
         return rows, scores
 
     @property

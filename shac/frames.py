@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shac.parameters.arrays import without_arrays
 from shac.parameters.base import to_builtin
 from shac.parameters.conditional import MISSING
 
@@ -16,8 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shac.objectives import Objectives
+    from shac.parameters import AbstractHyperParameter
 
-__all__ = ["checked_row", "checked_score", "checked_scores", "data_frame", "object_array"]
+__all__ = ["checked_evaluations", "checked_row", "checked_score", "checked_scores", "data_frame", "object_array"]
 
 
 def data_frame(
@@ -25,6 +28,7 @@ def data_frame(
     rows: Sequence[Sequence[Any]],
     scores: Sequence[Any],
     sources: Sequence[str] | None = None,
+    pruned: Mapping[int, float] = MappingProxyType({}),
     *,
     objectives: Sequence[str] | None = None,
 ) -> pd.DataFrame:
@@ -38,6 +42,8 @@ def data_frame(
     scores : sequence of float, or of tuples of float
     sources : sequence of str, optional
         What the last column says of each row; no such column by default.
+    pruned : mapping of int to float
+        Last values of the pruned rows; no columns for them where there are none.
     objectives : sequence of str, optional
         Names of several objectives, which have a column each.
 
@@ -58,6 +64,10 @@ def data_frame(
     names_of_scores = ["scores_" if "scores" in frame else "scores"] if objectives is None else objectives
     columns_of_scores = np.array(scores, dtype=np.float64).reshape(len(rows), len(names_of_scores)).T
     frame = frame.assign(**dict(zip(names_of_scores, columns_of_scores, strict=True)))
+    if pruned:
+        is_pruned, last = (f"{name}_" if name in frame else name for name in ("pruned", "last_value"))
+        frame = frame.assign(**{is_pruned: [i in pruned for i in range(len(rows))]})
+        frame = frame.assign(**{last: [pruned.get(i, np.nan) for i in range(len(rows))]})
     return frame if sources is None else frame.assign(**{"source_" if "source" in frame else "source": sources})
 
 
@@ -76,6 +86,20 @@ def object_array(rows: Sequence[Sequence[Any]], width: int) -> NDArray[Any]:
         for c, value in enumerate(row):
             array[i, c] = value
     return array
+
+
+def checked_evaluations(
+    columns: Sequence[AbstractHyperParameter],
+    X: Iterable[Sequence[Any]],
+    Y: Iterable[Any],
+    objectives: Objectives | None = None,
+) -> tuple[list[list[Any]], list[Any]]:
+    """Return rows and scores of Python's own types; ValueError if they differ in number, or are none."""
+    rows = [checked_row(row) for row in without_arrays(columns, X)]
+    scores = [checked_score(score) if objectives is None else checked_scores(score, objectives) for score in Y]
+    if len(rows) != len(scores):
+        raise ValueError(f"Y: expected {len(rows)} scores, one for each row of X, got {len(scores)}")
+    return rows, scores
 
 
 def checked_row(row: Iterable[Any]) -> list[Any]:

@@ -49,17 +49,33 @@ if __name__ == "__main__":
     engine.evaluator_backend = "ray"
     engine.set_num_parallel_evaluators(2)
     engine.fit(skip_cv_checks=True)
+    engine = searches.engine(searches.branin_in_steps, **PRUNED, save_dir="pruned")
+    engine.evaluator_backend = "ray"
+    engine.set_num_parallel_evaluators(2)
+    engine.fit(overlap=4)
 """
+PRUNED = {"total_budget": 30, "num_batches": 3, "pruning": "median"}
 
 
-def test_failures_and_lost_nodes_on_ray_are_those_of_processes(tmp_path: Path) -> None:
-    script = tmp_path / "search.py"
-    script.write_text(textwrap.dedent(SCRIPT.replace('"lost"', repr(str(tmp_path / "lost")))))
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Run the script once, as a cluster takes long to start; returns its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("ray")
+    script = folder / "search.py"
+    text = SCRIPT.replace('"lost"', repr(str(folder / "lost"))).replace("**PRUNED", f"**{PRUNED}")
+    script.write_text(textwrap.dedent(text))
     environment = {**clusters.ENVIRONMENT, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
     command = [sys.executable, str(script)]
-    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        command, check=False, cwd=folder, env=environment, capture_output=True, text=True, timeout=180
+    )
     assert done.returncode == 0, done.stderr
-    lines = [line for line in done.stdout.splitlines() if line[:1].isdigit()]
+    return folder, done.stdout
+
+
+def test_failures_and_lost_nodes_on_ray_are_those_of_processes(searched: tuple[Path, str]) -> None:
+    folder, printed = searched
+    lines = [line for line in printed.splitlines() if line[:1].isdigit()]
     expected = [
         "exited with code 3",
         "was killed by SIGSEGV",
@@ -68,9 +84,17 @@ def test_failures_and_lost_nodes_on_ray_are_those_of_processes(tmp_path: Path) -
         "None",
         "None",
     ]
-    assert len(lines) == len(expected), done.stdout
+    assert len(lines) == len(expected), printed
     for index, (line, reason) in enumerate(zip(lines, expected, strict=True)):
         assert line.startswith(f"{index} True ")
         assert reason in line
     searches.engine(total_budget=20, num_batches=2, save_dir="undisturbed").fit(skip_cv_checks=True)
-    assert Path("shac_run/dataset.csv").read_bytes() == Path("undisturbed/dataset.csv").read_bytes()
+    assert (folder / "shac_run/dataset.csv").read_bytes() == Path("undisturbed/dataset.csv").read_bytes()
+
+
+def test_overlapping_rounds_that_prune_on_ray_have_the_table_of_one_on_threads(searched: tuple[Path, str]) -> None:
+    folder, _ = searched
+    engine = searches.engine(searches.branin_in_steps, **PRUNED, save_dir="one")
+    engine.fit(overlap=4)
+    assert engine.state.pruned
+    assert (folder / "pruned/dataset.csv").read_bytes() == Path("one/dataset.csv").read_bytes()

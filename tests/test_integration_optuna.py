@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import shac
+from shac.labels import label_scores
 
 optuna = pytest.importorskip("optuna")
 
@@ -233,12 +234,49 @@ def test_failed_and_pruned_trials_are_the_bad_half() -> None:
     study.optimize(sometimes, n_trials=80, catch=(RuntimeError,))
     state = sampler._searches[0].state
     pruned = {trial.number for trial in study.trials[: len(state)] if trial.state == optuna.trial.TrialState.PRUNED}
-    assert state.pruned == pruned
+    assert state.pruned.keys() == pruned
     assert pruned
     states = [trial.state.name for trial in study.trials]
     assert states[:10].count("COMPLETE") < 8
     assert states[-15:].count("COMPLETE") >= 10  # the best lies at the edge of what is pruned
     assert study.best_value < 0.601
+
+
+def in_steps(trial: Any) -> float:
+    """Report losses that come down, at first the more steeply the further from the best setting."""
+    x = trial.suggest_float("x", 0.0, 1.0)
+    y = trial.suggest_float("y", 0.0, 1.0)
+    loss = (x - 0.8) ** 2 + (y - 0.3) ** 2
+    for step in range(1, 10):
+        trial.report(loss - 0.02 * step if loss > 0.3 else loss + 0.1 / step, step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return float(loss)
+
+
+@pytest.mark.parametrize(
+    "pruner", [optuna.pruners.MedianPruner(), optuna.pruners.SuccessiveHalvingPruner(reduction_factor=3)]
+)
+def test_what_a_pruner_of_optuna_ends_is_labelled_worse_and_never_taken_for_the_best(pruner: Any) -> None:
+    sampler = SHACSampler(seed=0, max_classifiers=5)
+    study = study_of(sampler, 61, in_steps, pruner=pruner)
+    state = sampler._searches[0].state
+    trials = study.trials[: len(state)]
+    pruned = {trial.number: trial for trial in trials if trial.state == optuna.trial.TrialState.PRUNED}
+    complete = [trial for trial in trials if trial.state == optuna.trial.TrialState.COMPLETE]
+    assert len(pruned) + len(complete) == len(state) == 60
+    assert state.pruned == {number: trial.intermediate_values[trial.last_step] for number, trial in pruned.items()}
+    assert all(math.isnan(state.scores[number]) for number in pruned)
+    scores, worst = state.scores_to_learn("min"), max(trial.value for trial in complete)
+    assert {scores[number] for number in pruned} == {worst}
+    assert min(state.pruned.values()) < worst  # what they reported last would not have made all of them the bad half
+    labels = label_scores(scores, "min")
+    assert not labels[list(pruned)].any()
+    assert labels[study.best_trial.number] == 1
+    assert study.best_trial.number not in pruned
+    assert study.best_value == min(trial.value for trial in complete)
+    late = [trial for trial in trials[-20:] if trial.number not in pruned]
+    assert sum(trial.value for trial in late) / len(late) < sum(trial.value for trial in complete) / len(complete)
 
 
 def breaks(trial: Any) -> tuple[float]:

@@ -98,6 +98,7 @@ class Table:
     """A table as a function: the mean over its seeds, and an observation of one of them."""
 
     def __init__(self, name: str) -> None:
+        self._name = name
         self._values = table_values(name)
         self._means = np.nanmean(self._values, axis=-1)
         self._places = {
@@ -115,6 +116,14 @@ class Table:
         """Return the value of one of the stored seeds."""
         values = self._values[self._place(setting)]
         return float(values[int(random.random() * np.count_nonzero(np.isfinite(values)))])
+
+    def seconds(self, setting: dict[str, Any]) -> float:
+        """Return how long a training took."""
+        return float(self._seconds[self._place(setting)])
+
+    @functools.cached_property
+    def _seconds(self) -> NDArray[np.float64]:
+        return np.asarray(np.nanmean(table_values(self._name, "train_time"), axis=-1))
 
     def _place(self, setting: dict[str, Any]) -> tuple[int, ...]:
         return tuple(

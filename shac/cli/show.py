@@ -12,6 +12,8 @@ import click
 from shac.cli.errors import explains_errors
 
 if TYPE_CHECKING:
+    from collections import OrderedDict
+
     from rich.console import Console
     from rich.table import Table
 
@@ -24,7 +26,13 @@ _WIDTH_OF_PIPES = 500
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--best", type=click.IntRange(min=1), default=5, show_default=True, help="Best configurations to list.")
+@click.option(
+    "--best",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Best and pruned configurations to list.",
+)
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="What is printed."
 )
@@ -49,6 +57,8 @@ def show(folder: Path, best: int, form: str) -> None:
         with console.status("measuring the region after each stage"):
             stages = _stages(view)
         console.print(stages)
+    if view.pruned:
+        console.print(_pruned(view, best))
     _print_failures(console, view)
 
 
@@ -64,11 +74,18 @@ def _as_json(view: SearchView, count: int) -> dict[str, Any]:
         "num_batches": view.num_batches,
         "classifiers": len(view.classifiers),
         "total_classifiers": view.total_classifiers,
-        "pruned": sorted(view.pruned),
+        "pruned": [
+            {
+                "evaluation": i,
+                "last_value": last if math.isfinite(last) else None,
+                "parameters": _configuration(view, i),
+            }
+            for i, last in sorted(view.pruned.items())
+        ],
         "enqueued": sorted(view.enqueued),
         "warm_start": None if view.earlier is None else view.earlier.settings(),
         "best": [
-            {"evaluation": i, "score": float(view.scores[i]), "parameters": view.space.to_parameters(view.dataset.X[i])}
+            {"evaluation": i, "score": float(view.scores[i]), "parameters": _configuration(view, i)}
             for i in (view.best_indices(count) if view.objectives is None else [])
         ],
         **({} if view.objectives is None else {"pareto_front": _front_as_json(view)}),
@@ -84,10 +101,14 @@ def _front_as_json(view: SearchView) -> list[dict[str, Any]]:
         {
             "evaluation": i,
             "scores": dict(zip(view.score_names, view.score_numbers(i), strict=True)),
-            "parameters": view.space.to_parameters(view.dataset.X[i]),
+            "parameters": _configuration(view, i),
         }
         for i in view.dataset.pareto_indices()
     ]
+
+
+def _configuration(view: SearchView, index: int) -> OrderedDict[str, Any]:
+    return view.space.to_parameters(view.dataset.X[index])
 
 
 def _new_table(title: str, *columns: str) -> Table:
@@ -167,6 +188,18 @@ def _stages(view: SearchView) -> Table:
             f"{volume.lower:.1e} to {volume.upper:.1e}",
             f"{2.0**-stage:.2e}",
         )
+    return table
+
+
+def _pruned(view: SearchView, count: int) -> Table:
+    sign = 1.0 if view.objective == "min" else -1.0
+    order = sorted(view.pruned, key=lambda i: (math.isnan(view.pruned[i]), sign * view.pruned[i]))
+    left = f"; {len(order) - count} more" if len(order) > count else ""
+    table = _new_table(f"\nPruned evaluations, by what they reported last{left}", "evaluation", "last value")
+    table.add_column("configuration", overflow="fold")
+    for i in order[:count]:
+        last = f"{view.pruned[i]:.5g}" if math.isfinite(view.pruned[i]) else "none"
+        table.add_row(str(i), last, ", ".join(f"{name}={value!r}" for name, value in _configuration(view, i).items()))
     return table
 
 

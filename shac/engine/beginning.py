@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ def earlier_dataset(state: SearchState, folder: Path) -> Dataset | None:
     dataset = Dataset(state.space, save_dir=folder)
     dataset.objective = evaluations.objective
     dataset.X, dataset.Y = [list(row) for row in evaluations.rows], list(evaluations.scores)
+    dataset.pruned = dict.fromkeys(evaluations.pruned, math.nan)  # their last values did not come along
     return dataset
 
 

@@ -35,8 +35,9 @@ class Batch:
         Time spent, by kind of work.
     first_failure : str
         What to say of the first evaluation that failed; empty where none did.
-    pruned : sequence of bool
-        Whether each evaluation was pruned; empty where none can be. Its score is NaN.
+    pruned : sequence of float or None
+        The last value of each evaluation that was pruned, whose score is NaN, and None of others; empty where none can
+        be.
     is_in_journal : bool
         Whether the journal ends with this batch.
     """
@@ -45,13 +46,18 @@ class Batch:
     scores: Sequence[Any]
     seconds: dict[str, float]
     first_failure: str = ""
-    pruned: Sequence[bool] = ()
+    pruned: Sequence[float | None] = ()
     is_in_journal: bool = False
+
+    @property
+    def num_pruned(self) -> int:
+        """How many evaluations were pruned."""
+        return sum(last is not None for last in self.pruned)
 
     @property
     def failed_whole(self) -> bool:
         """Whether no evaluation gave a score, and none was pruned, which says something as well."""
-        return not any(self.pruned) and not have_scores(self.scores).any()
+        return not self.num_pruned and not have_scores(self.scores).any()
 
 
 def round_of_table(plan: SearchPlan, state: SearchState, rows: Sequence[Any], scores: Sequence[Any]) -> Batch:
@@ -92,8 +98,8 @@ def round_logs(plan: SearchPlan, state: SearchState, batch: Batch, seconds_of_tr
     volume = _volume(state)
     return {
         "evaluations": len(state),
-        "failed": int((~counts).sum()) - sum(batch.pruned),
-        **({} if plan.pruning is None else {"pruned": sum(batch.pruned)}),
+        "failed": int((~counts).sum()) - batch.num_pruned,
+        **({} if plan.pruning is None else {"pruned": batch.num_pruned}),
         **_scores_of_round(plan, state, batch),
         "classifiers": len(state.classifiers),
         "volume_lower": volume[0],

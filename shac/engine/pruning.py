@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["KnownLimits", "Pruning", "closed_curves", "limits_of"]
 
 _FEWEST_CURVES = 4  # of which a quantile says something
+_MOST_LIMITS = 8  # whoever asks one by one may report on configurations of several rounds at the same time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,17 +99,18 @@ class Pruning:
 
 
 class KnownLimits:
-    """The limits of rounds that configurations were drawn after, as the journal has it; two, for overlaps."""
+    """The limits of rounds that configurations were drawn after, as the journal has it; those that were used last."""
 
     def __init__(self) -> None:
         self._limits: dict[int, CurveLimits] = {}
 
     def at(self, num_known: int, pruning: Pruning, objective: str, path: Path) -> CurveLimits:
         """Return the limits after so many evaluations; see `limits_of` and `closed_curves`."""
-        if num_known not in self._limits:
-            known = {**self._limits, num_known: limits_of(pruning, objective, closed_curves(path, num_known))}
-            self._limits = {number: known[number] for number in sorted(known)[-2:]}
-        return self._limits[num_known]
+        limits = self._limits.pop(num_known, None) or limits_of(pruning, objective, closed_curves(path, num_known))
+        self._limits[num_known] = limits
+        if len(self._limits) > _MOST_LIMITS:
+            del self._limits[next(iter(self._limits))]
+        return limits
 
 
 def closed_curves(path: Path, num_evaluations: int) -> list[list[list[Any]]]:

@@ -310,8 +310,7 @@ class Search:
                 f"evaluation_function: all {len(entries)} evaluations of the first round failed, and not for their "
                 f"configurations; another fit() begins with new ones. {first_failure}"
             )
-        pruned = [entry.pruned for entry in entries]
-        return Batch(rows, scores, seconds, first_failure, pruned, is_in_journal=True)
+        return Batch(rows, scores, seconds, first_failure, [e.last_value for e in entries], is_in_journal=True)
 
     def asked_round(self, propose: Proposer, *, threads: int) -> Round:
         """Return the round that is asked for and told; it begins where the search has grown since the last one."""
@@ -331,7 +330,7 @@ class Search:
         """Take in a round whose scores are all told."""
         rows, scores, entries = trials.close()
         self._is_restored = False
-        batch = Batch(rows, scores, {}, pruned=[entry.pruned for entry in entries])
+        batch = Batch(rows, scores, {}, pruned=[entry.last_value for entry in entries])
         if batch.failed_whole:
             _logger.warning("all %d evaluations of a round failed; their configurations count as bad", len(rows))
         self._take_in(batch, None, skip_cv_checks=skip_cv_checks, threads=threads)
@@ -390,6 +389,7 @@ class Search:
         self.dataset.X += [list(row) for row in self._state.rows[known:]]
         self.dataset.Y += self._state.given_scores[known:]
         self.dataset.enqueued = self._state.enqueued
+        self.dataset.pruned = dict(self._state.pruned)
         self.dataset.earlier = earlier_dataset(self._state, self.dataset.save_dir)
 
     def _tables(self) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -11,7 +11,7 @@ from shac.nondominated import pareto_ranks
 from shac.sampling import Cascade, encode_uniforms, uniforms_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import xgboost
     from numpy.typing import NDArray
@@ -46,8 +46,9 @@ class SearchState:
         First evaluation that no classifier was trained on.
     last_attempt : int
         Number of evaluations when a classifier was last tried.
-    pruned : frozenset of int
-        Numbers of the evaluations that were ended because they were worse than others; their scores are NaN.
+    pruned : mapping of int to float
+        The evaluations that were ended because they were worse than others, by their numbers, with what they reported
+        last, NaN where they reported nothing; their scores are NaN.
     earlier : EarlierPoints or None
         Points of an earlier search, which are no evaluations of this one.
     queue : tuple of (int, list)
@@ -68,7 +69,7 @@ class SearchState:
     accuracies: tuple[float, ...] = ()
     training_begin: int = 0
     last_attempt: int = 0
-    pruned: frozenset[int] = frozenset()
+    pruned: Mapping[int, float] = field(default_factory=dict)
     earlier: EarlierPoints | None = None
     queue: tuple[tuple[int, list[Any]], ...] = ()
     enqueued: frozenset[int] = frozenset()
@@ -168,7 +169,9 @@ class SearchState:
         result: NDArray[np.float64] = points[inside]
         return result
 
-    def with_points(self, rows: Sequence[Sequence[Any]], scores: Iterable[Any], pruned: Iterable[bool] = ()) -> Self:
+    def with_points(
+        self, rows: Sequence[Sequence[Any]], scores: Iterable[Any], pruned: Iterable[float | None] = ()
+    ) -> Self:
         """Return the state after more evaluations.
 
         Parameters
@@ -177,8 +180,8 @@ class SearchState:
             Flat rows of values.
         scores : iterable of float, or of tuples of float
             A score for each, or one of each objective; NaN for a failed evaluation.
-        pruned : iterable of bool
-            Whether it was pruned, for each, or nothing.
+        pruned : iterable of float or None
+            The last value of each one that was pruned, and None of others; or nothing.
 
         Raises
         ------
@@ -195,7 +198,7 @@ class SearchState:
             X=np.concatenate([self.X, self.space.encode_rows(rows)]),
             scores=ranked,
             objective_scores=of_objectives,
-            pruned=self.pruned | {len(self) + index for index, was_pruned in enumerate(pruned) if was_pruned},
+            pruned={**self.pruned, **{i: last for i, last in enumerate(pruned, len(self)) if last is not None}},
         )
 
     def _with_scores(self, scores: Iterable[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
@@ -224,17 +227,14 @@ class SearchState:
     def with_table(self, rows: Sequence[Sequence[Any]], scores: Iterable[Any]) -> Self:
         """Return the state with other evaluations in place of its own, none of which it learns from anew."""
         other = type(self).empty(self.space, self.objectives).with_points(rows, scores)
-        pruned, enqueued = (
-            frozenset(index for index in known if index < len(other)) for known in (self.pruned, self.enqueued)
-        )
         return replace(
             self,
             rows=other.rows,
             X=other.X,
             scores=other.scores,
             objective_scores=other.objective_scores,
-            pruned=pruned,
-            enqueued=enqueued,
+            pruned={index: last for index, last in self.pruned.items() if index < len(other)},
+            enqueued=frozenset(index for index in self.enqueued if index < len(other)),
         )
 
     def with_attempt(self) -> Self:

@@ -239,7 +239,7 @@ def _read(source: Any) -> _Table:
             raise ValueError("warm_start: expected a dataset with a search space, got one without")
         _check_single("a dataset", source.objectives)
         names = source.parameters.get_parameter_names()
-        return _Table("a dataset", names, source.X, source.Y, source.objective)
+        return _Table("a dataset", names, source.X, source.Y, source.objective, [*source.pruned])
     if _is_data_frame(source):
         return _read_frame(source)
     path = Path(source).expanduser().absolute()
@@ -247,7 +247,7 @@ def _read(source: Any) -> _Table:
         saved = load_search(path)
         _check_single(str(path), saved.objectives)
         names = saved.space.get_parameter_names()
-        return _Table(str(path), names, saved.rows, saved.scores, saved.objective, saved.pruned)
+        return _Table(str(path), names, saved.rows, saved.scores, saved.objective, [*saved.pruned])
     file = path / "dataset.csv" if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(f"warm_start: expected the folder of a search or a table in CSV, got {path}")

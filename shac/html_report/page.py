@@ -159,8 +159,8 @@ def _score_texts(view: SearchView, entry: JournalEntry) -> list[str]:
     """Return what stands in the columns of an evaluation's scores."""
     if entry.error is None and isinstance(entry.score, tuple):
         return [f"{score:.6g}" for score in entry.score]
-    text = "failed" if entry.error is not None else "pruned" if entry.score is None else f"{entry.score:.6g}"
-    return [text] * len(view.score_names)
+    score = math.nan if entry.score is None or isinstance(entry.score, tuple) else entry.score
+    return [_score_text(score, entry.last_value)] * len(view.score_names)
 
 
 def _json(value: Any) -> str:
@@ -280,10 +280,7 @@ def _evaluations(view: SearchView) -> str:
         [
             _number(view, i),
             str(i // view.num_workers + 1),
-            *(
-                f"{score:.6g}" if math.isfinite(score) else "pruned" if i in view.pruned else "failed"
-                for score in view.score_numbers(i)
-            ),
+            *(_score_text(score, view.pruned.get(i)) for score in view.score_numbers(i)),
             *map(value_text, row),
         ]
         for i, row in enumerate(view.dataset.X)
@@ -294,6 +291,13 @@ def _evaluations(view: SearchView) -> str:
             for i, (row, score) in enumerate(zip(view.earlier.rows, view.earlier.scores, strict=True))
         ]
     return _table(["evaluation", "round", *view.score_names, *names], rows, identity="evaluations-table")
+
+
+def _score_text(score: float, last_value: float | None) -> str:
+    """Return what a table says of an evaluation; `last_value` is that of a pruned one."""
+    if last_value is not None:
+        return f"pruned at {last_value:.6g}" if math.isfinite(last_value) else "pruned"
+    return f"{score:.6g}" if math.isfinite(score) else "failed"
 
 
 def _number(view: SearchView, index: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from shac.sampling import Cascade
 from shac.store.manifest import holds_search, load_search
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import xgboost
     from numpy.typing import NDArray
@@ -52,8 +52,8 @@ class SearchView:
         See `SHAC`.
     folder : Path
         Where its files are.
-    pruned : frozenset of int
-        Numbers of the evaluations that were pruned.
+    pruned : mapping of int to float
+        The evaluations that were pruned, by their numbers, with their last values.
     enqueued : frozenset of int
         Numbers of the evaluations that somebody asked for.
     earlier : EarlierEvaluations or None
@@ -70,7 +70,7 @@ class SearchView:
     total_classifiers: int
     seed: int
     folder: Path
-    pruned: frozenset[int] = frozenset()
+    pruned: Mapping[int, float] = field(default_factory=dict)
     enqueued: frozenset[int] = frozenset()
     earlier: EarlierEvaluations | None = None
 
@@ -205,6 +205,7 @@ def _view_of_folder(folder: Path) -> SearchView:
     dataset = Dataset(saved.space, save_dir=folder)
     dataset.objective = saved.objective if saved.objectives is None else saved.objectives.as_given
     dataset.set_dataset(saved.rows, saved.scores)
+    dataset.pruned = dict(saved.pruned)
     return SearchView(
         dataset=dataset,
         classifiers=tuple(saved.classifiers),
@@ -216,7 +217,7 @@ def _view_of_folder(folder: Path) -> SearchView:
         total_classifiers=saved.total_classifiers + (saved.earlier.num_classifiers if saved.earlier else 0),
         seed=saved.seed,
         folder=folder,
-        pruned=frozenset(saved.pruned),
+        pruned=saved.pruned,
         enqueued=frozenset(saved.enqueued),
         earlier=saved.earlier,
     )

@@ -253,7 +253,7 @@ class _Search:
     def after(self, trials: Sequence[FrozenTrial], *, skip_cv_checks: bool) -> _Search:
         """Return the search after another round."""
         rows = [[axis.from_trial(trial.params[axis.parameter.name]) for axis in self.axes] for trial in trials]
-        pruned = [trial.state == TrialState.PRUNED for trial in trials]
+        pruned = [_last_value(trial) for trial in trials]
         state = self.state.with_points(rows, [_score(trial, self.plan) for trial in trials], pruned)
         state, _ = learn(self.plan, state, skip_cv_checks=skip_cv_checks, threads=1)
         return replace(self, state=state, keys=(*self.keys, *map(_key_of, trials)), parts={})
@@ -333,6 +333,13 @@ def _score(trial: FrozenTrial, plan: SearchPlan) -> Score:
     if values is None or not all(map(math.isfinite, values)):
         return plan.failed_score
     return values[0] if plan.objectives is None else tuple(values)
+
+
+def _last_value(trial: FrozenTrial) -> float | None:
+    """Return what a pruned trial reported last, NaN where it reported nothing; None of others."""
+    if trial.state != TrialState.PRUNED:
+        return None
+    return math.nan if trial.value is None else float(trial.value)
 
 
 def _is_feasible(trial: FrozenTrial) -> bool:

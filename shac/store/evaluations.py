@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -52,6 +53,13 @@ class JournalEntry:
     curve: list[list[Any]] = field(default_factory=list)
     pruned: bool = False
 
+    @property
+    def last_value(self) -> float | None:
+        """What a pruned evaluation reported last, NaN where it reported nothing; None where it was not pruned."""
+        if not self.pruned:
+            return None
+        return float(self.score) if isinstance(self.score, (float, int)) else math.nan
+
     def as_record(self) -> dict[str, Any]:
         """Return what a line says of it."""
         record = {entry.name: getattr(self, entry.name) for entry in fields(self)}
@@ -97,9 +105,9 @@ class JournalBatch:
         return [entry for index, entry in self.entries.items() if index < self.first + self.num_own]
 
     def failed_whole(self) -> bool:
-        """Return whether all evaluations that belong to it ended, and none with a score."""
+        """Return whether all evaluations that belong to it ended, and none with a score or pruned."""
         entries = self.own_entries()
-        return len(entries) == self.num_own and all(entry.score is None for entry in entries)
+        return len(entries) == self.num_own and all(entry.score is None and not entry.pruned for entry in entries)
 
     def ahead(self) -> JournalBatch:
         """Return the part of it that belongs to the next batch."""

@@ -2,8 +2,10 @@
 
 ``manifest.json`` names every other file with its size and SHA-256 and is written last; a checksum guards it itself.
 ``dataset.csv`` only grows, so that a crash between it and the manifest leaves a longer table whose beginning is still
-the one that the manifest names: reading takes that beginning. Classifiers are in XGBoost's own format, and XGBoost
-sees their bytes only when their SHA-256 is right and `check_model` finds them sound. Nothing is ever unpickled.
+the one that the manifest names: reading takes that beginning. With the first evaluation that is pruned it gets two more
+columns, which reading leaves out where the manifest's table is one without them. Classifiers are in XGBoost's own
+format, and XGBoost sees their bytes only when their SHA-256 is right and `check_model` finds them sound. Nothing is
+ever unpickled.
 
 A folder may come from anywhere: only files are read, none larger than such a file can be, and nothing is written
 through a symbolic link.
@@ -11,6 +13,7 @@ through a symbolic link.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import itertools
@@ -35,7 +38,7 @@ from shac.store.earlier import WARM_START_FILE, EarlierEvaluations
 from shac.store.journal import JOURNAL_FILE, has_scores, is_journal
 from shac.store.lock import LOCK_FILE, is_lock
 from shac.store.record import SearchRecord
-from shac.store.table import DATASET_FILE, PARAMETERS_FILE, is_header, read_table_text, table_text
+from shac.store.table import DATASET_FILE, PARAMETERS_FILE, is_header, read_table_text, table_text, without_pruned
 from shac.ubjson import parse_ubjson
 
 if TYPE_CHECKING:
@@ -68,7 +71,9 @@ _MOST_CLASSIFIER_BYTES = 64 * _MEBIBYTE
 _CLASSIFIER_NAME = re.compile(r"\d{2,}\.ubj")
 
 _known_bytes: WeakKeyDictionary[xgboost.Booster, bytes] = WeakKeyDictionary()
-_known_tables: WeakKeyDictionary[HyperParameterList, tuple[tuple[Any, ...], bytes, bytes]] = WeakKeyDictionary()
+_known_tables: WeakKeyDictionary[HyperParameterList, tuple[tuple[Any, ...], bytes, list[Any], bytes]] = (
+    WeakKeyDictionary()
+)
 
 
 def holds_search(folder: Path) -> bool:
@@ -176,14 +181,16 @@ def _model_bytes(booster: xgboost.Booster) -> bytes:
 def _table_bytes(search: SearchRecord) -> bytes:
     """Return a search's table; the rows of its last round are added to what was written after the one before."""
     rows, scores = tuple(search.rows), np.array(search.scores, dtype=np.float64).tobytes()
-    known_rows, known_scores, table = _known_tables.get(search.space, ((), b"", b""))
-    num_known = len(known_rows)
-    if not (0 < num_known <= len(rows) and all(map(is_, known_rows, rows)) and scores.startswith(known_scores)):
+    known_rows, known_scores, known_pruned, table = _known_tables.get(search.space, ((), b"", [], b""))
+    num_known, pruned = len(known_rows), sorted(search.pruned.items())
+    is_known = 0 < num_known <= len(rows) and all(map(is_, known_rows, rows)) and scores.startswith(known_scores)
+    was_pruned = [entry for entry in pruned if entry[0] < num_known]
+    if not (is_known and repr(was_pruned) == repr(known_pruned) and bool(known_pruned) == bool(pruned)):
         num_known, table = 0, b""
     table += table_text(
-        search.space, search.rows, search.scores, first=num_known, objectives=search.objectives
+        search.space, search.rows, search.scores, search.pruned, first=num_known, objectives=search.objectives
     ).encode()
-    _known_tables[search.space] = rows, scores, table
+    _known_tables[search.space] = rows, scores, pruned, table
     return table
 
 
@@ -232,7 +239,7 @@ def load_search(folder: Path) -> SearchRecord:
         raise DamagedFileError(f"{where}: expected the search space of {MANIFEST_FILE}, got another")
     table = _read_file(folder, DATASET_FILE, files.pop(DATASET_FILE))
     objectives = _objectives_of(manifest["settings"], str(folder / MANIFEST_FILE))
-    rows, scores = read_table_text(table, space, where=str(folder / DATASET_FILE), objectives=objectives)
+    rows, scores, last_values = read_table_text(table, space, where=str(folder / DATASET_FILE), objectives=objectives)
     earlier = None
     if WARM_START_FILE in files:
         earlier = _read_earlier(folder, manifest, files.pop(WARM_START_FILE), space)
@@ -243,6 +250,7 @@ def load_search(folder: Path) -> SearchRecord:
         space=space,
         rows=rows,
         scores=scores,
+        last_values=last_values,
         classifiers=[_read_classifier(folder, name, files[name], space) for name in sorted(files)],
         earlier=earlier,
         objectives=objectives,
@@ -352,6 +360,11 @@ def _read_file(folder: Path, name: str, entry: Any) -> bytes:
     except OSError as error:
         raise DamagedFileError(f"{path}: {error.strerror or error}") from error
     if _sha256(data) != sha256:
+        if name == DATASET_FILE:
+            with contextlib.suppress(DamagedFileError):
+                data = without_pruned(read_file(path, _most_bytes(name)), name)[:size]
+                if _sha256(data) == sha256:
+                    return data
         raise DamagedFileError(
             f"{path}: expected {size} bytes with sha256 {sha256}, got {len(data)} with {_sha256(data)}"
         )
@@ -360,7 +373,7 @@ def _read_file(folder: Path, name: str, entry: Any) -> bytes:
 
 def _read_earlier(folder: Path, manifest: dict[str, Any], entry: Any, space: HyperParameterList) -> EarlierEvaluations:
     where = str(folder / WARM_START_FILE)
-    rows, scores = read_table_text(_read_file(folder, WARM_START_FILE, entry), space, where=where)
+    rows, scores, _ = read_table_text(_read_file(folder, WARM_START_FILE, entry), space, where=where)
     return EarlierEvaluations.read(manifest["settings"]["warm_start"], rows, scores, where)
 
 

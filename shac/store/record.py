@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from shac.errors import DamagedFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import xgboost
 
@@ -37,8 +38,9 @@ class SearchRecord:
         See `SHAC.fit`; not written where it is 0.
     pruning : dict or None
         `Pruning.as_config`; not written where it is None.
-    pruned : sequence of int
-        Numbers of the evaluations that were pruned; not written where there are none.
+    pruned : mapping of int to float
+        The evaluations that were pruned, by their numbers, with their last values: the numbers are not written where
+        there are none, and the values are in the table.
     costs_version : int
         See `Cascade`; not written where it is 1, that of searches that were saved before there was another.
     strategy : dict or None
@@ -80,7 +82,7 @@ class SearchRecord:
     classifiers: Sequence[xgboost.XGBClassifier]
     overlap: int = 0
     pruning: dict[str, Any] | None = None
-    pruned: Sequence[int] = ()
+    pruned: Mapping[int, float] = field(default_factory=dict)
     costs_version: int = 1
     queue: Sequence[tuple[int, list[str]]] = ()
     enqueued: Sequence[int] = ()
@@ -105,7 +107,7 @@ class SearchRecord:
             "training_begin": self.training_begin,
             "last_attempt": self.last_attempt,
             "accuracies": list(self.accuracies),
-            **({"pruned": list(self.pruned)} if self.pruned else {}),
+            **({"pruned": sorted(self.pruned)} if self.pruned else {}),
             **({"queue": [list(entry) for entry in self.queue]} if self.queue else {}),
             **({"enqueued": list(self.enqueued)} if self.enqueued else {}),
         }
@@ -120,6 +122,7 @@ class SearchRecord:
         space: HyperParameterList,
         rows: Sequence[Sequence[Any]],
         scores: Sequence[Any],
+        last_values: Mapping[int, float],
         classifiers: Sequence[xgboost.XGBClassifier],
         earlier: EarlierEvaluations | None = None,
         objectives: Objectives | None = None,
@@ -157,7 +160,8 @@ class SearchRecord:
                     and 0 <= settings.get("overlap", 0) < -(-budget // batches)
                     and isinstance(settings.get("pruning"), dict | None)
                     and type(settings.get("costs_version", 1)) is int
-                    and _are_indices(progress.get("pruned", []), len(rows))
+                    and _are_indices(pruned := progress.get("pruned", []), len(rows))
+                    and (not last_values or sorted(last_values) == pruned)
                     and _are_indices(progress.get("enqueued", []), len(rows))
                     and _is_queue(progress.get("queue", []), space.num_columns)
                 )
@@ -186,7 +190,8 @@ class SearchRecord:
             classifiers=classifiers,
             overlap=settings.get("overlap", 0),
             pruning=settings.get("pruning"),
-            pruned=tuple(progress.get("pruned", [])),
+            # A search that was saved before tables had the last values does not know them
+            pruned={index: last_values.get(index, math.nan) for index in progress.get("pruned", [])},
             costs_version=settings.get("costs_version", 1),
             queue=[(since, texts) for since, texts in progress.get("queue", [])],
             enqueued=tuple(progress.get("enqueued", [])),

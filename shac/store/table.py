@@ -9,12 +9,13 @@ from __future__ import annotations
 import csv
 import io
 import math
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from shac.errors import DamagedFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from shac.objectives import Objectives, Score
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from shac.space import HyperParameterList
 
     Rows = tuple[list[list[Any]], list[Any]]
+    Table = tuple[list[list[Any]], list[Any], dict[int, float]]
     ReadField = Callable[[AbstractHyperParameter, str, str], Any]
 
 __all__ = [
@@ -30,49 +32,77 @@ __all__ = [
     "column_of",
     "header_of",
     "is_header",
+    "pruned_columns",
     "read_evaluations",
     "read_table",
     "read_table_text",
     "read_value",
     "table_text",
+    "without_pruned",
 ]
 
 DATASET_FILE = "dataset.csv"
 PARAMETERS_FILE = "parameters.json"
+
+_NOT_PRUNED = ["False", ""]
 
 
 def table_text(
     space: HyperParameterList,
     rows: Sequence[Sequence[Any]],
     scores: Sequence[Score],
+    pruned: Mapping[int, float] = MappingProxyType({}),
     *,
     first: int = 0,
     objectives: Objectives | None = None,
 ) -> str:
     """Write a table: ``id``, the columns, ``scores`` or one of each objective; floats to the last bit.
 
+    Where any evaluation was pruned, ``pruned`` says of each whether it was, and ``last_value`` has what it reported
+    last; an underscore follows these names where a parameter has them.
+
     Parameters
     ----------
     space : HyperParameterList
     rows : sequence of rows
     scores : sequence of float, or of tuples of float
+    pruned : mapping of int to float
+        Last values of the pruned evaluations, by their numbers.
     first : int
         The number of the first row that is written; without the header, where it is not 0.
     objectives : Objectives, optional
         Where there are several.
     """
-    lines = [] if first else [_csv_line(["id", *space.get_parameter_names(), *_score_names(objectives)])]
+    names = ["id", *space.get_parameter_names(), *_score_names(objectives)]
+    lines = [] if first else [_csv_line(names + pruned_columns(names) if pruned else names)]
     columns = space.columns
     for index, (row, score) in enumerate(zip(rows[first:], scores[first:], strict=True), start=first):
         fields = [column.to_text(value) for column, value in zip(columns, row, strict=True)]
         numbers = score if isinstance(score, tuple) else (score,)
-        lines.append(_csv_line([str(index), *fields, *(repr(float(number)) for number in numbers)]))
+        fields = [str(index), *fields, *(repr(float(number)) for number in numbers)]
+        if pruned:
+            fields += ["True", repr(float(pruned[index]))] if index in pruned else _NOT_PRUNED
+        lines.append(_csv_line(fields))
     return "".join(lines)
+
+
+def pruned_columns(names: Sequence[str]) -> list[str]:
+    """Return the names of the columns that say which evaluations were pruned, beside others."""
+    return [f"{name}_" if name in names else name for name in ("pruned", "last_value")]
+
+
+def without_pruned(table: bytes, where: str) -> bytes:
+    """Return a table as it was before an evaluation was pruned; DamagedFileError if it has no columns that say so."""
+    records = _csv_records(table, where)
+    header = records[0][1] if records else []
+    if header[-2:] != pruned_columns(header[:-2]):
+        raise DamagedFileError(f"{where}, line 1: expected a header with pruned and last_value, got {header}")
+    return "".join(_csv_line(fields[:-2]) for _, fields in records).encode()
 
 
 def read_table_text(
     table: str | bytes, space: HyperParameterList, *, where: str, objectives: Objectives | None = None
-) -> Rows:
+) -> Table:
     """Read what `table_text` wrote.
 
     Parameters
@@ -90,6 +120,8 @@ def read_table_text(
     -------
     rows : list of list
     scores : list of float, or of tuples of float
+    pruned : dict of int to float
+        Last values of the pruned evaluations.
 
     Raises
     ------
@@ -100,15 +132,17 @@ def read_table_text(
     score_names = _score_names(objectives)
     names = ["id", *space.get_parameter_names(), *score_names]
     header = records[0][1] if records else []
-    if header != names:
+    marks = header[len(names) :]
+    if header[: len(names)] != names or marks not in ([], pruned_columns(names)):
         raise DamagedFileError(f"{where}, line 1: expected the header {names}, got {header}")
     rows: list[list[Any]] = []
     scores: list[Any] = []
+    pruned: dict[int, float] = {}
     end = len(names) - len(score_names)
     for index, (line, fields) in enumerate(records[1:]):
         at = f"{where}, line {line}"
-        if len(fields) != len(names):
-            raise DamagedFileError(f"{at}: expected {len(names)} fields, got {len(fields)}")
+        if len(fields) != len(header):
+            raise DamagedFileError(f"{at}: expected {len(header)} fields, got {len(fields)}")
         if fields[0] != str(index):
             raise DamagedFileError(f"{at}, column 'id': expected {index}, got {fields[0]!r}")
         rows.append(
@@ -119,10 +153,14 @@ def read_table_text(
         )
         numbers = tuple(
             _read_exactly(float, repr, field, f"{at}, column {name!r}")
-            for field, name in zip(fields[end:], score_names, strict=True)
+            for field, name in zip(fields[end : len(names)], score_names, strict=True)
         )
         scores.append(numbers[0] if objectives is None else numbers)
-    return rows, scores
+        if marks and fields[-2:] != _NOT_PRUNED:
+            if fields[-2] != "True" or not all(map(math.isnan, numbers)):
+                raise DamagedFileError(f"{at}: expected a pruned evaluation, with nan as its score, got {fields}")
+            pruned[index] = _read_exactly(float, repr, fields[-1], f"{at}, column {marks[1]!r}")
+    return rows, scores, pruned
 
 
 def _score_names(objectives: Objectives | None) -> tuple[str, ...]:
