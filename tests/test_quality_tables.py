@@ -88,15 +88,11 @@ def test_the_problems_have_a_noisy_twin_of_each_table(tables: Any) -> None:
 def test_a_table_says_how_long_a_training_took(tables: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     times = np.full((5,) * 6 + (2,), 7.0)
     times[4, 0, 0, 0, 0, 0] = [3.0, np.nan]  # a seed is not stored
-    values = {"val_acc": np.full((5,) * 6 + (2,), 90.0), "train_time": times}
-    monkeypatch.setattr(tables, "_metric", lambda name, metric: values[metric])
-    tables.table_values.cache_clear()
-    tables.table_seconds.cache_clear()
+    values = {None: np.full((5,) * 6 + (2,), -90.0), "train_time": times}
+    monkeypatch.setattr(tables, "table_values", lambda name, metric=None: values[metric])
     table = tables.Table("cifar10")
     first, *others = tables.table_axes("cifar10")
     setting = {axis.name: axis.values[0] for axis in others}
     assert table.seconds({first.name: first.values[4], **setting}) == 3.0
     assert table.seconds({first.name: first.values[0], **setting}) == 7.0
     assert table.optimum == -90.0
-    tables.table_values.cache_clear()
-    tables.table_seconds.cache_clear()
