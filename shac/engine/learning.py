@@ -221,7 +221,6 @@ def _add_stage(
             _CALIBRATION_SAMPLES,
             seed=derive_seed(plan.seed, len(state), purpose="threshold"),
             threads=threads,
-            walks=_CALIBRATION_SAMPLES,
         )
         found = calibrate_threshold(model, state.space, encoded_rows(state, rows), rate)
         if found is None:
