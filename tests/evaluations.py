@@ -63,6 +63,13 @@ def limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + FREE, hard))
 
 
+def accuracy_and_seconds(worker_id: int, parameters: OrderedDict[str, Any]) -> tuple[float, float]:
+    """An accuracy that costs seconds: its front is where all columns but the first are 0.3."""
+    first, *rest = parameters.values()
+    away = sum((value - 0.3) ** 2 for value in rest)
+    return 1 - (1 - first) ** 2 - away, first + away
+
+
 def process_id(worker_id: int, parameters: OrderedDict[str, Any]) -> float:
     if parameters["x"] in (2.0, 5.0):
         raise ValueError(f"process {os.getpid()}")

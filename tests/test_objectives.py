@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import searches
 from click.testing import CliRunner
+from evaluations import accuracy_and_seconds as evaluate
 
 import shac
 from shac.cli import main
@@ -29,13 +30,6 @@ BOTH = {"accuracy": "max", "seconds": "min"}
 
 def space(columns: int = 3) -> list[shac.UniformHP]:
     return [shac.UniformHP(f"x{i}", 0.0, 1.0) for i in range(columns)]
-
-
-def evaluate(worker_id: int, parameters: OrderedDict[str, Any]) -> tuple[float, float]:
-    """An accuracy that costs seconds: its front is where all columns but the first are 0.3."""
-    first, *rest = parameters.values()
-    away = sum((value - 0.3) ** 2 for value in rest)
-    return 1 - (1 - first) ** 2 - away, first + away
 
 
 def engine(function: Any = evaluate, **settings: Any) -> shac.SHAC:
