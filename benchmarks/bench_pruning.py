@@ -62,7 +62,7 @@ else:
 FOLDER = Path(__file__).resolve().parent / "results" / "pruning"
 BUDGET, NUM_BATCHES, NUM_WORKERS = 200, 20, 4
 OVERLAP = BUDGET // NUM_BATCHES // 2  # the guide's rule: a round has fewer than five evaluations for each worker
-TABLE_NAMES = ("naval-propulsion", "slice-localization", "cifar10", "credit-g")
+TABLE_NAMES = tuple(TABLES)
 
 Begin = Callable[[Problem, int, int, str], Search]  # with a budget, a seed and an empty folder
 
@@ -242,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--problems", nargs="*", default=[*NETWORKS, *TABLE_NAMES], choices=[*NETWORKS, *TABLES])
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=20.0, help="of processor time, after which no search begins")
+    parser.add_argument("--minutes", type=float, default=60.0, help="of processor time, after which no search begins")
     options = parser.parse_args(arguments)
     for pruning, overlap in ((None, 0), (None, OVERLAP), ("median", OVERLAP), ("halving", 0)):
         if not is_the_search_of_fit("digits-mlp", pruning, overlap):
