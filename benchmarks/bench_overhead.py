@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from benchmarks.quality.problems import PROBLEMS, CheckError, Problem, check
-    from benchmarks.quality.rivals import Task, cma_es, shac_engine, tpe
+    from benchmarks.quality.rivals import cma_es, shac_engine, tpe
+    from benchmarks.quality.task import Task
 else:
     from quality.problems import PROBLEMS, CheckError, check
-    from quality.rivals import Task, cma_es, shac_engine, tpe
+    from quality.rivals import cma_es, shac_engine, tpe
+    from quality.task import Task
 
 NAMES = ("branin", "hartmann6", "ackley-20", "mixed-30", "conditional-12")
 NUM_BATCHES = {200: 20, 1900: 19, 10_000: 100}

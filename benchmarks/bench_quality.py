@@ -24,13 +24,15 @@ if TYPE_CHECKING:
     from benchmarks.quality.page import draw_picture, refreshed
     from benchmarks.quality.problems import PROBLEMS, CheckError, check
     from benchmarks.quality.report import compared, read_results, read_seconds, write_report
-    from benchmarks.quality.rivals import CONTENDERS, Task
+    from benchmarks.quality.rivals import CONTENDERS
+    from benchmarks.quality.task import Task
 else:
     from quality.observations import Observations
     from quality.page import draw_picture, refreshed
     from quality.problems import PROBLEMS, CheckError, check
     from quality.report import compared, read_results, read_seconds, write_report
-    from quality.rivals import CONTENDERS, Task
+    from quality.rivals import CONTENDERS
+    from quality.task import Task
 
 FOLDER = Path(__file__).resolve().parent / "results" / "quality"
 NUM_BATCHES = {200: 20, 400: 20, 1900: 19}

@@ -16,10 +16,12 @@ from scipy.stats import mannwhitneyu
 
 if TYPE_CHECKING:
     from benchmarks.quality.problems import PROBLEMS
-    from benchmarks.quality.rivals import Task, optuna_search, shac_search
+    from benchmarks.quality.rivals import optuna_search, shac_search
+    from benchmarks.quality.task import Task
 else:
     from quality.problems import PROBLEMS
-    from quality.rivals import Task, optuna_search, shac_search
+    from quality.rivals import optuna_search, shac_search
+    from quality.task import Task
 
 NAMES = ("branin", "hartmann6", "ackley-5", "mixed-12")
 MOST_CLASSIFIERS = 18  # of SHAC, unless told otherwise

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 import shac
 from shac import model_edits
 from shac.errors import UnsupportedModelError
-from shac.export import export_forest
-from shac.model_edits import load_classifier, shift_base_score
+from shac.export import export_forest, ubjson_of
+from shac.model_edits import base_score_in, load_classifier, shifted_base_score, with_base_score
 
 X = np.random.default_rng(0).random((300, 3), dtype=np.float32)
 
@@ -43,7 +43,8 @@ def test_lower_margins_are_lower_by_the_shift(shift: float, positive_share: floa
     model = trained(positive_share)
     before = export_forest(model).base_score
     margin = np.log(before / (1 - before))
-    lower = shift_base_score(model, shift)
+    data = ubjson_of(model.get_booster())
+    lower = with_base_score(data, shifted_base_score(base_score_in(data), shift))
     shifted = np.clip(margin - shift, -13.7, 13.7)
     difference = model.predict(X, output_margin=True) - lower.predict(X, output_margin=True)
     rounding = 1.2e-7 * (1 + np.exp(shifted))  # of a probability in float32, as a margin

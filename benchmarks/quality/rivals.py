@@ -18,7 +18,7 @@ import numpy as np
 import shac
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from benchmarks.quality.ablations import (
         Ablation,
@@ -31,44 +31,25 @@ if TYPE_CHECKING:
     )
     from benchmarks.quality.axes import Axis, Choice, draw
     from benchmarks.quality.observations import Observations
-    from benchmarks.quality.problems import Problem
     from benchmarks.quality.strong import cat_cma, hebo, q_log_ei, smac, turbo
+    from benchmarks.quality.task import Task, best_so_far
 else:
     from quality.ablations import Ablation, Forest, best_third, by_margins, points_of_the_region, run_search, sobol
     from quality.axes import Choice, draw
     from quality.observations import Observations
     from quality.strong import cat_cma, hebo, q_log_ei, smac, turbo
+    from quality.task import Task, best_so_far
 
-__all__ = ["CONTENDERS", "Contender", "Task", "cma_es", "shac_engine", "tpe"]
+__all__ = ["CONTENDERS", "Contender", "cma_es", "shac_engine", "tpe"]
 
 _SETTINGS_TO_SORT_BY = 20_000
-
-
-@dataclass(frozen=True)
-class Task:
-    """One run: a problem with its function made, a budget, its batches, a seed."""
-
-    problem: Problem
-    function: Callable[[dict[str, Any]], float]
-    budget: int
-    num_batches: int
-    seed: int
-
-    @property
-    def batch_size(self) -> int:
-        return self.budget // self.num_batches
-
-
-def _best_so_far(values: Sequence[float], batch_size: int) -> list[float]:
-    """The lowest value after each batch."""
-    return np.minimum.accumulate(values)[batch_size - 1 :: batch_size].tolist()
 
 
 def random_search(task: Task, times: int) -> list[float]:
     random = np.random.default_rng([task.seed, times])
     count = task.budget * times
     values = [task.function(draw(task.problem.axes, random)) for _ in range(count)]
-    return _best_so_far(values, task.batch_size * times)
+    return best_so_far(values, task.batch_size * times)
 
 
 def shac_engine(
@@ -102,7 +83,7 @@ def shac_search(task: Task, strategy: str | shac.Strategy, **options: Any) -> li
             values = [task.function(dict(setting)) for setting in batch]
             for setting, value in zip(batch, values, strict=True):
                 engine.tell(setting, value)
-        return _best_so_far(engine.dataset.Y, task.batch_size)
+        return best_so_far(engine.dataset.Y, task.batch_size)
 
 
 def recommended(task: Task) -> list[float]:
@@ -132,7 +113,7 @@ def ablated_search(task: Task, strategy: str | shac.Strategy, ablation: Ablation
         engine = shac_engine(task, folder, strategy)
         plan = dataclasses.replace(engine.plan, strategy=dataclasses.replace(engine.strategy, **options))
         state = run_search(plan, engine.state, task.function, ablation)
-    return _best_so_far(state.scores.tolist(), task.batch_size)
+    return best_so_far(state.scores.tolist(), task.batch_size)
 
 
 def optuna_search(task: Task, make_sampler: Callable[[Task], Any]) -> list[float]:
@@ -155,7 +136,7 @@ def optuna_search(task: Task, make_sampler: Callable[[Task], Any]) -> list[float
             for trial, value in zip(trials, batch, strict=True):
                 study.tell(trial, value)
             values += batch
-    return _best_so_far(values, task.batch_size)
+    return best_so_far(values, task.batch_size)
 
 
 def tpe(task: Task) -> Any:
@@ -210,7 +191,7 @@ def nevergrad_search(task: Task) -> list[float]:
                 for candidate, value in zip(asked, batch, strict=True):
                     optimizer.tell(candidate, value)
                 values += batch
-    return _best_so_far(values, task.batch_size)
+    return best_so_far(values, task.batch_size)
 
 
 def with_sorted_choices(task: Task) -> Task:

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.quality.axes import Axis, Choice, Number
-    from benchmarks.quality.rivals import Task
+    from benchmarks.quality.task import Task, best_so_far
 else:
     from quality.axes import Choice, Number
+    from quality.task import best_so_far
 
 __all__ = ["cat_cma", "hebo", "q_log_ei", "smac", "turbo"]
 
@@ -68,7 +69,7 @@ def hebo(task: Task) -> list[float]:
             ]
             search.observe(batch, np.array(scores)[:, None])
             values += scores
-    return _best_so_far(values, task)
+    return _checked(values, task)
 
 
 def smac(task: Task) -> list[float]:
@@ -108,7 +109,7 @@ def smac(task: Task) -> list[float]:
             for trial, score in zip(batch, scores, strict=True):
                 search.tell(trial, TrialValue(cost=score))
             values += scores
-    return _best_so_far(values, task)
+    return _checked(values, task)
 
 
 def _of_unit_cube(task: Task) -> Callable[[NDArray[np.float64]], float]:
@@ -154,7 +155,7 @@ def turbo(task: Task) -> list[float]:
             dtype="float64",
         )
         search.optimize()
-    return _best_so_far(np.ravel(search.fX)[: task.budget].tolist(), task)
+    return _checked(np.ravel(search.fX)[: task.budget].tolist(), task)
 
 
 def q_log_ei(task: Task) -> list[float]:
@@ -191,7 +192,7 @@ def q_log_ei(task: Task) -> list[float]:
             )
             points = torch.cat([points, batch])
             values += [function(point) for point in batch.numpy()]
-    return _best_so_far(values, task)
+    return _checked(values, task)
 
 
 def cat_cma(task: Task) -> list[float]:
@@ -237,11 +238,11 @@ def cat_cma(task: Task) -> list[float]:
             scores = [task.function(setting(solution)) for solution in batch]
             search.tell(list(zip(batch, scores, strict=True)))
             values += scores
-    return _best_so_far(values, task)
+    return _checked(values, task)
 
 
-def _best_so_far(values: list[float], task: Task) -> list[float]:
-    """Return the lowest value after each batch."""
+def _checked(values: list[float], task: Task) -> list[float]:
+    """Return the lowest value after each batch of a search that has spent its budget."""
     if len(values) != task.budget:
-        raise ValueError(f"expected {task.budget} evaluations, got {len(values)}")
-    return np.minimum.accumulate(values)[task.batch_size - 1 :: task.batch_size].tolist()
+        raise ValueError(f"{task.problem.name}: expected {task.budget} evaluations, got {len(values)}")
+    return best_so_far(values, task.batch_size)
