@@ -24,7 +24,9 @@ _GAIN_OF_A_GUESS = (
     0.7  # where the mean predicts better: steep functions of many columns seem noisy until they are known
 )
 _FEWEST_POINTS = 20
-_MOST_POINTS = 400  # each level takes the cube of it
+_MOST_POINTS = 400  # it takes the cube of it
+_STIFF = 1e6  # how much larger than the distances' cubes a direction of the tail is, to be told apart
+_RIDGE = 1e-8  # categories and few points leave the tail undetermined; this takes the small one
 
 
 def rbf_matrix(coordinates: PointCoordinates, points: Floats, smoothing: float) -> Floats:
@@ -48,8 +50,7 @@ def rbf_matrix(coordinates: PointCoordinates, points: Floats, smoothing: float) 
     matrix[:num_points, :num_points] = coordinates.cubes(points)
     matrix[:num_points, num_points:] = tail
     matrix[num_points:, :num_points] = tail.T
-    # Categories and few points leave the tail undetermined; this takes the small one.
-    matrix.flat[:: len(matrix) + 1] = [smoothing] * num_points + [-1e-8] * num_tails
+    matrix.flat[:: len(matrix) + 1] = [smoothing] * num_points + [-_RIDGE] * num_tails
     return matrix
 
 
@@ -80,19 +81,42 @@ def best_smoothing(coordinates: PointCoordinates, points: Floats, losses: Floats
     is_better = losses < 1
     if len(losses) < _FEWEST_POINTS or losses.min() == losses.max():
         return LEAST_SMOOTHING
-    diagonal = np.arange(len(points))
-    matrix = rbf_matrix(coordinates, points, 0.0)
-    right = np.concatenate([losses, np.zeros(len(matrix) - len(losses))])
-    errors = []
     with one_blas_thread():
-        for smoothing in _SMOOTHINGS:
-            matrix[diagonal, diagonal] = smoothing
-            inverse = np.linalg.inv(matrix)
-            left_out = (inverse @ right)[diagonal] / inverse[diagonal, diagonal]
-            errors.append(float(np.square(left_out[is_better]).mean()))
+        left_out = _errors_left_out(coordinates.cubes(points), coordinates.linear_terms(points), losses, is_better)
+    errors = [float(np.square(level).mean()) for level in left_out]
     best = int(np.argmin(errors))
     gain = _GAIN if errors[best] < losses[is_better].var() else _GAIN_OF_A_GUESS
     return _SMOOTHINGS[best] if errors[best] < gain * errors[0] else LEAST_SMOOTHING
+
+
+def _errors_left_out(cubes: Floats, tail: Floats, losses: Floats, wanted: NDArray[np.bool_]) -> list[Floats]:
+    """Return for each smoothing the errors at the wanted points, each predicted from all others.
+
+    Without the unknowns of the tail, the matrix of points is cubes + tail tail^T / ridge + smoothing. By an orthogonal
+    basis that begins with the directions of the tail and by the block inverse of what they take, one decomposition
+    serves all levels: the block of the tail is so much larger than any smoothing that it is the same for all.
+    """
+    basis, singular, _ = np.linalg.svd(tail, full_matrices=True)
+    stiffness = np.zeros(len(losses))
+    stiffness[: len(singular)] = np.square(singular) / _RIDGE
+    rank = int(np.count_nonzero(stiffness > _STIFF * max(float(np.abs(cubes).max()), 1.0)))
+    whole = basis.T @ cubes @ basis
+    whole.flat[:: len(whole) + 1] += stiffness
+    of_tail = np.linalg.inv(whole[:rank, :rank])
+    cross = whole[rank:, :rank]
+    eigenvalues, vectors = np.linalg.eigh(whole[rank:, rank:] - cross @ of_tail @ cross.T)
+    rotated = vectors.T @ cross
+    directions = basis[:, rank:] @ vectors
+    projected = directions.T @ losses
+    errors = []
+    for smoothing in _SMOOTHINGS:
+        scaled = directions[wanted] / (eigenvalues + smoothing)
+        in_tail = basis[wanted, :rank] - scaled @ rotated
+        loads = basis[:, :rank].T @ losses - rotated.T @ (projected / (eigenvalues + smoothing))
+        weights = scaled @ projected + in_tail @ (of_tail @ loads)
+        elements = (scaled * directions[wanted]).sum(axis=1) + ((in_tail @ of_tail) * in_tail).sum(axis=1)
+        errors.append(weights / elements)
+    return errors
 
 
 def one_blas_thread() -> Any:
