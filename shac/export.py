@@ -9,9 +9,11 @@ XGBoost from 3.2 on predicts with a base score that is at least 1e-6 away from 0
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import sys
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     Model: TypeAlias = xgboost.XGBClassifier | xgboost.Booster
 
-__all__ = ["ForestArrays", "base_score_of", "export_forest", "read_document", "ubjson_of"]
+__all__ = ["ForestArrays", "base_score_of", "export_forest", "installed_xgboost", "read_document", "ubjson_of"]
 
 _LEAST_BASE_SCORE = np.float32(1e-6)
 _INDEX_FIELDS = ("left_children", "right_children", "split_indices")
@@ -253,3 +255,14 @@ def _flatten(trees: Sequence[Any], base_score: float, num_features: int) -> Fore
         base_score=base_score,
         num_features=num_features,
     )
+
+
+@cache
+def installed_xgboost() -> str:
+    """Return XGBoost's version without importing it, unless it is installed under another name (``xgboost-cpu``)."""
+    try:
+        return importlib.metadata.version("xgboost")
+    except importlib.metadata.PackageNotFoundError:
+        import xgboost
+
+        return str(xgboost.__version__)

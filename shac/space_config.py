@@ -6,7 +6,8 @@ import hashlib
 import inspect
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
 
 from shac.constraints import Constraint, constraint_from_config
 from shac.files import dump_json
@@ -41,7 +42,7 @@ def _check_restorable(parameter: AbstractHyperParameter, arguments: Mapping[str,
     cls = type(parameter)
     if cls.load_from_config.__func__ is not AbstractHyperParameter.load_from_config.__func__:  # type: ignore[attr-defined]
         return
-    signature = inspect.signature(cls)
+    signature = _signature_of(cast("Any", cls))
     takes_seed = "seed" in signature.parameters or any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     given = {name: value for name, value in arguments.items() if takes_seed or name != "seed"}
     try:
@@ -51,6 +52,11 @@ def _check_restorable(parameter: AbstractHyperParameter, arguments: Mapping[str,
             f"parameter {parameter.name!r}: expected a class whose constructor takes what get_config returns, "
             f"{[*given]}, got {cls.__name__}{signature}: {error}"
         ) from None
+
+
+@lru_cache(maxsize=64)
+def _signature_of(cls: Any) -> inspect.Signature:
+    return inspect.signature(cls)
 
 
 def parts_of(config: Any) -> tuple[list[AbstractHyperParameter], dict[str, Any], list[Constraint]]:

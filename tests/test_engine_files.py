@@ -13,6 +13,7 @@ import searches
 import xgboost
 
 import shac
+from shac.export import installed_xgboost
 from shac.files import write_atomic
 from shac.store import manifest as storage
 
@@ -282,6 +283,7 @@ def test_a_search_is_saved_where_xgboost_is_installed_under_another_name(monkeyp
         return installed(name)
 
     monkeypatch.setattr(importlib.metadata, "version", version)
+    monkeypatch.setattr("shac.store.manifest.installed_xgboost", installed_xgboost.__wrapped__)  # it remembers
     searches.engine(total_budget=10, num_batches=1).fit(skip_cv_checks=True)
     manifest = json.loads((FOLDER / "manifest.json").read_text())["manifest"]
     assert manifest["xgboost"] == xgboost.__version__

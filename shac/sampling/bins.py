@@ -8,10 +8,11 @@ A parameter's CDF only says where to begin.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 
+from shac.parameters import DiscreteHyperParameter
 from shac.sampling.extension import core
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ __all__ = ["Condition", "ThresholdBins", "conditions_of"]
 Condition: TypeAlias = "tuple[int, int, bool, NDArray[np.uint64]]"  # column, parent, and where of its uniforms
 
 _RANGE = 1 << core.UNIFORM_BITS
-_DISTANCES = (4, 1 << 30)  # from a CDF's guess: its rounding, and that of float32 encodings
+_DISTANCES = (0, -1, 1, -4, 4, -(1 << 30), 1 << 30)  # from a CDF's guess: its rounding, and that of float32 encodings
 
 
 class ThresholdBins:
@@ -41,6 +42,9 @@ class ThresholdBins:
 
     def __init__(self, parameter: AbstractHyperParameter) -> None:
         self._parameter = parameter
+        # A subclass may encode as it likes.
+        exactly = type(parameter) is DiscreteHyperParameter
+        self._discrete = cast("DiscreteHyperParameter", parameter) if exactly else None
         # Replaced as one: threads that share it see thresholds with their own edges, or none of both.
         self._known = np.empty(0, dtype=np.float32), np.empty(0, dtype=np.int64)
 
@@ -82,6 +86,8 @@ class ThresholdBins:
         return bool(changes.size and changes[0] == 0), inside.astype(np.uint64)
 
     def _edges_of(self, thresholds: NDArray[np.float32]) -> NDArray[np.int64]:
+        if self._discrete is not None:  # a whole number reaches what its ceiling reaches, and there are few of those
+            thresholds = np.ceil(thresholds)
         known, edges = self._known
         if not _contains(known, thresholds):
             new = np.setdiff1d(thresholds, known)
@@ -108,15 +114,18 @@ class ThresholdBins:
             share = np.nan_to_num(np.asarray(self._parameter.cdf(thresholds), dtype=np.float64))
             guess = (np.clip(share, 0.0, 1.0) * _RANGE).astype(np.int64)
             for distance in _DISTANCES:
-                ask(guess - distance)
+                if not np.any(low < high):
+                    break
                 ask(guess + distance)
         while np.any(low < high):
             ask((low + high) // 2)
         return low
 
     def _encoded(self, uniforms: NDArray[np.int64]) -> NDArray[np.float32]:
-        values = self._parameter.quantile((np.minimum(uniforms, _RANGE - 1) + 0.5) / _RANGE)
-        encoded = self._parameter.encode_array(values)
+        u = (np.minimum(uniforms, _RANGE - 1) + 0.5) / _RANGE
+        if self._discrete is not None:
+            return self._discrete.index_quantile(u).astype(np.float32)
+        encoded = self._parameter.encode_array(self._parameter.quantile(u))
         if np.isnan(encoded).any():
             raise ValueError(
                 f"parameter {self._parameter.name!r}: expected encoded values that are numbers, got NaN from "

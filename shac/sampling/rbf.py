@@ -80,8 +80,9 @@ class PointCoordinates:
             exists = ~np.isnan(X[:, c])
             known = self._known[c]
             if known is not None:
-                code = np.searchsorted(known, X[:, c]).astype(np.float64)
-                code[~np.isin(X[:, c], known)] = len(known)
+                place = np.searchsorted(known, X[:, c])
+                code = place.astype(np.float64)
+                code[np.append(known, np.nan)[place] != X[:, c]] = len(known)
                 code[~exists] = -1.0
                 codes.append(code)
                 continue

@@ -276,7 +276,7 @@ def as_json_has_it(value: Any, to_text: Callable[[Any], str]) -> Any:
     >>> as_json_has_it(0.5, str), as_json_has_it(1j, str)
     (0.5, '1j')
     """
-    if value is None or type(value) in (bool, float) or (type(value) is int and abs(value) < _LARGE):
+    if value is None or type(value) in (bool, float, str) or (type(value) is int and abs(value) < _LARGE):
         return value
     try:
         dump_json(value, "value")

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import itertools
 import json
 import os
@@ -28,7 +27,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from shac.errors import DamagedFileError, SaveFolderError
-from shac.export import read_document, ubjson_of
+from shac.export import installed_xgboost, read_document, ubjson_of
 from shac.files import dump_json, open_regular, parse_json, read_beginning, read_file, write_atomic
 from shac.model_check import check_model
 from shac.model_edits import load_classifier
@@ -141,7 +140,7 @@ def save_search(folder: Path, search: SearchRecord) -> None:
         "progress": search.progress(),
         "space": search.space.fingerprint(),
         "encodes_relatively": search.space.encodes_relatively,
-        "xgboost": _version_of_xgboost(),
+        "xgboost": installed_xgboost(),
         "files": {name: {"size": len(data), "sha256": _sha256(data)} for name, data in contents.items()},
     }
     for name, data in contents.items():
@@ -159,16 +158,6 @@ def save_search(folder: Path, search: SearchRecord) -> None:
             _move_aside(path)
         write_atomic(path, data)
     write_atomic(folder / MANIFEST_FILE, dump_json({"manifest": manifest, "sha256": _checksum(manifest)}, "manifest"))
-
-
-def _version_of_xgboost() -> str:
-    """Return XGBoost's version without importing it, unless it is installed under another name (``xgboost-cpu``)."""
-    try:
-        return importlib.metadata.version("xgboost")
-    except importlib.metadata.PackageNotFoundError:
-        import xgboost
-
-        return str(xgboost.__version__)
 
 
 def _model_bytes(booster: xgboost.Booster) -> bytes:
