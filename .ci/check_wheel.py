@@ -1,6 +1,8 @@
 """What a wheel holds: nothing missing, nothing that does not belong there, small, and with licences that allow its use.
 
-python .ci/check_wheel.py WHEEL [WHEEL that must be the same, byte for byte]
+python .ci/check_wheel.py [--as-installed] WHEEL ...
+
+With --as-installed each file must be the one that is installed, byte for byte: a build of its own came to the same.
 """
 
 from __future__ import annotations
@@ -51,6 +53,21 @@ def check_contents(path: Path) -> None:
     print(f"{path.name}: {path.stat().st_size:,} bytes, {len(names)} files")
 
 
+def check_installed(path: Path) -> None:
+    """Compare with what another build has installed; `RECORD` alone has what the installer adds."""
+    installed = importlib.metadata.distribution("shac")
+    with zipfile.ZipFile(path) as wheel:
+        names = [name for name in wheel.namelist() if not name.endswith(("/", ".dist-info/RECORD"))]
+        others = [
+            name
+            for name in names
+            if not (file := Path(str(installed.locate_file(name)))).is_file() or file.read_bytes() != wheel.read(name)
+        ]
+    if others:
+        fail(f"expected what the build has that is installed, byte for byte, got others: {others}")
+    print(f"{path.name}: {len(names)} files as installed")
+
+
 def check_licences() -> None:
     """Of everything that an installed shac needs, as far as it is installed here."""
     pending, seen = ["shac"], set()
@@ -77,11 +94,11 @@ def check_licences() -> None:
 
 
 def main() -> None:
-    paths = [Path(argument) for argument in sys.argv[1:]]
-    for path in paths:
+    options = [argument for argument in sys.argv[1:] if argument == "--as-installed"]
+    for path in map(Path, sys.argv[1 + len(options) :]):
         check_contents(path)
-    if len({path.read_bytes() for path in paths}) != 1:
-        fail(f"expected builds that are the same, byte for byte, got {[str(path) for path in paths]}")
+        if options:
+            check_installed(path)
     check_licences()
 
 

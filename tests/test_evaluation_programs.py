@@ -47,13 +47,13 @@ def test_whatever_a_script_starts_works_in_its_evaluations(backend: str) -> None
 def test_what_a_script_starts_works_on_other_backends(backend: str) -> None:
     if backend in ("dask", "ray"):
         pytest.importorskip({"dask": "distributed"}.get(backend, backend), reason=f"needs the extra '{backend}'")
-    kinds = ["loader", "loader, spawn", "ranks, spawn", "pool", "executor, spawn", "joblib", "program"]
+    kinds = ["loader", "ranks, spawn", "pool", "program"]
     assert errors_of(SCRIPT, backend, *kinds) == dict.fromkeys(kinds)
 
 
 @pytest.mark.parametrize("backend", ["loky", "multiprocessing"])
 def test_whatever_a_module_starts_works_in_its_evaluations(backend: str) -> None:
-    kinds = ["loader", "loader, spawn", "pool", "joblib"]
+    kinds = ["loader, spawn", "pool"]
     assert errors_of("-m", "training_programs", backend, *kinds) == dict.fromkeys(kinds)
 
 

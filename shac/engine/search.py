@@ -21,7 +21,7 @@ from shac.engine.stopping import Limits, is_without_trend
 from shac.engine.trials import Round
 from shac.errors import EvaluationError
 from shac.store.folder import SearchStore
-from shac.store.journal import journal_state
+from shac.store.journal import file_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -369,11 +369,11 @@ class Search:
 
     def _know_journal(self) -> None:
         """Note that the journal ends with the round that has just joined the search."""
-        self._journal_of_rounds = len(self.state), journal_state(self.store.journal_path)
+        self._journal_of_rounds = len(self.state), file_state(self.store.journal_path)
 
     def _is_new_to_journal(self) -> bool:
         """Whether the journal, which grows with the search, need not be read: it has nothing of the round to come."""
-        known = len(self.state), journal_state(self.store.journal_path)
+        known = len(self.state), file_state(self.store.journal_path)
         return not self.plan.overlap and self._journal_of_rounds == known
 
     def curve_limits(self, num_known: int) -> CurveLimits | None:

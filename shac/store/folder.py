@@ -6,13 +6,15 @@ One engine at a time writes to a folder, and only the one that knows what is the
 from __future__ import annotations
 
 import math
+import os
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shac.errors import SaveFolderError
 from shac.store.earlier import WARM_START_FILE
-from shac.store.journal import JOURNAL_FILE, Journal, journal_state
+from shac.store.journal import JOURNAL_FILE, Journal, file_state
 from shac.store.lock import LOCK_FILE, FolderLock
 from shac.store.manifest import (
     MANIFEST_FILE,
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
     from shac.store.journal import FileState
     from shac.store.record import SearchRecord
+
+_TICK = 20_000_000  # nanoseconds: twice what a kernel's clock of files takes to the next time at most
 
 __all__ = ["SearchStore", "check_own_files", "check_save_folder", "checked_save_dir"]
 
@@ -63,9 +67,9 @@ def check_save_folder(folder: Path) -> None:
     SaveFolderError
         If it is a file, a link that leads nowhere, or a Python package.
     """
-    if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
+    if not os.path.isdir(folder) and os.path.lexists(folder):  # noqa: PTH112  # asked at every score: Path is slow
         raise SaveFolderError(f"save_dir: expected a folder for a search, got the file or link {folder}")
-    if (folder / "__init__.py").exists():
+    if os.path.exists(f"{folder}/__init__.py"):  # noqa: PTH110
         raise SaveFolderError(f"save_dir: expected a folder for a search, got the Python package {folder}")
 
 
@@ -103,7 +107,9 @@ class SearchStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._manifest = folder / MANIFEST_FILE
         self._known: str | None = None  # digest of the manifest that was written or read last
+        self._settled: tuple[FileState, str | None] | None = None  # by what a manifest and its digest are known again
         self._sound_journal: tuple[str, FileState | None] | None = None  # its space and state when it was closed
         self._last_sync = -math.inf
         self._depth = 0
@@ -139,7 +145,7 @@ class SearchStore:
             If its journal is damaged.
         """
         check_save_folder(self.folder)
-        found = manifest_digest(self.folder)
+        found = self.digest()
         if found is not None and found == self._known:
             return found
         check_own_files(self.folder)
@@ -195,7 +201,7 @@ class SearchStore:
         DamagedFileError, OSError
             See `Journal`.
         """
-        is_sound = self._sound_journal is not None and self._sound_journal == (space, journal_state(self.journal_path))
+        is_sound = self._sound_journal is not None and self._sound_journal == (space, file_state(self.journal_path))
         self._sound_journal = None
         with Journal(self.journal_path, space, is_sound=is_sound, last_sync=self._last_sync) as journal:
             yield journal
@@ -215,7 +221,15 @@ class SearchStore:
 
     def digest(self) -> str | None:
         """Return the SHA-256 of the folder's manifest; None if there is none."""
-        return manifest_digest(self.folder)
+        path = self._manifest
+        state = file_state(path)
+        if state is not None and self._settled is not None and self._settled[0] == state:
+            return self._settled[1]
+        found = manifest_digest(self.folder)
+        # What has just been written may be written again in the same tick of the clock.
+        if state is not None and time.time_ns() - state[-1] > _TICK and file_state(path) == state:
+            self._settled = None if path.is_symlink() else (state, found)
+        return found
 
     def know(self, digest: str | None) -> None:
         """Note that the engine knows the search of a manifest, by its digest."""
@@ -225,4 +239,4 @@ class SearchStore:
         """Write the search; see `shac.store.manifest.save_search` for the errors."""
         with self.opened():
             save_search(self.folder, record)
-            self._known = manifest_digest(self.folder)
+            self._known = self.digest()

@@ -47,9 +47,9 @@ __all__ = [
     "JournalBatch",
     "JournalEntry",
     "as_json_has_it",
+    "file_state",
     "has_scores",
     "is_journal",
-    "journal_state",
     "read_batches",
     "read_failures",
     "read_journal",
@@ -173,7 +173,7 @@ def _make_sound(path: Path, space: str) -> None:
     _repair(path)
 
 
-def journal_state(path: Path) -> FileState | None:
+def file_state(path: Path) -> FileState | None:
     """Return by what a file is known again that nobody else has written to; None if there is none."""
     try:
         return _state_of(path.lstat())
