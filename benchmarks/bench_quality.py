@@ -35,16 +35,16 @@ else:
     from quality.task import Task
 
 FOLDER = Path(__file__).resolve().parent / "results" / "quality"
-NUM_BATCHES = {200: 20, 400: 20, 1900: 19}
+NUM_BATCHES = {50: 10, 100: 10, 200: 20, 400: 20, 1900: 19}
 QUICK = {"problems": ["branin"], "budgets": [40], "contenders": ["random", "shac-paper", "shac-guided"], "seeds": 2}
 
 
-def known_runs(path: Path) -> set[tuple[str, int, int]]:
-    """Runs that a file has: contender, budget and seed."""
+def known_runs(path: Path) -> dict[tuple[str, int, int], int]:
+    """The number of batches of the runs that a file has, by contender, budget and seed."""
     if not path.exists():
-        return set()
+        return {}
     runs = [json.loads(line) for line in path.read_text().splitlines()]
-    return {(run["contender"], run["budget"], run["seed"]) for run in runs}
+    return {(run["contender"], run["budget"], run["seed"]): run["batches"] for run in runs}
 
 
 def wanted_runs(options: argparse.Namespace) -> Iterator[tuple[str, int, str, int]]:
@@ -62,14 +62,18 @@ def make_runs(options: argparse.Namespace) -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     for name, budget, contender, seed in wanted_runs(options):
         path = options.folder / f"{name}.jsonl"
-        if (contender, budget, seed) in known_runs(path):
+        num_batches = options.batches or NUM_BATCHES.get(budget, 4)
+        known = known_runs(path).get((contender, budget, seed))
+        if known is not None and known != num_batches:
+            raise CheckError(f"{path}: expected a folder of its own for runs in {num_batches} batches, got {known}")
+        if known is not None:
             continue
         problem = PROBLEMS[name]
         if name not in functions:
             check(problem)
             functions[name] = problem.make()
         watched = Observations(functions[name], seed) if problem.is_noisy else None
-        task = Task(problem, watched or functions[name], budget, NUM_BATCHES.get(budget, 4), seed)
+        task = Task(problem, watched or functions[name], budget, num_batches, seed)
         started = time.perf_counter()
         best = CONTENDERS[contender].run(task)
         if watched is not None:
@@ -97,6 +101,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", nargs="+", choices=[*PROBLEMS], default=[*PROBLEMS], metavar="NAME")
     parser.add_argument("--budgets", nargs="+", type=int, default=[200], metavar="N")
+    parser.add_argument("--batches", type=int, help="of every run; those of a budget are kept in a folder of their own")
     parser.add_argument("--contenders", nargs="+", choices=[*CONTENDERS], default=usual, metavar="NAME")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0, help="of the runs, and of those that are reported")
