@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pytest
+from cascades import bowl, train_cascade, unit_space
 from searches import branin, engine
 
 import shac
@@ -266,3 +267,23 @@ def test_scores_as_large_as_floats_are_drawn(plot: Any) -> None:
     figure.canvas.draw()
     assert axes.get_ylabel().endswith(" / 1e+300")
     assert np.nanmax(axes.lines[0].get_ydata()) * 1e300 == pytest.approx(max(made.dataset.Y))
+
+
+def test_a_region_that_few_divisions_say_nothing_of_is_divided_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    from shac.insight.volume import StageDraws
+
+    asked: list[tuple[int, int | None]] = []
+    volume = shac.Cascade.volume
+
+    def noting(cascade: shac.Cascade, stage: int | None = None, relax: int = 0, **options: Any) -> Any:
+        asked.append((cascade.num_stages, options.get("max_boxes")))
+        return volume(cascade, stage, relax, **options)
+
+    monkeypatch.setattr(shac.Cascade, "volume", noting)
+    for width, is_known in ((2, True), (12, False)):
+        asked.clear()
+        cascade = shac.Cascade(train_cascade(bowl, width, 3, 60), unit_space(width))
+        bounds = StageDraws(cascade).bounds
+        assert [stage for stage, most in asked if most == 512] == [0, 1, 2, 3]
+        assert ((3, None) in asked) == is_known
+        assert bounds[3] == volume(cascade, max_boxes=4096 if is_known else 512)

@@ -17,6 +17,10 @@ __all__ = ["StageDraws", "StageVolume", "stage_volumes"]
 _NUM_SAMPLES = 400
 _MOST_CANDIDATES = 20_000_000
 _EXACT = 1.1  # bounds of a volume within this factor are drawn as one number
+# Divisions after which bounds that hardly anything has brought together are left as they are: no region was seen whose
+# bounds met within all divisions of `Cascade.volume` when so few of them had decided so little of its mass.
+_FIRST_DIVISIONS = 512
+_HOPELESS = 0.99
 _CERTAINTY = 0.95
 
 
@@ -36,6 +40,13 @@ class StageDraws:
     def __init__(self, cascade: Cascade) -> None:
         self.cascade = cascade
         self._marginals: dict[int, list[Marginal] | None] = {}
+        self._prefixes: dict[int, Cascade] = {}
+
+    def _prefix(self, stage: int) -> Cascade:
+        """Return the first stages, whose region is divided once for all that is asked about it."""
+        if stage not in self._prefixes:
+            self._prefixes[stage] = self.cascade.prefix(stage)
+        return self._prefixes[stage]
 
     @cached_property
     def drawn(self) -> list[tuple[NDArray[np.float32], SampleReport]]:
@@ -52,20 +63,22 @@ class StageDraws:
         if stage not in self._marginals:
             lower, upper = self.bounds[stage]
             is_known = self.cascade.space.has_quantile and upper <= _EXACT * lower
-            self._marginals[stage] = self.cascade.prefix(stage).marginals() if is_known else None
+            self._marginals[stage] = self._prefix(stage).marginals() if is_known else None
         return self._marginals[stage]
 
     def _draw(self, stage: int) -> tuple[NDArray[np.float32], SampleReport]:
         lower, upper = self.bounds[stage]
-        prefix = self.cascade.prefix(stage)
+        prefix = self._prefix(stage)
         if stage and 0 < upper <= _EXACT * lower:
             return prefix.sample(_NUM_SAMPLES, seed=stage, method="region")
         most = _MOST_CANDIDATES if upper else 1
         return prefix.sample(_NUM_SAMPLES, seed=stage, max_candidates=most, method="plain")
 
     def _bounds(self, stage: int) -> tuple[float, float]:
+        prefix = self._prefix(stage)
         try:
-            return self.cascade.volume(stage)
+            lower, upper = prefix.volume(max_boxes=_FIRST_DIVISIONS)
+            return (lower, upper) if upper - lower > _HOPELESS * upper else prefix.volume()
         except ValueError:  # a parameter without a quantile function
             return 0.0, 1.0
 

@@ -26,6 +26,8 @@ FILE = "cross_validation.json"
 _MOST_BYTES = 512 << 20
 _SCORES = ("test_scores", "train_scores")
 
+_Key = tuple[int, int]  # number and rung
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -43,6 +45,10 @@ class Evaluation:
         From 1.
     folds : sequence of dict
         scikit-learn's results of the folds.
+    rung : int
+        Of `resource`, from 0.
+    resource : int
+        What the fits had of a resource; 0 where there is none.
     """
 
     number: int
@@ -50,6 +56,13 @@ class Evaluation:
     candidate: dict[str, Any]
     round_number: int
     folds: Sequence[dict[str, Any]] = ()
+    rung: int = 0
+    resource: int = 0
+
+    @property
+    def key(self) -> _Key:
+        """What tells it from others of its search."""
+        return self.number, self.rung
 
 
 class FoldResults:
@@ -65,16 +78,16 @@ class FoldResults:
     def __init__(self, num_folds: int, data: str = "") -> None:
         self._num_folds = num_folds
         self._data = data
-        self._known: dict[int, Evaluation] = {}
-        self._read: dict[int, tuple[tuple[str, ...], list[dict[str, Any]]]] = {}
+        self._known: dict[_Key, Evaluation] = {}
+        self._read: dict[_Key, tuple[tuple[str, ...], list[dict[str, Any]]]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Nothing of it: scikit-learn sends the search estimator to every worker."""
         return FoldResults, (self._num_folds,)
 
     def add(self, evaluation: Evaluation) -> None:
-        """Take in an evaluation, in place of an earlier one of its number."""
-        self._known[evaluation.number] = replace(evaluation, folds=[_plain(fold) for fold in evaluation.folds])
+        """Take in an evaluation, in place of an earlier one of its number and rung."""
+        self._known[evaluation.key] = replace(evaluation, folds=[_plain(fold) for fold in evaluation.folds])
 
     def add_failed(self, evaluation: Evaluation, error: str, *, train_scores: bool) -> None:
         """Take in an evaluation of which scikit-learn gave no results, since every fit beside it failed as well."""
@@ -84,14 +97,18 @@ class FoldResults:
 
     def knows(self, evaluation: Evaluation) -> bool:
         """Return whether there are results of an evaluation, in memory or among those read."""
-        row, folds = self._read.get(evaluation.number, ((), []))
-        if evaluation.number not in self._known and row == evaluation.row:
+        row, folds = self._read.get(evaluation.key, ((), []))
+        if evaluation.key not in self._known and row == evaluation.row:
             self.add(replace(evaluation, folds=folds))
-        return evaluation.number in self._known
+        return evaluation.key in self._known
 
     def missing(self, end: int) -> list[int]:
         """Return the numbers below `end` of evaluations that there are no results of in memory."""
-        return [number for number in range(end) if number not in self._known]
+        return [number for number in range(end) if (number, 0) not in self._known]
+
+    def rungs_read(self, number: int) -> list[int]:
+        """Return the rungs of an evaluation that were read; the first at least."""
+        return sorted({0, *(rung for other, rung in self._read if other == number)})
 
     def row_read(self, number: int, space: HyperParameterList) -> list[Any]:
         """Return the flat row of an evaluation that was read.
@@ -102,7 +119,7 @@ class FoldResults:
             If there is none, or it does not fit the space.
         """
         try:
-            texts, _ = self._read[number]
+            texts, _ = self._read[number, 0]
             return [column.from_text(text) for column, text in zip(space.columns, texts, strict=True)]
         except (LookupError, ValueError, TypeError) as error:
             raise DamagedFileError(f"{FILE}: expected results of evaluation {number}: {error}") from error
@@ -119,8 +136,8 @@ class FoldResults:
             raise DamagedFileError(f"{FILE}: expected results of evaluation {evaluation.number}, {evaluation.row}")
 
     def evaluations(self) -> list[Evaluation]:
-        """Return the evaluations in the order of their numbers."""
-        return [self._known[number] for number in sorted(self._known)]
+        """Return the evaluations round by round, rung by rung, in the order of their numbers."""
+        return sorted(self._known.values(), key=lambda e: (e.round_number, e.rung, e.number))
 
     def has_success(self) -> bool:
         """Return whether a fit succeeded."""
@@ -136,9 +153,9 @@ class FoldResults:
         scores = next((f["test_scores"] for f in self._folds() if f["fit_error"] is None), None)
         return [*scores] if isinstance(scores, dict) else ["score"]
 
-    def scores(self, number: int, metric: str, error_score: Any) -> list[float]:
+    def scores(self, key: _Key, metric: str, error_score: Any) -> list[float]:
         """Return an evaluation's scores; of fits that failed `error_score`."""
-        folds = self._known[number].folds
+        folds = self._known[key].folds
         scores = [error_score if fold["fit_error"] is not None else fold["test_scores"] for fold in folds]
         return [float(score[metric] if isinstance(score, dict) else score) for score in scores]
 
@@ -159,7 +176,10 @@ class FoldResults:
         """Write the results to the search's folder."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / FILE
-        evaluations = [{"number": e.number, "row": e.row, "folds": e.folds} for e in self.evaluations()]
+        evaluations = [
+            {"number": e.number, "row": e.row, "folds": e.folds} | ({"rung": e.rung} if e.rung else {})
+            for e in self.evaluations()
+        ]
         document = {"data": self._data, "num_folds": self._num_folds, "evaluations": evaluations}
         write_atomic(path, dump_json(document, str(path), one_line=True) + "\n")
 
@@ -197,15 +217,15 @@ class FoldResults:
         if (data, num_folds) != (self._data, self._num_folds):
             raise SaveFolderError(
                 f"save_dir: expected a folder without a search, or with one over the same data and {self._num_folds} "
-                f"folds, got {folder}, whose search has other data or {num_folds} folds; each fit of a "
-                "cross_val_score has its own data: leave save_dir out there"
+                f"folds, got {folder}, whose search has other data, {num_folds} folds or other resources; each fit of "
+                "a cross_val_score has its own data: leave save_dir out there"
             )
         for evaluation in evaluations:
-            match evaluation:
-                case {"number": int(number), "row": tuple(row), "folds": [*folds]} if len(folds) == num_folds and all(
-                    map(_is_sound, folds)
-                ):
-                    self._read[number] = row, folds
+            match {"rung": 0, **evaluation} if isinstance(evaluation, dict) else evaluation:
+                case {"number": int(number), "row": tuple(row), "folds": [*folds], "rung": int(rung)} if len(
+                    folds
+                ) == num_folds and all(map(_is_sound, folds)):
+                    self._read[number, rung] = row, folds
                 case _:
                     raise DamagedFileError(f"{path}: expected the folds of an evaluation, got {evaluation!r}")
 

@@ -6,23 +6,26 @@ import numbers
 import tempfile
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.exceptions import FitFailedWarning
+from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
 
 from shac.engine import SHAC
 from shac.engine.arguments import checked_count
-from shac.errors import EmptyRegionError
+from shac.engine.pruning import Pruning
 from shac.integrations.distributions import space_of
 from shac.integrations.folds import Evaluation, FoldResults
+from shac.integrations.resources import PartialFolds, Samples, check_folds, check_resource, rungs_of
+from shac.integrations.rounds import CrossValidatedRounds
 from shac.store.manifest import holds_search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from shac.engine.configurations import Configuration
     from shac.engine.strategy import Strategy
     from shac.space import HyperParameterList
 
@@ -90,13 +93,26 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
         With several metrics, the one that the search looks at; by default the one that `refit` names, else the first.
     strategy : str or Strategy
         How the search learns and chooses, see `SHAC`.
+    resource : str, optional
+        What makes a fit cheap: ``"n_samples"``, or a parameter of the estimator that is a positive integer. Each
+        configuration is then fitted with more and more of it, as by `sklearn.model_selection.HalvingRandomSearchCV`,
+        and given up at the first rung where it is worse than 1 - 1 / `factor` of the configurations of the rounds
+        before; it counts as worse than the median. The first round runs to its end. By default a fit has all samples.
+    min_resources : 'exhaust', 'smallest' or int
+        Of the resource at the first rung. 'smallest': twice the folds, times the classes of a classification, or 1 of
+        another resource. 'exhaust': as many rungs as halving the configurations of a round takes, but not below that.
+    max_resources : 'auto' or int
+        At the last rung; 'auto' is all samples. What is chosen has it, and its score is that of this rung.
+    factor : int
+        A rung has so many times the resource of the one before, the last at least so many times.
 
     Attributes
     ----------
     cv_results_ : dict
         Columns, an entry a configuration, that make a data frame: ``params``, ``param_`` and a name each,
         ``split0_test_score`` and so on, ``mean_test_score``, ``std_test_score``, ``rank_test_score``, times in
-        seconds, and ``round``, from 1. With several metrics their names stand in place of ``score``.
+        seconds, and ``round``, from 1. With several metrics their names stand in place of ``score``. With `resource`
+        an entry a configuration and rung, and also ``iter``, the rung from 0, and ``n_resources``.
     best_estimator_ : estimator
         The best configuration, fitted on all data; with `refit` alone.
     best_score_ : float
@@ -116,6 +132,11 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
         Whether there are several metrics.
     classes_, n_features_in_, feature_names_in_
         Those of ``best_estimator_``.
+    n_resources_, n_candidates_ : list of int
+        The resource of each rung, and how many configurations were fitted there; with `resource` alone, as the two
+        below.
+    min_resources_, max_resources_ : int
+        The resource of the first rung and of the last.
     search_ : SHAC
         The engine: its classifiers and dataset, for `predict` and pictures. Names of parameters are those of
         `param_distributions`; of a list of dictionaries see `shac.integrations.distributions.space_of`.
@@ -159,6 +180,10 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
         save_dir: Any = None,
         search_metric: str | None = None,
         strategy: str | Strategy = "guided",
+        resource: str | None = None,
+        min_resources: Any = "exhaust",
+        max_resources: Any = "auto",
+        factor: int = 3,
     ) -> None:
         self.param_distributions = param_distributions
         self.n_iter = n_iter
@@ -169,6 +194,10 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
         self.save_dir = save_dir
         self.search_metric = search_metric
         self.strategy = strategy
+        self.resource = resource
+        self.min_resources = min_resources
+        self.max_resources = max_resources
+        self.factor = factor
         super().__init__(
             estimator=estimator,
             scoring=scoring,
@@ -186,11 +215,17 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
 
         data = [X, y, params] if params else [X, y]
         self._data = "" if self.save_dir is None else str(joblib.hash(data))
+        if self.resource is not None:
+            self._samples = Samples.of(self.estimator, X, y)
+            check_folds(self.cv)
+            self._cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         try:
             super().fit(X, y, **params)
         finally:
-            for name in ("_data", "_folds", "_evaluated"):
+            for name in ("_data", "_folds", "_evaluated", "_samples", "_cv"):
                 self.__dict__.pop(name, None)
+        if self.resource is not None:
+            self.n_candidates_ = np.bincount(self.cv_results_["iter"], minlength=len(self.n_resources_)).tolist()
         return self
 
     def _run_search(self, evaluate_candidates: Callable[..., dict[str, Any]]) -> None:
@@ -213,60 +248,92 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
         for index, evaluation in enumerate(evaluated, start=len(candidate_params) - len(evaluated)):
             self._folds.add(replace(evaluation, folds=out[index * n_splits : (index + 1) * n_splits]))
         known = self._folds.evaluations()
-        rounds = {"round": [evaluation.round_number for evaluation in known]}
+        columns = {"round": [evaluation.round_number for evaluation in known]}
+        if self.resource is not None:
+            columns["iter"] = [evaluation.rung for evaluation in known]
+            columns["n_resources"] = [evaluation.resource for evaluation in known]
         candidates = [evaluation.candidate for evaluation in known]
-        return super()._format_results(candidates, n_splits, self._folds.out(self.error_score), rounds)
+        return super()._format_results(candidates, n_splits, self._folds.out(self.error_score), columns)
+
+    @staticmethod
+    def _select_best_index(refit: Any, refit_metric: str, results: Any) -> Any:
+        """Choose among the configurations that had all of the resource: scores of other rungs do not compare."""
+        if callable(refit) or "iter" not in results:
+            return BaseSearchCV._select_best_index(refit, refit_metric, results)
+        iterations = np.asarray(results["iter"])
+        last = np.flatnonzero(iterations == iterations.max())
+        scores = np.nan_to_num(results[f"mean_test_{refit_metric}"][last], nan=-np.inf)
+        return last[np.argmax(scores)]
 
     def _search(self, evaluate_candidates: Callable[..., dict[str, Any]], folder: Any) -> SHAC:
         space, settings_of = space_of(self.param_distributions)
-        engine = self._engine(space, folder)
+        rungs = self._rungs(space)
+        engine = self._engine(space, folder, rungs)
         self._folds = folds = FoldResults(self.n_splits_, self._data)
-
-        def evaluation_of(number: int, row: Sequence[Any]) -> Evaluation:
-            texts = tuple(c.to_text(value) for c, value in zip(space.columns, row, strict=True))
-            candidate = settings_of(space.to_parameters(row))
-            return Evaluation(number, texts, candidate, number // engine.num_workers + 1)
-
         if self.save_dir is not None and holds_search(engine.save_dir):
-            engine.restore_data()
             folds.read(engine.save_dir)
+            engine.restore_data()
         elif self.save_dir is not None:
             folds.check(engine.save_dir)
 
-        def recover(end: int) -> None:
-            """Take in the results of evaluations whose scores were told before; those of an open round stand alone."""
-            for number in folds.missing(end):
-                rows = engine.dataset.X
-                row = rows[number] if number < len(rows) else folds.row_read(number, space)
-                folds.recover(evaluation_of(number, row))
+        def evaluate(evaluations: list[Evaluation]) -> ValueError | None:
+            cv = self._folds_at(evaluations[0].resource, engine)
+            return self._evaluate(evaluations, lambda candidates: evaluate_candidates(candidates, cv=cv))
+
+        def score(number: int, rung: int) -> float:
+            scores = folds.scores((number, rung), self._metric(folds.metrics()), self.error_score)
+            return float(np.average(scores))
 
         self._evaluated: list[Evaluation] = []
-        failed_rounds = 0
-        while asked := _ask_round(engine):
-            recover(asked[0].number)
-            wanted = [evaluation_of(configuration.number, space.flat_row(configuration)) for configuration in asked]
-            missing = [evaluation for evaluation in wanted if not folds.knows(evaluation)]
-            error = self._evaluate(missing, evaluate_candidates) if missing else None
-            if self.save_dir is not None:
-                folds.write(engine.save_dir)  # before the scores: a search that goes on has results of all of them
-            for configuration in asked:
-                scores = folds.scores(configuration.number, self._metric(folds.metrics()), self.error_score)
-                engine.tell(configuration, float(np.average(scores)), skip_cv_checks=self.skip_cv_checks)
-            failed_rounds = 0 if error is None else failed_rounds + 1
-            is_over = failed_rounds == engine.max_failed_rounds or len(engine.dataset) == engine.total_budget
-            if error is not None and is_over and not folds.has_success():
-                raise error
-        recover(len(engine.dataset))
+        CrossValidatedRounds(
+            engine=engine,
+            folds=folds,
+            space=space,
+            settings_of=settings_of,
+            rungs=rungs,
+            resource=None if self.resource == "n_samples" else self.resource,
+            evaluate=evaluate,
+            score=score,
+            is_kept=self.save_dir is not None,
+            skip_cv_checks=self.skip_cv_checks,
+        ).run()
         # scikit-learn makes its results when it has evaluated something: of all that was known then.
-        error = None if self._evaluated else self._evaluate([folds.last_success()], evaluate_candidates)
+        error = None if self._evaluated else evaluate([folds.last_success()])
         if error is not None:
             raise error
         return engine
 
-    def _engine(self, space: HyperParameterList, folder: Any) -> SHAC:
-        n_iter = checked_count("n_iter", self.n_iter)
-        batch_size = -(-n_iter // checked_count("num_batches", self.num_batches))
-        num_batches = -(-n_iter // batch_size)
+    def _rungs(self, space: HyperParameterList) -> tuple[int, ...]:
+        """Return what of the resource fits have, one rung after the other; a single 0 where there is none."""
+        if self.resource is None:
+            return (0,)
+        check_resource(self.resource, self.estimator, space.get_parameter_names())
+        rungs = rungs_of(
+            self.resource,
+            self._samples,
+            min_resources=self.min_resources,
+            max_resources=self.max_resources,
+            factor=self.factor,
+            num_folds=self.n_splits_,
+            batch_size=self._batch_size(),
+        )
+        self.min_resources_, self.max_resources_, self.n_resources_ = rungs[0], rungs[-1], [*rungs]
+        self._data += f" {self.resource} {rungs}" if self._data else ""
+        return rungs
+
+    def _folds_at(self, resource: int, engine: SHAC) -> Any:
+        """Return the splitter of a rung; None for scikit-learn's own."""
+        if self.resource != "n_samples" or resource == self._samples.count:
+            return None
+        return PartialFolds(self._cv, resource / self._samples.count, engine.seed)
+
+    def _batch_size(self) -> int:
+        return -(-checked_count("n_iter", self.n_iter) // checked_count("num_batches", self.num_batches))
+
+    def _engine(self, space: HyperParameterList, folder: Any, rungs: tuple[int, ...]) -> SHAC:
+        batch_size = self._batch_size()
+        num_batches = -(-self.n_iter // batch_size)
+        is_pruned = self.resource is not None
         engine = SHAC(
             None,
             space,
@@ -276,8 +343,9 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
             save_dir=folder,
             seed=_seed(self.random_state),
             strategy=self.strategy,
+            pruning=Pruning(rule="halving", min_steps=rungs[0], reduction=self.factor) if is_pruned else None,
         )
-        engine._search.end_within_round(n_iter)
+        engine._search.end_within_round(self.n_iter)
         return engine
 
     def _evaluate(
@@ -304,26 +372,6 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
         if self.search_metric not in metrics and self._folds.has_success():  # else they have no names yet
             raise ValueError(f"search_metric: expected one of {[*metrics]}, or None, got {self.search_metric!r}")
         return str(self.search_metric)
-
-
-def _ask_round(engine: SHAC) -> list[Configuration]:
-    """Ask for what is left of a round, whose configurations are told in the order of their numbers."""
-    first = _ask(engine, 1)
-    if not first:
-        return []
-    number = first[0].number
-    end = min((number // engine.num_workers + 1) * engine.num_workers, engine.total_budget)
-    return first + (_ask(engine, end - number - 1) if end > number + 1 else [])
-
-
-def _ask(engine: SHAC, n: int) -> list[Configuration]:
-    """Ask, and let classifiers be failed where samples might be waited for without end, or are proven not to exist."""
-    space = engine.state.space
-    try:
-        asked = engine.ask(n, relax_checks=not (space.has_quantile and space.has_cdf))
-    except EmptyRegionError:
-        asked = engine.ask(n, relax_checks=True)
-    return cast("list[Configuration]", asked)
 
 
 def _seed(random_state: Any) -> int | None:
