@@ -252,7 +252,12 @@ class Dataset(RankedEvaluations):
         best = self._best_index(None)
         score = "" if best is None else f", best {self.Y[best]:.6g}"
         score = score if self.objectives is None else f", Pareto front of {len(self.pareto_indices())}"
-        return f"Dataset({len(self)} configurations of {len(self._space)} parameters{score})"
+        of_space = "" if self._parameters is None else f" of {len(self._parameters)} parameters"
+        return f"Dataset({len(self)} configurations{of_space}{score})"
+
+    def column_names(self) -> list[str]:
+        """Return the names of a row's values."""
+        return self._space.get_parameter_names()
 
     def prepare_parameter(self, sample: Sequence[Any]) -> OrderedDict[str, Any]:
         """Turn a flat row into the mapping that evaluations get.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from shac.html_tables import table_html
 from shac.labels import check_objective
 from shac.nondominated import front_of
 from shac.objectives import Objectives
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = ["RankedEvaluations"]
+
+_MOST_ROWS = 10  # of a table in a notebook
 
 
 class RankedEvaluations:
@@ -95,6 +98,39 @@ class RankedEvaluations:
             If `objective` is none.
         """
         return Objectives.of(self.objective)
+
+    def to_html(self, caption: str) -> str:
+        """Return the best evaluations as a small table for a notebook.
+
+        Parameters
+        ----------
+        caption : str
+            What stands above it.
+
+        Returns
+        -------
+        str
+            HTML, all of whose texts are escaped.
+        """
+        objectives = self.objectives
+        if objectives is None:
+            sign = 1.0 if self.objective == "min" else -1.0
+            finite = [i for i, score in enumerate(self.Y) if math.isfinite(score)]
+            chosen = sorted(finite, key=lambda i: sign * self.Y[i])[:_MOST_ROWS]
+        else:
+            chosen = self.pareto_indices()[:_MOST_ROWS]
+        if not chosen:
+            return table_html(caption, (), ())
+        scores = [(self.Y[i],) if objectives is None else self.Y[i] for i in chosen]
+        head = ["evaluation", *(("score",) if objectives is None else objectives.names)]
+        rows = [[i, *map(float, own), *self.X[i]] for i, own in zip(chosen, scores, strict=True)]
+        return table_html(caption, [*head, *self.column_names()], rows)
+
+    def _repr_html_(self) -> str:
+        return self.to_html(repr(self))
+
+    def column_names(self) -> list[str]:
+        raise NotImplementedError
 
     def prepare_parameter(self, sample: Sequence[Any]) -> OrderedDict[str, Any]:
         raise NotImplementedError

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import TYPE_CHECKING, Any
 
 from shac.callbacks.base import Callback
+from shac.html_tables import table_html
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +48,12 @@ class History(Callback):
     def __repr__(self) -> str:
         return f"History({len(self.epochs)} rounds, {len(self.failures)} failures)"
 
+    def _repr_html_(self) -> str:
+        numbers = {name: values for name, values in self.history.items() if all(map(_is_number, values))}
+        columns = {name: values for name, values in numbers.items() if len(values) == len(self.epochs)}
+        rows = [[epoch, *(float(values[i]) for values in columns.values())] for i, epoch in enumerate(self.epochs)]
+        return table_html(repr(self), ["round", *columns], rows)
+
     def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: ARG002
         # New objects: whoever kept those of the last fit keeps their contents
         self.epochs = []
@@ -59,3 +67,7 @@ class History(Callback):
         self.epochs.append(epoch)
         for key, value in (logs or {}).items():
             self.history.setdefault(key, []).append(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -11,16 +11,29 @@ from shac.evaluation import checked_point
 
 if TYPE_CHECKING:
     from collections import OrderedDict
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from shac.engine.configurations import Trial
     from shac.engine.trials import Round
+
+    EvaluationFunction = Callable[[int, OrderedDict[str, Any]], Any]
 
 __all__ = ["AskedEngine"]
 
 
 class AskedEngine(SearchEngine):
     """Base of `SHAC`; see there for its arguments and attributes."""
+
+    evaluation_function: EvaluationFunction | None
+
+    @property
+    def eval_fn(self) -> EvaluationFunction | None:
+        """The ancestor's name of `evaluation_function`."""
+        return self.evaluation_function
+
+    @eval_fn.setter
+    def eval_fn(self, evaluation_function: EvaluationFunction | None) -> None:
+        self.evaluation_function = evaluation_function
 
     def enqueue(self, configurations: Iterable[Mapping[str, Any]], *, repeat: bool = False) -> int:
         """Have configurations evaluated before those that the search draws, in their order.

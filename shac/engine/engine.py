@@ -285,6 +285,9 @@ class SearchEngine(EngineSettings):
             best = "".join(f"best {score:.6g}, " for _, score in self.top(1))
         return f"{type(self).__name__}({evaluations}, {best}{classifiers}, save_dir={str(self.save_dir)!r})"
 
+    def _repr_html_(self) -> str:
+        return self.dataset.to_html(repr(self))
+
 
 def _of(count: int, total: int, name: str) -> str:
     """Write how many there are of a total; one that restored a larger search has more."""

@@ -135,7 +135,7 @@ class Search:
 
     def move_to(self, folder: Path) -> None:
         """Write to another folder from now on."""
-        self.store = SearchStore(folder)
+        self.store = SearchStore(folder, overwrites=self.store.overwrites)
         self.dataset.save_dir = folder
 
     def end_within_round(self, total_budget: int) -> None:

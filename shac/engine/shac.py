@@ -101,6 +101,10 @@ class SHAC(AskedEngine):
     warm_start : path-like, Dataset, pandas.DataFrame or WarmStart, optional
         Evaluations of an earlier search, which the first round knows; see `WarmStart`. They are kept in `save_dir`: a
         search that is restored has its own.
+    overwrite : bool
+        Whether a search that `save_dir` holds is set aside, so that a cell of a notebook can be run again: when this
+        one first writes there, the folder is renamed to the first of ``NAME.1``, ``NAME.2``, ... that is free. Nothing
+        is deleted. Without effect after `restore_data`.
 
     Attributes
     ----------
@@ -170,6 +174,7 @@ class SHAC(AskedEngine):
         max_memory_per_evaluation: int | None = None,
         pruning: str | Pruning | None = None,
         warm_start: WarmStartSource | None = None,
+        overwrite: bool = False,
     ) -> None:
         if evaluation_function is not None and not callable(evaluation_function):
             raise ValueError(f"evaluation_function: expected a callable or None, got {evaluation_function!r}")
@@ -188,15 +193,7 @@ class SHAC(AskedEngine):
         self.evaluations_per_worker = count_or_none("evaluations_per_worker", evaluations_per_worker)
         self.max_memory_per_evaluation = count_or_none("max_memory_per_evaluation", max_memory_per_evaluation)
         self.evaluation_function = evaluation_function
-
-    @property
-    def eval_fn(self) -> EvaluationFunction | None:
-        """The ancestor's name of `evaluation_function`."""
-        return self.evaluation_function
-
-    @eval_fn.setter
-    def eval_fn(self, evaluation_function: EvaluationFunction | None) -> None:
-        self.evaluation_function = evaluation_function
+        self._search.store.overwrites = bool(overwrite)
 
     @takes_evaluation_function
     def fit(

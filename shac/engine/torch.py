@@ -98,6 +98,7 @@ class TorchSHAC(SHAC):
         max_memory_per_evaluation: int | None = None,
         pruning: str | Pruning | None = None,
         warm_start: WarmStartSource | None = None,
+        overwrite: bool = False,
         gpus_per_evaluation: int = 1,
     ) -> None:
         super().__init__(
@@ -117,6 +118,7 @@ class TorchSHAC(SHAC):
             max_memory_per_evaluation=max_memory_per_evaluation,
             pruning=pruning,
             warm_start=warm_start,
+            overwrite=overwrite,
         )
         self.gpus_per_evaluation = checked_count("gpus_per_evaluation", gpus_per_evaluation)
         if max_gpu_evaluators is None:

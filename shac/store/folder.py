@@ -5,6 +5,7 @@ One engine at a time writes to a folder, and only the one that knows what is the
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
@@ -17,6 +18,7 @@ from shac.store.earlier import WARM_START_FILE
 from shac.store.journal import JOURNAL_FILE, Journal, file_state
 from shac.store.lock import LOCK_FILE, FolderLock
 from shac.store.manifest import (
+    CLASSIFIERS_FOLDER,
     MANIFEST_FILE,
     classifier_names,
     exists,
@@ -36,9 +38,13 @@ if TYPE_CHECKING:
     from shac.store.journal import FileState
     from shac.store.record import SearchRecord
 
-_TICK = 20_000_000  # nanoseconds: twice what a kernel's clock of files takes to the next time at most
-
 __all__ = ["SearchStore", "check_own_files", "check_save_folder", "checked_save_dir"]
+
+_logger = logging.getLogger("shac")
+
+_TICK = 20_000_000  # nanoseconds: twice what a kernel's clock of files takes to the next time at most
+_EVALUATIONS_FOLDER = "evaluations"
+_CROSS_VALIDATION_FILE = "cross_validation.json"
 
 
 def checked_save_dir(save_dir: object) -> Path:
@@ -92,6 +98,45 @@ def check_own_files(folder: Path) -> None:
         )
 
 
+def set_aside(folder: Path) -> Path:
+    """Rename the folder of a search that is over to the first of ``NAME.1``, ``NAME.2``, ... that is free.
+
+    In one step, so that its files are together whatever happens, and for nothing but a search's: a folder with other
+    files in it stays where it is.
+
+    Returns
+    -------
+    Path
+        The new name.
+
+    Raises
+    ------
+    SaveFolderError
+        If the folder has files that no search wrote, or a process runs a search there.
+    OSError
+        If it cannot be renamed.
+    """
+    own = {MANIFEST_FILE, PARAMETERS_FILE, DATASET_FILE, WARM_START_FILE, JOURNAL_FILE, LOCK_FILE}
+    own |= {CLASSIFIERS_FOLDER, _EVALUATIONS_FOLDER, _CROSS_VALIDATION_FILE}
+    with FolderLock(folder):
+        check_own_files(folder)
+        others = sorted(path.name for path in folder.iterdir() if path.name not in own)
+        if others:
+            raise SaveFolderError(
+                f"overwrite: expected a folder with no files but those of a search, got {folder} with "
+                f"{', '.join(others)}; move these away, or choose another folder"
+            )
+        number = 1
+        while exists(aside := folder.with_name(f"{folder.name}.{number}")):
+            number += 1
+        if os.name != "nt":
+            folder.rename(aside)
+    if os.name == "nt":  # where a folder with an open file has its name for good
+        folder.rename(aside)
+    _logger.info("overwrite: the search that was in %s is in %s now", folder, aside)
+    return aside
+
+
 class SearchStore:
     """A search's folder, and what its engine knows of it.
 
@@ -99,20 +144,24 @@ class SearchStore:
     ----------
     folder : Path
         Absolute; made when it is written to.
+    overwrites : bool
+        Whether a search of another engine that is in the folder is set aside before this one writes to it.
 
     Attributes
     ----------
     folder : Path
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, overwrites: bool = False) -> None:
         self.folder = folder
         self._manifest = folder / MANIFEST_FILE
+        self.overwrites = overwrites
         self._known: str | None = None  # digest of the manifest that was written or read last
         self._settled: tuple[FileState, str | None] | None = None  # by what a manifest and its digest are known again
         self._sound_journal: tuple[str, FileState | None] | None = None  # its space and state when it was closed
         self._last_sync = -math.inf
         self._depth = 0
+        self._is_held = False
 
     @property
     def is_known(self) -> bool:
@@ -127,7 +176,7 @@ class SearchStore:
     @property
     def evaluations_path(self) -> Path:
         """The folder of the evaluations' own folders; see `evaluation_dir`."""
-        return self.folder / "evaluations"
+        return self.folder / _EVALUATIONS_FOLDER
 
     def holds_search(self) -> bool:
         """Return whether a search was saved in the folder."""
@@ -151,14 +200,16 @@ class SearchStore:
         check_own_files(self.folder)
         if not holds_evaluations(self.folder):
             return found  # what is left of a search without a score, as its function was wrong, may be overwritten
+        if self.overwrites and self._known is None and not self._is_held:
+            return found
         if self._known is not None and found is not None:
             raise SaveFolderError(
                 f"save_dir: {self.folder} was written by another process since this engine read or wrote it: call "
                 "restore_data() to go on from there, or choose another folder"
             )
         raise SaveFolderError(
-            f"save_dir: {self.folder} holds a search already: call restore_data() to go on with it, or choose another "
-            "folder"
+            f"save_dir: {self.folder} holds a search already: call restore_data() to go on with it, set it aside by "
+            "overwrite=True, or choose another folder"
         )
 
     @contextmanager
@@ -174,8 +225,14 @@ class SearchStore:
             yield
             return
         self.check()
+        if self.overwrites and self._known is None and holds_evaluations(self.folder):
+            set_aside(self.folder)
         with FolderLock(self.folder):
-            found = self.check()
+            self._is_held = True  # a search that came meanwhile is not set aside
+            try:
+                found = self.check()
+            finally:
+                self._is_held = False
             self._depth += 1
             try:
                 if self._known is None or found != self._known:
