@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import sys
 import warnings
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ class OneLineErrors(click.Group):
     def main(self, args: Any = None, *others: Any, **extra: Any) -> Any:
         # The base class has overloads for either value of standalone_mode, and Any stands for none of them
         run: Callable[..., Any] = super().main
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # names and errors are in the letters of the user
         if not extra.pop("standalone_mode", True):
             return run(args, *others, standalone_mode=False, **extra)
         try:

@@ -64,12 +64,16 @@ def show(folder: Path, best: int, form: str) -> None:
 
 def _as_json(view: SearchView, count: int) -> dict[str, Any]:
     """Return what is shown, but for the volumes of the stages, in types that JSON has."""
+    from shac.insight import owner_of
+
     return {
         "engine": view.engine,
         "folder": str(view.folder),
         "objective": view.objective if view.objectives is None else dict(view.objectives.as_config()),
         "seed": view.seed,
         "evaluations": len(view.dataset),
+        "ended_in_round": _num_in_round(view),
+        "running": owner_of(view.folder) or None,
         "total_budget": view.total_budget,
         "num_batches": view.num_batches,
         "classifiers": len(view.classifiers),
@@ -123,6 +127,25 @@ def _new_table(title: str, *columns: str) -> Table:
     return table
 
 
+def _num_in_round(view: SearchView) -> int:
+    """Count the evaluations of the round under way that have ended."""
+    from shac.insight import entries_since
+
+    return len(entries_since(view.folder, len(view.dataset)))
+
+
+def _round_under_way(view: SearchView) -> dict[str, str]:
+    """Return lines on the round that is under way, or nothing."""
+    from shac.insight import owner_of
+
+    done, ended, owner = len(view.dataset), _num_in_round(view), owner_of(view.folder)
+    lines = {"running": owner} if owner else {}
+    if ended:
+        size = min(view.num_workers, view.total_budget - done)
+        lines["under way"] = f"round {done // view.num_workers + 1}: {ended} of {size} evaluations have ended"
+    return lines
+
+
 def _settings(view: SearchView) -> Table:
     from rich.table import Table
 
@@ -135,6 +158,7 @@ def _settings(view: SearchView) -> Table:
         + (f"; {len(view.failures)} failed" if view.failures else "")
         + (f"; {len(view.pruned)} pruned" if view.pruned else "")
         + (f"; {len(view.enqueued)} enqueued" if view.enqueued else ""),
+        **_round_under_way(view),
         "classifiers": f"{len(view.classifiers)} of {view.total_classifiers}",
         "seed": str(view.seed),
     }

@@ -4,7 +4,7 @@ from shac.insight.failures import Failure
 from shac.insight.history import Round, best_so_far, list_rounds, range_of_better_half, score_unit
 from shac.insight.importance import gain_shares
 from shac.insight.region import Marginals, stage_marginals
-from shac.insight.running import JournalEntry, entries_since, files_state
+from shac.insight.running import JournalEntry, entries_since, files_state, owner_of
 from shac.insight.scale import ABSENT, ColumnScale, value_text
 from shac.insight.view import SearchView, view_of
 from shac.insight.volume import StageVolume, stage_volumes
@@ -23,6 +23,7 @@ __all__ = [
     "files_state",
     "gain_shares",
     "list_rounds",
+    "owner_of",
     "range_of_better_half",
     "score_unit",
     "stage_marginals",

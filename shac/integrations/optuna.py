@@ -127,6 +127,12 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
         self.constraints_func = constraints_func
         self._forget()
 
+    def __repr__(self) -> str:
+        return (
+            f"SHACSampler(points_per_classifier={self.points_per_classifier}, max_classifiers={self.max_classifiers}, "
+            f"seed={self.seed}, strategy={self.strategy!r})"
+        )
+
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
         known = intersection_search_space(study.get_trials(deepcopy=False))
         return {name: distribution for name, distribution in known.items() if not distribution.single()}
