@@ -99,7 +99,8 @@ def searched(plan: SearchPlan, function: Callable[[dict[str, Any]], float]) -> S
             part = len(stream) // size
             purpose = f"batch {part}" if part else "batch"
             seed = derive_seed(plan.seed, len(state), purpose=purpose)
-            stream += propose(plan, state, size, seed=seed, threads=1, pending=carried)
+            begins = not (part or len(state))
+            stream += propose(plan, state, size, seed=seed, threads=1, pending=carried, begins=begins)
         own = [*carried, *stream[: size - len(carried)]]
         carried = stream[size - len(carried) :][:ahead]
         scores = [function(dict(state.space.to_parameters(row))) for row in own]

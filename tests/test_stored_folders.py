@@ -92,7 +92,9 @@ def test_a_finished_search_knows_its_strategy_and_its_seed_and_returns_at_once(
     engine = restored(make)
     named = shac.SHAC(never, engine.parameters, engine.total_budget, engine.num_batches, strategy=strategy)
     trees = replace(named.strategy.trees, gaps="lower")
-    then = replace(named.strategy, trees=trees, avoid_repeats=False, estimate_noise=False)  # for all strategies
+    then = replace(
+        named.strategy, trees=trees, avoid_repeats=False, estimate_noise=False, center_point=False
+    )  # for all strategies
     assert (engine.strategy, engine.seed) == (then, seed)
     assert engine.fit().epochs == []
     engine.save_data()

@@ -53,6 +53,38 @@ def test_the_paper_is_the_strategy_that_needs_no_argument() -> None:
     assert engine(strategy="paper").strategy == shac.Strategy()
 
 
+def first_round(space: Any, **options: Any) -> list[dict[str, Any]]:
+    search = shac.SHAC(None, space, 20, 2, "min", seed=0, **options)
+    return [dict(configuration) for configuration in search.ask(10)]
+
+
+def test_the_default_search_begins_in_the_middle_of_real_numbers() -> None:
+    space: list[Any] = [shac.UniformHP("x", 0.0, 4.0), shac.LogUniformHP("rate", 1e-4, 1.0)]
+    first, *others = first_round(space, save_dir="guided")
+    assert first == {"x": 2.0, "rate": pytest.approx(1e-2)}
+    assert first not in others
+    assert first not in first_round(space, strategy="paper", save_dir="paper")
+    assert engine(space=space, strategy="guided", save_dir="guided 2").strategy.center_point
+    choice = shac.DiscreteHP("kind", ["a", "b", "c"])
+    assert not engine(space=[*space, choice], strategy="guided", save_dir="guided 3").strategy.center_point
+
+
+def test_no_search_begins_in_a_middle_that_constraints_forbid() -> None:
+    space = shac.HyperParameterList([shac.UniformHP("x", 0.0, 4.0)], constraints=["x > 3"])
+    assert all(configuration["x"] > 3 for configuration in first_round(space))
+
+
+def test_a_middle_that_a_user_wants_first_is_evaluated_once() -> None:
+    search = shac.SHAC(None, [shac.UniformHP("x", 0.0, 4.0)], 20, 2, "min", seed=0)
+    search.enqueue([{"x": 2.0}])
+    assert [configuration["x"] for configuration in search.ask(10)].count(2.0) == 1
+
+
+def test_the_middle_comes_once_however_many_are_asked_for_ahead() -> None:
+    search = shac.SHAC(None, [shac.UniformHP("x", 0.0, 4.0)], 20, 2, "min", seed=0)
+    assert [configuration["x"] for configuration in search.ask(25)].count(2.0) == 1
+
+
 @pytest.mark.parametrize("strategy", OPTIONS.values(), ids=OPTIONS)
 def test_an_interrupted_search_goes_on_to_the_files_of_an_undisturbed_one(strategy: shac.Strategy) -> None:
     engine(save_dir="undisturbed", strategy=strategy).fit()

@@ -106,7 +106,8 @@ def run_search(
         if ablation.first_batch is not None and not len(state):
             rows = ablation.first_batch(plan, seed)
         else:
-            rows = propose(plan, state, plan.batch_size, seed=seed, threads=1, choose=ablation.choose)
+            begins = not len(state)
+            rows = propose(plan, state, plan.batch_size, seed=seed, threads=1, choose=ablation.choose, begins=begins)
         scores = [function(dict(state.space.to_parameters(row))) for row in rows]
         state, _ = learn(
             plan,

@@ -226,7 +226,9 @@ class SearchEngine(EngineSettings):
             return
         self._search.restore()
 
-    def _propose(self, state: SearchState, n: int, *, seed: int, pending: Sequence[list[Any]] = ()) -> list[list[Any]]:
+    def _propose(
+        self, state: SearchState, n: int, *, seed: int, pending: Sequence[list[Any]] = (), begins: bool = False
+    ) -> list[list[Any]]:
         """Draw the flat rows to evaluate next, and show it where the search's progress is shown."""
         if self._shown is not None:
             state = replace(state, cascade=self._shown.watch_sampling(state.cascade, n))
@@ -238,6 +240,7 @@ class SearchEngine(EngineSettings):
             threads=self._threads(len(state)),
             relax_checks=self._relax_checks,
             pending=pending,
+            begins=begins,
         )
 
     def _threads(self, num_evaluations: int) -> int:

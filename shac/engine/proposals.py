@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from shac.engine.plan import SearchPlan
     from shac.engine.state import SearchState
+    from shac.space import HyperParameterList
 
 __all__ = ["CandidateChooser", "best_by_surrogate", "draw_region", "encoded_rows", "propose", "surrogate_of"]
 
@@ -46,6 +47,7 @@ def propose(
     relax_checks: bool = False,
     choose: CandidateChooser | None = None,
     pending: Sequence[list[Any]] = (),
+    begins: bool = False,
 ) -> list[list[Any]]:
     """Propose configurations by the plan's strategy; the first ones do not depend on how many are wanted.
 
@@ -67,6 +69,8 @@ def propose(
         each group, in place of `best_by_surrogate`; benchmarks compare others.
     pending : sequence of rows
         What was drawn before and whose scores are not known: choices keep their distance from it.
+    begins : bool
+        Whether these are the first configurations of a search.
 
     Returns
     -------
@@ -80,7 +84,10 @@ def propose(
     """
     strategy, cascade = plan.strategy, state.cascade
     if not len(state) and state.informative is None:
-        return list(draw_region(plan, state, n, seed=seed, threads=threads, relax_checks=relax_checks))
+        first = list(draw_region(plan, state, n, seed=seed, threads=threads, relax_checks=relax_checks))
+        if begins and strategy.center_point:
+            first[:1] = [row for row in _center_of(state.space) if row not in pending] or first[:1]
+        return first
     group_size = strategy.candidates_per_sample
     if strategy.candidates == "walk" and not _can_walk(plan, state):
         group_size = max(1, group_size >> max(0, cascade.num_stages - _STAGES_OF_FULL_GROUPS))
@@ -92,6 +99,14 @@ def propose(
     if choose is not None:
         return choose(plan, state, list(rows), group_size, seed=seed, threads=threads)
     return best_by_surrogate(plan, state, rows, group_size, seed=seed, threads=threads, pending=pending)
+
+
+def _center_of(space: HyperParameterList) -> list[list[Any]]:
+    """Return the row of medians; none where it cannot be told, or is none of the space."""
+    if not space.has_quantile:
+        return []
+    rows = space.values_from_uniforms(np.full((1, space.num_columns), 0.5))
+    return rows if space.satisfied(rows).all() else []
 
 
 def draw_region(

@@ -202,6 +202,7 @@ def _as_it_was(saved: Strategy, strategy: Strategy) -> Strategy:
         trees=replace(strategy.trees, gaps=saved.trees.gaps),
         avoid_repeats=saved.avoid_repeats,
         estimate_noise=saved.estimate_noise,
+        center_point=saved.center_point,
     )
 
 

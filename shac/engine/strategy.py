@@ -67,6 +67,9 @@ class Strategy:
     estimate_noise : bool
         Whether the surrogate is smoothed by as much as predicts points best that are left out, one at a time; else it
         goes through all points.
+    center_point : bool
+        Whether the first configuration of a search is the middle of its space, the median of each parameter, instead
+        of one at random. Only where all parameters have a quantile function and the constraints let it pass.
 
     Raises
     ------
@@ -88,12 +91,13 @@ class Strategy:
     climb: bool = False
     avoid_repeats: bool = False
     estimate_noise: bool = False
+    center_point: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}: expected one of {choices}, got {getattr(self, name)!r}")
-        for name in ("cross_validation", "climb", "avoid_repeats", "estimate_noise"):
+        for name in ("cross_validation", "climb", "avoid_repeats", "estimate_noise", "center_point"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name}: expected True or False, got {getattr(self, name)!r}")
         if not isinstance(self.trees, TreeSettings):
@@ -177,6 +181,7 @@ STRATEGIES = {
         climb=True,
         avoid_repeats=True,
         estimate_noise=True,
+        center_point=True,
     ),
 }
 
@@ -210,10 +215,11 @@ def named_strategy(name: str) -> Strategy:
 def with_fitting_shares(
     strategy: Strategy, space: HyperParameterList, num_stages: int, points_per_classifier: int
 ) -> Strategy:
-    """Return a strategy whose kept share fits a space and the points that a classifier waits for.
+    """Return a named strategy as it fits a space and the points that a classifier waits for.
 
     In spaces of real numbers shares are smaller the more columns there are. In spaces of few configurations they are
-    larger, so that the last region has ten for each point of a batch. Other spaces: returned unchanged.
+    larger, so that the last region has ten for each point of a batch. Choices, and numbers of few values, have no middle
+    to begin in.
     """
     if strategy.kept_share is None or not space.num_columns:
         return strategy
@@ -223,6 +229,7 @@ def with_fitting_shares(
         power = min(space.num_columns / _FITTING_COLUMNS, _POWER_PER_POINT * points_per_column, _MOST_POWER)
         power = max(power, 1.0)
     else:
+        strategy = replace(strategy, center_point=False)
         power = _power_for_few(strategy, space, num_stages, points_per_classifier)
     first, last = strategy.kept_share
     return strategy if power == 1 else replace(strategy, kept_share=(first**power, last**power))

@@ -42,7 +42,9 @@ _OUTSIDE_STREAM = 2**32  # positions of trials that another process had handed o
 class Proposer(Protocol):
     """Draws the configurations of a round; see `shac.engine.proposals.propose`."""
 
-    def __call__(self, state: SearchState, n: int, *, seed: int, pending: Sequence[list[Any]] = ()) -> list[list[Any]]:
+    def __call__(
+        self, state: SearchState, n: int, *, seed: int, pending: Sequence[list[Any]] = (), begins: bool = False
+    ) -> list[list[Any]]:
         """Return `n` flat rows of values; `pending` are drawn already and not known to the state."""
 
 
@@ -331,7 +333,8 @@ class Round:
             seed = derive_seed(self._plan.seed, self.first, purpose=purpose)
             drawn = self._stream if self._plan.strategy.avoid_repeats else self._queued
             pending = [*self._carried, *drawn]
-            self._stream += self._propose(self._state, self.size, seed=seed, pending=pending)
+            begins = not (part or self._attempt or self.first)
+            self._stream += self._propose(self._state, self.size, seed=seed, pending=pending, begins=begins)
 
     def _queue_of_round(self) -> list[list[Any]]:
         """Return the configurations that a user wants evaluated next and that nobody has been given."""
