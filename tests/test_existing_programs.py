@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from importlib.metadata import packages_distributions
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -48,7 +48,10 @@ def test_a_program_finds_settings_and_shows_them(name: str, package: str, shown:
     assert re.search(shown, output_of(FOLDER / f"{name}_shac.py"))
 
 
-@pytest.mark.skipif("hydra_plugins" not in packages_distributions(), reason="the plug-in is not installed")
+@pytest.mark.skipif(
+    not any(distribution.name == "hydra-shac-sweeper" for distribution in distributions()),
+    reason="the plug-in of Hydra is not installed",
+)
 def test_an_application_of_hydra_is_not_changed_at_all() -> None:
     command = re.findall(r"^python (.*?)^```", (FOLDER / "README.md").read_text(), re.MULTILINE | re.DOTALL)[0]
     arguments = re.findall(r"'[^']*'|[^\s\\']+", command)[1:]
