@@ -87,7 +87,7 @@ def test_the_page_needs_no_network(page: Path) -> None:
 
 def test_figures_cannot_end_the_script_they_stand_in(page: Path) -> None:
     (figures,) = re.findall(r'id="figures">(.*?)</script>', page.read_text(), flags=re.DOTALL)
-    assert set(json.loads(figures)) == {"history", "region", "volume", "importance", "parallel"}
+    assert set(json.loads(figures)) == {"history", "region", "volume", "importance", "slices", "parallel"}
 
 
 def test_an_engine_and_its_folder_give_the_same_page(folder: Path, page: Path) -> None:
@@ -128,10 +128,24 @@ def test_every_plot_is_drawn(browser: Any) -> None:
         "return Object.fromEntries([...document.querySelectorAll('.plot')].map(p => [p.dataset.figure,"
         " p.querySelectorAll('.main-svg path, .main-svg image, .heatmaplayer image').length]))"
     )
-    assert set(counts) == {"history", "region", "volume", "importance", "parallel"}
+    assert set(counts) == {"history", "region", "volume", "importance", "slices", "parallel"}
     assert all(count > 3 for count in counts.values()), counts
     maps = browser.execute_script("return document.querySelectorAll('[data-figure=region] .heatmaplayer image').length")
     assert maps == 6  # one for each column
+
+
+@needs_browser
+def test_the_menu_shows_the_scores_by_another_parameter(browser: Any) -> None:
+    state = "const p = document.querySelector('[data-figure=slices]'); return [p.data[0].x, p.layout.xaxis.ticktext]"
+    before = browser.execute_script(state)
+    browser.execute_script(
+        "const p = document.querySelector('[data-figure=slices]'); const menu = p.layout.updatemenus[0];"
+        " const button = menu.buttons[(menu.active + 1) % menu.buttons.length]; Plotly.update(p, ...button.args)"
+    )
+    after = browser.execute_script(state)
+    assert len(after[0]) == len(before[0])
+    assert after[0] != before[0]
+    assert after[1] != before[1]
 
 
 @needs_browser

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shac.html_report.layout import MOST_COLUMNS, Figure, escaped, layout_of, lines_of, setting_text
 from shac.insight import (
     ABSENT,
     best_so_far,
@@ -15,21 +16,16 @@ from shac.insight import (
     score_unit,
     stage_marginals,
     stage_volumes,
-    value_text,
 )
 from shac.insight.colours import ACCENT, BAD, FAINT, INK, MUTED, SCALE, SECOND
-from shac.insight.names import wrapped
 
 if TYPE_CHECKING:
     from shac.insight import SearchView
 
 __all__ = ["list_figures"]
 
-Figure = dict[str, Any]
-
 _MOST_LINES = 300
 _LINE_GROUPS = 12
-_MOST_COLUMNS = 30
 _BLOCK_HEIGHT = 92
 _BLOCK_NAME_WIDTH = 14  # letters in the margin
 _AXIS_NAME_WIDTH = 16  # letters between two axes
@@ -86,37 +82,12 @@ def _curves(view: SearchView) -> Figure:
                 "hovertemplate": f"{name}, step %{{x}}: %{{y:.5g}}<extra></extra>",
             }
         )  # fmt: skip
-    layout = _layout(
+    layout = layout_of(
         340,
         xaxis={"title": {"text": "step"}},
         yaxis={"title": {"text": f"reported value{in_units}"}},
     )
     return {"data": traces, "layout": layout}
-
-
-def _layout(height: int, **more: Any) -> dict[str, Any]:
-    axis = {"gridcolor": FAINT, "zeroline": False, "linecolor": FAINT, "tickfont": {"color": MUTED}}
-    return {
-        "height": height,
-        "margin": {"l": 64, "r": 24, "t": 24, "b": 48},
-        "font": {"family": "inherit", "color": INK, "size": 12},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "hoverlabel": {"bgcolor": "white", "bordercolor": FAINT, "font": {"color": INK}},
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
-        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#b6bec9", "activecolor": ACCENT, "orientation": "h"},
-        **more,
-        "xaxis": {**axis, **more.get("xaxis", {})},
-        "yaxis": {**axis, **more.get("yaxis", {})},
-    }
-
-
-def _setting_text(view: SearchView, index: int) -> str:
-    names = view.space.get_parameter_names()
-    pairs = list(zip(names, view.dataset.X[index], strict=True))
-    lines = [f"{name} = {value_text(value)}" for name, value in pairs[:_MOST_COLUMNS]]
-    scores = ", ".join(f"{score:.5g}" for score in view.score_numbers(index))
-    return "<br>".join([f"<b>evaluation {index}: {scores}</b>", *lines])
 
 
 def _history(view: SearchView) -> Figure:
@@ -134,7 +105,7 @@ def _history(view: SearchView) -> Figure:
         {
             "type": "scatter", "mode": "markers", "name": "evaluation", "x": finite.tolist(),
             "y": scores[finite].tolist(), "marker": {"color": ACCENT, "size": 6, "opacity": 0.6},
-            "text": [_setting_text(view, int(i)) for i in finite], "hovertemplate": "%{text}<extra></extra>",
+            "text": [setting_text(view, int(i)) for i in finite], "hovertemplate": "%{text}<extra></extra>",
         },
         {
             "type": "scatter", "mode": "lines", "name": "median of the round", "x": medians_x, "y": medians_y,
@@ -153,7 +124,7 @@ def _history(view: SearchView) -> Figure:
             {
                 "type": "scatter", "mode": "markers", "name": "failed", "x": failed.tolist(),
                 "y": [float(worst)] * len(failed), "marker": {"color": BAD, "symbol": "x", "size": 8},
-                "text": [_setting_text(view, int(i)) for i in failed], "hovertemplate": "failed %{text}<extra></extra>",
+                "text": [setting_text(view, int(i)) for i in failed], "hovertemplate": "failed %{text}<extra></extra>",
             }
         )  # fmt: skip
     step = max(1, -(-len(rounds) // 25))
@@ -174,7 +145,7 @@ def _history(view: SearchView) -> Figure:
         "showactive": False, "bgcolor": "rgba(0,0,0,0)", "bordercolor": FAINT, "font": {"color": INK, "size": 11},
         "buttons": [{"label": label, "method": "relayout", "args": [name, value]} for label, name, value in buttons],
     }  # fmt: skip
-    layout = _layout(420, xaxis=axis, yaxis={"title": {"text": "score" + in_units}}, shapes=bands)
+    layout = layout_of(420, xaxis=axis, yaxis={"title": {"text": "score" + in_units}}, shapes=bands)
     return {"data": traces, "layout": {**layout, "updatemenus": [menu] if buttons else []}}
 
 
@@ -186,7 +157,7 @@ def _front(view: SearchView) -> Figure:
     traces: list[dict[str, Any]] = [
         {
             "type": "scatter", "mode": "markers", "name": name, "x": scores[of_group, 0].tolist(),
-            "y": scores[of_group, 1].tolist(), "text": [_setting_text(view, i) for i in of_group],
+            "y": scores[of_group, 1].tolist(), "text": [setting_text(view, i) for i in of_group],
             "hovertemplate": "%{text}<extra></extra>",
         }
         for name, of_group in groups
@@ -196,15 +167,15 @@ def _front(view: SearchView) -> Figure:
     # Between two of its points the front is as good as the first of them in the second objective
     front |= {"mode": "lines+markers", "line": {"color": SECOND, "width": 2, "shape": "hv"}, "marker": {"size": 8}}
     assert view.objectives is not None, "checked by the caller"
-    x, y = ({"title": {"text": _escaped(f"{name} ({one})")}} for name, one in view.objectives.as_config())
-    return {"data": traces, "layout": _layout(440, xaxis=x, yaxis=y)}
+    x, y = ({"title": {"text": escaped(f"{name} ({one})")}} for name, one in view.objectives.as_config())
+    return {"data": traces, "layout": layout_of(440, xaxis=x, yaxis=y)}
 
 
 def _region(view: SearchView) -> Figure:
-    shown = stage_marginals(view)[:_MOST_COLUMNS]
+    shown = stage_marginals(view)[:MOST_COLUMNS]
     count = len(shown)
     height = _BLOCK_HEIGHT * count + 40
-    layout = _layout(height, margin={"l": 120, "r": 190, "t": 8, "b": 28})
+    layout = layout_of(height, margin={"l": 120, "r": 190, "t": 8, "b": 28})
     layout["annotations"] = []
     traces = []
     share = 1 / count
@@ -223,7 +194,7 @@ def _region(view: SearchView) -> Figure:
                 "colorscale": [[i / (len(SCALE) - 1), colour] for i, colour in enumerate(SCALE)],
                 "text": [[f"{label}<br>{d:.2f} times the prior" for label, d in zip(labels, row, strict=True)]
                          for row in densities],
-                "hovertemplate": f"<b>{_escaped(scale.name)}</b> after %{{y}} stages<br>%{{text}}<extra></extra>",
+                "hovertemplate": f"<b>{escaped(scale.name)}</b> after %{{y}} stages<br>%{{text}}<extra></extra>",
             }
         )  # fmt: skip
         if scale.has_atoms:
@@ -243,8 +214,8 @@ def _region(view: SearchView) -> Figure:
             "tickfont": {"color": MUTED, "size": 9}, "fixedrange": True,
         }  # fmt: skip
         middle = top - share * 0.33
-        for x, anchor, text in ((-0.008, "right", f"<b>{_lines(scale.name, _BLOCK_NAME_WIDTH)}</b>"),
-                                (1.01, "left", _escaped(marginals.survivors()))):  # fmt: skip
+        for x, anchor, text in ((-0.008, "right", f"<b>{lines_of(scale.name, _BLOCK_NAME_WIDTH)}</b>"),
+                                (1.01, "left", escaped(marginals.survivors()))):  # fmt: skip
             layout["annotations"].append(
                 {"xref": "paper", "yref": "paper", "x": x, "y": middle, "xanchor": anchor, "yanchor": "middle",
                  "text": text, "showarrow": False, "xshift": -46 if anchor == "right" else 0,
@@ -277,7 +248,7 @@ def _volume(view: SearchView) -> Figure:
     ]  # fmt: skip
     x = {"title": {"text": "stages"}, "showgrid": False, "dtick": 1 if len(stages) < 12 else 2}
     y = {"type": "log", "title": {"text": "prior mass"}, "exponentformat": "power", "dtick": 1}
-    return {"data": traces, "layout": _layout(360, xaxis=x, yaxis=y)}
+    return {"data": traces, "layout": layout_of(360, xaxis=x, yaxis=y)}
 
 
 def _importance(view: SearchView) -> Figure:
@@ -300,13 +271,13 @@ def _importance(view: SearchView) -> Figure:
             "marker": {"color": INK, "opacity": 0.4, "size": 5}, "hovertemplate": "%{text}: %{x:.1%}<extra></extra>",
         },
     ]  # fmt: skip
-    layout = _layout(
+    layout = layout_of(
         max(360, 90 + 26 * len(order)),
         xaxis={"title": {"text": "share of the gain"}, "tickformat": ".0%", "rangemode": "tozero"},
         yaxis={
             "showgrid": False,
             "tickvals": positions,
-            "ticktext": [_lines(n, _BAR_NAME_WIDTH, 2) for n in names],
+            "ticktext": [lines_of(n, _BAR_NAME_WIDTH, 2) for n in names],
             "automargin": True,
         },
     )
@@ -316,7 +287,7 @@ def _importance(view: SearchView) -> Figure:
 def _parallel(view: SearchView) -> Figure:
     """Lines in a few groups of colour, one trace each: plotly's own parallel coordinates need WebGL."""
     chosen = view.best_indices(_MOST_LINES)
-    scales = view.scales[:_MOST_COLUMNS]
+    scales = view.scales[:MOST_COLUMNS]
     X = view.encoded[chosen]
     heights = np.stack([scale.positions(X[:, c]) for c, scale in enumerate(scales)], axis=1)
     missing = np.isnan(heights)
@@ -331,7 +302,7 @@ def _parallel(view: SearchView) -> Figure:
         for line in group:
             x += [*range(len(scales)), None]
             y += [*heights[line].tolist(), None]
-            texts += [_setting_text(view, chosen[line])] * (len(scales) + 1)
+            texts += [setting_text(view, chosen[line])] * (len(scales) + 1)
         low, high = view.scores[chosen[group[-1]]], view.scores[chosen[group[0]]]
         traces.append(
             {
@@ -351,7 +322,7 @@ def _parallel(view: SearchView) -> Figure:
         if missing[:, c].any():
             marks.append((ABSENT, "absent"))
         annotations += [
-            {"x": c, "y": float(p), "text": _escaped(text), "showarrow": False, "xanchor": "left", "xshift": 4,
+            {"x": c, "y": float(p), "text": escaped(text), "showarrow": False, "xanchor": "left", "xshift": 4,
              "font": {"size": 10, "color": INK}, "bgcolor": "rgba(255,255,255,0.82)", "borderpad": 1}
             for p, text in marks
         ]  # fmt: skip
@@ -359,8 +330,8 @@ def _parallel(view: SearchView) -> Figure:
         {"type": "line", "x0": c, "x1": c, "y0": 0, "y1": 1, "line": {"color": MUTED, "width": 1}}
         for c in range(len(scales))
     ]
-    names = [_lines(scale.name, _AXIS_NAME_WIDTH) for scale in scales]
-    layout = _layout(
+    names = [lines_of(scale.name, _AXIS_NAME_WIDTH) for scale in scales]
+    layout = layout_of(
         460,
         xaxis={"tickvals": list(range(len(names))), "ticktext": names, "showgrid": False, "tickfont": {"color": INK},
                "range": [-0.15, len(names) - 0.4]},
@@ -384,11 +355,3 @@ def _mixed(strength: float) -> str:
 
 def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def _lines(name: str, width: int, max_lines: int = 4) -> str:
-    return _escaped(wrapped(name, width, max_lines)).replace("\n", "<br>")
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")

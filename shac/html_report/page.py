@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from shac.files import write_atomic
 from shac.html_report.figures import list_figures
+from shac.html_report.slices import list_slices
 from shac.insight import stage_marginals, stage_volumes, value_text, view_of
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def page_of(view: SearchView, *, title: str | None = None, live: Live | None = N
         plotly=f"<script>\n{plotly_script()}\n</script>" if live is None else '<script src="plotly.js"></script>',
         live="" if live is None else f' data-live="{html.escape(live.state)}"',
         round="" if live is None else _round(view, live.entries),
-        figures=_json(list_figures(view)),
+        figures=_json(list_figures(view) | list_slices(view)),
         cards=_cards(view),
         curves='<h3>Learning curves</h3><div class="plot" data-figure="curves"></div>' if view.curves else "",
         best=_best(view) if view.objectives is None else _front(view),
@@ -231,8 +232,8 @@ def _objectives(view: SearchView) -> str:
     if len(view.score_names) != 2:
         return '<section id="history">' if view.curves else '<section id="history" hidden>'
     return (
-        '<section id="history"><h2>Objectives</h2><p>Every dot is an evaluation, the darker the later; the line joins '
-        'the Pareto front.</p><div class="plot" data-figure="front"></div>'
+        '<section id="history"><h2>Objectives</h2><p>Every dot is an evaluation; the later, the more it stands out. '
+        'The line joins the Pareto front.</p><div class="plot" data-figure="front"></div>'
     )
 
 
