@@ -292,18 +292,39 @@ def training_labels(search: shac.SHAC) -> Any:
     return training_points(search.plan, search.state)[1]
 
 
-def test_pruned_evaluations_count_as_worse_and_in_the_median() -> None:
+@pytest.mark.parametrize("kind", ["folder", "csv", "frame"])
+def test_pruned_evaluations_count_as_worse_and_in_the_median(kind: str) -> None:
     searches_of_steps = engine(
         searches.branin_in_steps, save_dir="earlier", total_budget=40, num_batches=4, pruning="median"
     )
     searches_of_steps.fit()
     pruned = sorted(searches_of_steps.state.pruned)
     assert pruned
-    warm = begun("earlier", strategy="pooled")
+    sources = {"folder": "earlier", "csv": "earlier.csv", "frame": searches_of_steps.dataset.to_pandas()}
+    shutil.copy("earlier/dataset.csv", "earlier.csv")
+    warm = begun(sources[kind], strategy="pooled")
     assert list(earlier_of(warm).pruned) == pruned
     labels = training_labels(warm)
     assert not labels[pruned].any()
     assert labels.sum() == label_scores(searches_of_steps.state.scores_to_learn("min"), "min").sum()
+
+
+@pytest.mark.parametrize(
+    ("marks", "expected"),
+    [
+        ({"pruned": [True, False, True, False], "last_value": [3.0, np.nan, 3.0, np.nan]}, [2]),
+        ({"pruned": [1, 0, None, 1], "last_value": [3.0, np.nan, 3.0, np.nan]}, [3]),
+        ({"pruned": ["a", "b", "a", "b"], "pruned_": [False, False, True, True], "last_value": [0.0] * 4}, [2, 3]),
+        ({"pruned": [True] * 4}, []),
+        ({}, []),
+    ],
+    ids=["marked", "as-numbers", "beside-a-parameter-of-that-name", "no-last-values", "no-marks"],
+)
+def test_rows_of_a_table_without_a_score_are_pruned_where_it_says_so(
+    marks: dict[str, Any], expected: list[int]
+) -> None:
+    values = {"x": [1.0, 2.0, 3.0, 4.0], "y": [1.0, 2.0, 3.0, 4.0], "scores": [1.0, 2.0, np.nan, np.nan]}
+    assert list(earlier_of(begun(pd.DataFrame({**values, **marks}))).pruned) == expected
 
 
 def test_without_any_score_the_search_is_that_without_them() -> None:

@@ -23,6 +23,7 @@ from shac.parameters import MISSING
 from shac.parameters.base import to_builtin
 from shac.store.earlier import EarlierEvaluations
 from shac.store.manifest import holds_search, load_search
+from shac.store.table import pruned_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +42,7 @@ _logger = logging.getLogger("shac")
 
 _MOST_DRAWS = 100  # of values that an evaluation lacks, until the constraints are satisfied
 _SCORES = ("scores_", "scores")
+_MARKS = ("true", "1", "1.0")  # of a pruned evaluation, as frames, SHAC and other programs write it
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,9 @@ class WarmStart:
     ----------
     source : path-like, Dataset or pandas.DataFrame
         A search's folder or its `dataset`; a CSV file, or a folder with ``dataset.csv``; or a data frame. Tables have a
-        column for each column of the space and ``scores``, empty for a failed evaluation; other columns do not matter.
+        column for each column of the space and ``scores``, empty for a failed evaluation. Where they have ``pruned``
+        and ``last_value`` (see `Dataset.to_pandas`), what is pruned counts as worse than the rest; other columns do not
+        matter.
     rename : mapping, optional
         Names of parameters here, by their names there.
     defaults : mapping, optional
@@ -266,7 +270,7 @@ def _read_frame(frame: Any) -> _Table:
         raise ValueError(f"warm_start: expected a data frame with a column 'scores', got {names}")
     rows = [list(values) for values in frame.itertuples(index=False, name=None)]
     scores = [_score(row[names.index(score)], "warm_start: column 'scores'") for row in rows]
-    return _Table("a data frame", names, rows, scores)
+    return _Table("a data frame", names, rows, scores, pruned=_pruned_rows(names, rows, scores))
 
 
 def _read_csv(file: Path) -> _Table:
@@ -283,7 +287,8 @@ def _read_csv(file: Path) -> _Table:
         scores = [_score(record[place], f"{file}, column 'scores'") for record in records[1:]]
     except ValueError as error:
         raise DamagedFileError(str(error)) from error
-    return _Table(str(file), names, records[1:], scores, is_text=True)
+    pruned = _pruned_rows(names, records[1:], scores)
+    return _Table(str(file), names, records[1:], scores, pruned=pruned, is_text=True)
 
 
 def _score(value: Any, at: str) -> float:
@@ -291,6 +296,16 @@ def _score(value: Any, at: str) -> float:
         return math.nan if value is None or value == "" else float(value)
     except (TypeError, ValueError):
         raise ValueError(f"{at}: expected a number, got {value!r}") from None
+
+
+def _pruned_rows(names: Sequence[str], rows: Sequence[Sequence[Any]], scores: Sequence[float]) -> list[int]:
+    """Return the rows without a score that are marked as pruned; a mark without the last values is another column."""
+    parameters = [name for name in names if f"{name}_" in names]  # of a mark's name, behind which its own has moved
+    mark, last_value = pruned_columns(parameters)
+    if mark not in names or last_value not in names:
+        return []
+    place = names.index(mark)
+    return [i for i, row in enumerate(rows) if str(row[place]).lower() in _MARKS and math.isnan(scores[i])]
 
 
 def _columns_of(table: _Table, rename: Mapping[str, str], space: HyperParameterList) -> dict[str, int]:
