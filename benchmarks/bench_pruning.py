@@ -90,6 +90,7 @@ CONTENDERS: dict[str, Begin] = {
     "SHAC": with_shac(),
     "SHAC, overlap": with_shac(overlap=OVERLAP),
     "SHAC, asked": with_shac(is_asynchronous=True),
+    "SHAC, asked, cost-aware": with_shac(is_asynchronous=True, cost_aware=True),
     "TPE": with_tpe(),
     # Where there are no curves, the others would be these again
     "SHAC, median": with_shac(pruning="median"),
@@ -97,10 +98,11 @@ CONTENDERS: dict[str, Begin] = {
     "SHAC, overlap, median": with_shac(overlap=OVERLAP, pruning="median"),
     "SHAC, overlap, halving": with_shac(overlap=OVERLAP, pruning="halving"),
     "SHAC, asked, median": with_shac(is_asynchronous=True, pruning="median"),
+    "SHAC, asked, cost-aware, median": with_shac(is_asynchronous=True, cost_aware=True, pruning="median"),
     "TPE, MedianPruner": with_tpe("MedianPruner"),
     "TPE, SuccessiveHalvingPruner": with_tpe("SuccessiveHalvingPruner"),
 }
-WITHOUT_CURVES = tuple(itertools.islice(CONTENDERS, 5))
+WITHOUT_CURVES = tuple(itertools.islice(CONTENDERS, 6))
 RIVALS = {True: "TPE, MedianPruner", False: "TPE"}  # by whether there are curves
 
 
@@ -122,7 +124,7 @@ def is_the_search_of_fit(name: str, pruning: str | None, overlap: int) -> bool:
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
         search = SHACSearch(problem, budget, 0, folder, num_batches=num_batches, overlap=overlap, pruning=pruning)
         done = run(search, problem, NUM_WORKERS)
-        engine = shac_engine(problem, budget, num_batches, 0, pruning, other, train)
+        engine = shac_engine(problem, budget, num_batches, 0, other, train, pruning=pruning)
         engine.concurrent_evaluators()
         engine.set_num_parallel_evaluators(2)
         engine.fit(overlap=overlap, progress=False)

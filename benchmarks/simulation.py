@@ -91,8 +91,8 @@ class Search(Protocol):
     def report(self, asked: Any, step: int, loss: float) -> bool:
         """Return whether a training should end."""
 
-    def tell(self, asked: Any, loss: float | None) -> None:
-        """Take a final loss; None of a training that was ended."""
+    def tell(self, asked: Any, loss: float | None, seconds: float) -> None:
+        """Take a final loss, None of a training that was ended, and how long it took."""
 
 
 class RandomSearch:
@@ -108,16 +108,16 @@ class RandomSearch:
     def report(self, asked: None, step: int, loss: float) -> bool:
         return False
 
-    def tell(self, asked: None, loss: float | None) -> None:
+    def tell(self, asked: None, loss: float | None, seconds: float) -> None:
         pass
 
 
 def shac_engine(
-    problem: Problem, budget: int, num_batches: int, seed: int, pruning: str | None, folder: str, function: Any = None
+    problem: Problem, budget: int, num_batches: int, seed: int, folder: str, function: Any = None, **options: Any
 ) -> shac.SHAC:
     """Make the engine of a search."""
     space = [axis.for_shac() for axis in problem.axes]
-    engine = shac.SHAC(function, space, budget, num_batches, "min", save_dir=folder, seed=seed, pruning=pruning)
+    engine = shac.SHAC(function, space, budget, num_batches, "min", save_dir=folder, seed=seed, **options)
     engine.set_num_parallel_generators(1)
     return engine
 
@@ -137,10 +137,10 @@ class SHACSearch:
         *,
         num_batches: int,
         overlap: int = 0,
-        pruning: str | None = None,
         is_asynchronous: bool = False,
+        **options: Any,
     ) -> None:
-        self.engine = shac_engine(problem, budget, num_batches, seed, pruning, folder)
+        self.engine = shac_engine(problem, budget, num_batches, seed, folder, **options)
         self._size = budget // num_batches
         self._overlap, self._waits = overlap, not (overlap or is_asynchronous)
         self._asked: list[Any] = []
@@ -158,9 +158,9 @@ class SHACSearch:
     def report(self, asked: Any, step: int, loss: float) -> bool:
         return self.engine.report(asked, step, loss)
 
-    def tell(self, asked: Any, loss: float | None) -> None:
+    def tell(self, asked: Any, loss: float | None, seconds: float) -> None:
         self._num_open -= 1
-        self.engine.tell(asked, loss)
+        self.engine.tell(asked, loss, seconds=seconds)
 
 
 class OptunaSearch:
@@ -189,7 +189,7 @@ class OptunaSearch:
         asked.report(loss, step)
         return asked.should_prune()
 
-    def tell(self, asked: optuna.Trial, loss: float | None) -> None:
+    def tell(self, asked: optuna.Trial, loss: float | None, seconds: float) -> None:
         import optuna
 
         if loss is None:
@@ -240,7 +240,7 @@ def run(search: Search, problem: Problem, num_workers: int) -> Run:
         if not is_pruned and step < len(training.losses):
             heapq.heappush(under_way, (now + training.seconds, number, step + 1, asked, training))
             continue
-        search.tell(asked, None if is_pruned else loss)
+        search.tell(asked, None if is_pruned else loss, step * training.seconds)
         num_free += 1
         done.ends.append(now)
         done.losses.append(np.inf if is_pruned else loss)

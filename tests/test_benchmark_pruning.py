@@ -35,6 +35,7 @@ class Listed:
         self.waiting = list(enumerate(seconds))
         self.ends, self.batch = ends, batch
         self.told: list[tuple[int, float | None]] = []
+        self.seconds: list[float] = []
         self.reported: list[tuple[int, int]] = []
 
     def ask(self) -> tuple[int, Mapping[str, Any]] | None:
@@ -47,8 +48,9 @@ class Listed:
         self.reported.append((asked, step))
         return self.ends(asked, step)
 
-    def tell(self, asked: int, loss: float | None) -> None:
+    def tell(self, asked: int, loss: float | None, seconds: float) -> None:
         self.told.append((asked, loss))
+        self.seconds.append(seconds)
 
 
 def problem_of(simulation: Any, num_steps: int = 1) -> Any:
@@ -82,6 +84,7 @@ def test_a_training_that_is_ended_frees_its_worker_at_that_step(simulation: Any)
     assert done.ends == [2.0, 8.0, 17.0]
     assert done.losses == [np.inf, 1.0, 2.0]
     assert done.num_steps == [2, 3, 3]
+    assert search.seconds == [2.0, 6.0, 9.0]
     assert search.reported == [(0, 1), (0, 2), (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "checked_backend",
     "checked_count",
+    "checked_duration",
     "checked_overlap",
     "checked_score",
     "checked_seconds",
@@ -98,6 +99,21 @@ def checked_seconds(name: str, value: Any) -> float | None:
         return None
     if not 0 < as_real(value) < math.inf:
         raise ValueError(f"{name}: expected a finite number of seconds above 0, or None, got {value!r}")
+    return float(value)
+
+
+def checked_duration(value: Any) -> float | None:
+    """Return how many seconds something took, or None where that is not known.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if value is None:
+        return None
+    if not 0 <= as_real(value) < math.inf:
+        raise ValueError(f"seconds: expected a finite number, not below 0, or None, got {value!r}")
     return float(value)
 
 

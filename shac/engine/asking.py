@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
-from shac.engine.arguments import checked_count, checked_score
+from shac.engine.arguments import checked_count, checked_duration, checked_score
 from shac.engine.configurations import Configuration
 from shac.engine.engine import SearchEngine
 from shac.evaluation import checked_point
@@ -131,6 +132,7 @@ class AskedEngine(SearchEngine):
         score: float | Sequence[float] | Mapping[str, float] | None,
         *,
         skip_cv_checks: bool = False,
+        seconds: float | None = None,
     ) -> None:
         """Take the score of a configuration that `ask` gave; the last one of a round trains the classifier and saves.
 
@@ -146,13 +148,17 @@ class AskedEngine(SearchEngine):
             that was ended since `report` said so: it counts as worse than the median.
         skip_cv_checks : bool
             See `fit`.
+        seconds : float, optional
+            How long the evaluation took, one that was pruned until then. A search that is `cost_aware` needs it of
+            all that did not fail.
 
         Raises
         ------
         SaveFolderError
             See `ask`.
         ValueError
-            If the configuration is none that `ask` gave, or `score` is no number.
+            If the configuration is none that `ask` gave, `score` is no number, or `seconds` is no number from 0 on, or
+            missing.
         """
         store = self._search.store
         with store.opened():
@@ -162,7 +168,11 @@ class AskedEngine(SearchEngine):
             curve = self._search.curves.get(trial.number, [])
             if score is None and not curve:
                 raise ValueError("score: expected a number, or None for what report() has ended, got None")
-            entry = trials.entry(trial, None if score is None else checked_score(score, self.plan.objectives), curve)
+            known = None if score is None else checked_score(score, self.plan.objectives)
+            has_failed = isinstance(known, float) and math.isnan(known)
+            if seconds is None and self.plan.cost_aware and not has_failed:
+                raise ValueError("seconds: expected how long the evaluation took, as cost_aware is set, got None")
+            entry = trials.entry(trial, known, curve, checked_duration(seconds))
             if not store.is_known:
                 self.save_data()  # what another process finds the round in
             with store.journal(space.fingerprint(), goes_on=True) as journal:

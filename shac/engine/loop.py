@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from shac.engine.plan import SearchPlan
     from shac.engine.state import SearchState
+    from shac.store.journal import JournalEntry
 
 __all__ = ["Batch", "complete_round", "round_logs", "round_of_table"]
 
@@ -40,6 +41,8 @@ class Batch:
         be.
     is_in_journal : bool
         Whether the journal ends with this batch.
+    durations : sequence of float
+        How long each evaluation took, in seconds; empty where that is not known.
     """
 
     rows: Sequence[Sequence[Any]]
@@ -48,6 +51,22 @@ class Batch:
     first_failure: str = ""
     pruned: Sequence[float | None] = ()
     is_in_journal: bool = False
+    durations: Sequence[float] = ()
+
+    @classmethod
+    def evaluated(
+        cls,
+        rows: Sequence[Sequence[Any]],
+        scores: Sequence[Any],
+        entries: Sequence[JournalEntry],
+        seconds: dict[str, float],
+        first_failure: str = "",
+        *,
+        is_in_journal: bool = False,
+    ) -> Self:
+        """Return the batch of evaluations of which the journal has these entries."""
+        pruned, durations = [entry.last_value for entry in entries], [entry.duration for entry in entries]
+        return cls(rows, scores, seconds, first_failure, pruned, is_in_journal, durations)
 
     @property
     def num_pruned(self) -> int:
@@ -86,9 +105,8 @@ def complete_round(
     failed_training : bool
         Whether a classifier was due and none came of it.
     """
-    learnt, reason = learn(
-        plan, state.with_points(batch.rows, batch.scores, batch.pruned), skip_cv_checks=skip_cv_checks, threads=threads
-    )
+    grown = state.with_points(batch.rows, batch.scores, batch.pruned, batch.durations)
+    learnt, reason = learn(plan, grown, skip_cv_checks=skip_cv_checks, threads=threads)
     return learnt, reason is not None
 
 

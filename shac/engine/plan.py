@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from shac.parameters import AbstractHyperParameter
 
-__all__ = ["SearchArguments", "SearchPlan"]
+__all__ = ["SearchArguments", "SearchPlan", "checked_cost_aware"]
 
 _DEFAULT_STRATEGY = "guided"
 
@@ -45,6 +45,8 @@ class SearchArguments:
         What the search begins with; a saved search has its own.
     objectives : Objectives or None
         Several objectives; None where there is one.
+    cost_aware : bool or None
+        None: that of a saved search, or False.
     """
 
     space: HyperParameterList | None
@@ -57,6 +59,7 @@ class SearchArguments:
     pruning: Pruning | None = None
     warm_start: WarmStart | None = None
     objectives: Objectives | None = None
+    cost_aware: bool | None = None
 
     @classmethod
     def checked(
@@ -70,6 +73,7 @@ class SearchArguments:
         strategy: Strategy | str | None,
         pruning: Pruning | str | None = None,
         warm_start: Any = None,
+        cost_aware: Any = None,
     ) -> Self:
         """Check what an engine is given.
 
@@ -91,7 +95,8 @@ class SearchArguments:
         if space is not None and not isinstance(space, HyperParameterList):
             space = HyperParameterList(space)
         if objectives is not None:
-            _check_several(objectives, space, pruning, warm_start)
+            _check_several(objectives, space, pruning, warm_start, cost_aware or None)
+        checked_cost_aware(cost_aware)
         return cls(
             space=space,
             total_budget=budget,
@@ -103,6 +108,7 @@ class SearchArguments:
             pruning=Pruning.named(pruning),
             warm_start=WarmStart.of(warm_start),
             objectives=objectives,
+            cost_aware=cost_aware,
         )
 
     def with_budget(self, total_budget: int) -> Self:
@@ -144,6 +150,8 @@ class SearchPlan:
         How evaluations end that are worse than others.
     objectives : Objectives or None
         Several objectives; None where there is one.
+    cost_aware : bool
+        Whether the choice among candidates weighs how long their evaluations take.
     """
 
     space: HyperParameterList | None
@@ -156,6 +164,7 @@ class SearchPlan:
     overlap: int = 0
     pruning: Pruning | None = None
     objectives: Objectives | None = None
+    cost_aware: bool = False
 
     @classmethod
     def resolve(
@@ -167,19 +176,25 @@ class SearchPlan:
         saved_strategy: Strategy | None = None,
         overlap: int = 0,
         saved_pruning: Pruning | None = None,
+        saved_cost_aware: bool = False,
     ) -> Self:
         """Make the plan of arguments, where a saved search has what they leave open.
 
         Parameters
         ----------
         given : SearchArguments
-        saved_space, saved_seed, saved_strategy, saved_pruning : optional
+        saved_space, saved_seed, saved_strategy, saved_pruning, saved_cost_aware : optional
             Those of the saved search.
         overlap : int
 
         Returns
         -------
         SearchPlan
+
+        Raises
+        ------
+        ValueError
+            If the strategy chooses among no candidates, and the search is to be aware of costs.
         """
         seed = given.seed
         if seed is None and given.space is not None:
@@ -198,7 +213,9 @@ class SearchPlan:
             overlap=overlap,
             pruning=given.pruning or saved_pruning,
             objectives=given.objectives,
+            cost_aware=saved_cost_aware if given.cost_aware is None else given.cost_aware,
         )
+        checked_cost_aware(plan.cost_aware, plan.strategy)
         if space is None or isinstance(given.strategy, Strategy) or (given.strategy is None and saved_strategy):
             return plan
         return replace(
@@ -238,13 +255,31 @@ class SearchPlan:
         return max(0, min(self.overlap, self.total_budget - num_evaluations - self.size_of_round(num_evaluations)))
 
 
+def checked_cost_aware(value: Any, strategy: Strategy | str | None = None) -> Any:
+    """Return whether a search is to be aware of costs, as it is given.
+
+    Raises
+    ------
+    ValueError
+        If it is neither True, False nor None, or the strategy has no candidates to choose among by their costs.
+    """
+    if value is not None and not isinstance(value, bool):
+        raise ValueError(f"cost_aware: expected True, False or None, got {value!r}")
+    if value and strategy is not None and _strategy_of(strategy, None).candidates_per_sample == 1:
+        raise ValueError(
+            "cost_aware: expected False with a strategy that has one candidate for each configuration (see "
+            "Strategy.candidates_per_sample), got True"
+        )
+    return value
+
+
 def _check_several(
-    objectives: Objectives, space: HyperParameterList | None, pruning: object, warm_start: object
+    objectives: Objectives, space: HyperParameterList | None, pruning: object, warm_start: object, cost_aware: object
 ) -> None:
     """Refuse what only a single score gives."""
     if space is not None:
         objectives.check_names(space.get_parameter_names())
-    for name, value in (("pruning", pruning), ("warm_start", warm_start)):
+    for name, value in (("pruning", pruning), ("warm_start", warm_start), ("cost_aware", cost_aware)):
         if value is not None:
             raise ValueError(f"{name}: expected None with {len(objectives)} objectives, got {value!r}")
 

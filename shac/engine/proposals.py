@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from shac.engine.cost_aware import CostAwareSurrogate, CostModel
 from shac.engine.local_search import LocalSearch
 from shac.engine.scalarising import ParetoSurrogate, spread_weights
 from shac.engine.surrogate import RBFSurrogate
@@ -13,7 +15,7 @@ from shac.evaluation import derive_seed
 from shac.sampling import UniformRows, draw_candidates, draw_relaxing, encode_uniforms, slice_sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -206,7 +208,11 @@ def best_by_surrogate(
 def surrogate_for(plan: SearchPlan, state: SearchState, count: int, *, seed: int) -> RBFSurrogate:
     """Return the surrogate that chooses so many configurations."""
     if state.objectives is None or state.objective_scores is None:
-        return surrogate_of(plan, state)
+        costs = CostModel.of(plan, state) if plan.cost_aware else None
+        if costs is None:
+            return surrogate_of(plan, state)
+        share_left = max(0.0, 1 - len(state) / plan.total_budget)  # a study goes on beyond it
+        return surrogate_of(plan, state, partial(CostAwareSurrogate, costs=costs, share_left=share_left))
     return ParetoSurrogate(
         state.space,
         state.X,
@@ -217,9 +223,11 @@ def surrogate_for(plan: SearchPlan, state: SearchState, count: int, *, seed: int
     )
 
 
-def surrogate_of(plan: SearchPlan, state: SearchState) -> RBFSurrogate:
+def surrogate_of(
+    plan: SearchPlan, state: SearchState, make: Callable[..., RBFSurrogate] = RBFSurrogate
+) -> RBFSurrogate:
     """Return the surrogate of what a search knows, as its strategy has it."""
-    return RBFSurrogate(
+    return make(
         state.space,
         state.X,
         state.scores_to_learn(plan.objective),

@@ -51,6 +51,8 @@ def record_of(plan: SearchPlan, state: SearchState, engine: str) -> SearchRecord
         overlap=plan.overlap,
         pruning=None if plan.pruning is None else plan.pruning.as_config(),
         pruned=state.pruned,
+        cost_aware=plan.cost_aware,
+        seconds=state.seconds if plan.cost_aware else (),
         queue=[(since, _texts(state.space, row)) for since, row in state.queue],
         enqueued=sorted(state.enqueued),
         earlier=None if state.earlier is None else state.earlier.evaluations,
@@ -107,9 +109,11 @@ def restored(
         saved_strategy=saved,
         overlap=record.overlap,
         saved_pruning=_pruning_of(record, folder),
+        saved_cost_aware=record.cost_aware,
     )
     plan = replace(plan, strategy=saved)  # a name may stand for another than it did
-    state = SearchState.empty(space, plan.objectives).with_points(record.rows, record.scores)
+    state = SearchState.empty(space, plan.objectives)
+    state = state.with_points(record.rows, record.scores, seconds=record.seconds)
     state = replace(
         state,
         classifiers=tuple(record.classifiers),
@@ -169,6 +173,11 @@ def _check_goes_on(record: SearchRecord, given: SearchArguments, folder: Path) -
         raise ValueError(
             f"pruning: expected that of {folder}, {saved_pruning}, or None for it, got {given.pruning}: a search does "
             "not change its pruning"
+        )
+    if given.cost_aware not in (None, record.cost_aware):
+        raise ValueError(
+            f"cost_aware: expected {record.cost_aware}, that of {folder}, or None for it, got {given.cost_aware}: a "
+            "search does not change what it goes by"
         )
     if given.warm_start is not None and record.earlier is None:
         raise ValueError(

@@ -310,7 +310,7 @@ class Search:
                 f"evaluation_function: all {len(entries)} evaluations of the first round failed, and not for their "
                 f"configurations; another fit() begins with new ones. {first_failure}"
             )
-        return Batch(rows, scores, seconds, first_failure, [e.last_value for e in entries], is_in_journal=True)
+        return Batch.evaluated(rows, scores, entries, seconds, first_failure, is_in_journal=True)
 
     def asked_round(self, propose: Proposer, *, threads: int) -> Round:
         """Return the round that is asked for and told; it begins where the search has grown since the last one."""
@@ -330,7 +330,7 @@ class Search:
         """Take in a round whose scores are all told."""
         rows, scores, entries = trials.close()
         self._is_restored = False
-        batch = Batch(rows, scores, {}, pruned=[entry.last_value for entry in entries])
+        batch = Batch.evaluated(rows, scores, entries, {})
         if batch.failed_whole:
             _logger.warning("all %d evaluations of a round failed; their configurations count as bad", len(rows))
         self._take_in(batch, None, skip_cv_checks=skip_cv_checks, threads=threads)

@@ -59,7 +59,6 @@ class SHAC(AskedEngine):
         N, a multiple of `num_batches`.
     num_batches : int
         M.
-
         The search space may come first, as in the newest ancestor: ``SHAC(parameters, total_budget, num_batches)``,
         followed by ``fit(evaluation_function)``.
     objective : {'max', 'min'}, tuple or dict of them
@@ -89,18 +88,18 @@ class SHAC(AskedEngine):
         worse than the median, and the search draws elsewhere.
     evaluations_per_worker : int, optional
         Evaluations after which a worker process is replaced by a fresh one, for evaluations that leak. By default it is
-        kept as long as its evaluations succeed. Where memory was not enough, the evaluation gets one more try in a
-        fresh process.
+        kept as long as its evaluations succeed. Where memory was not enough, there is one more try in a fresh one.
     max_memory_per_evaluation : int, optional
-        Bytes of main memory that a worker process may take, with all that its evaluation has started (8 * 2**30 for
-        8 GiB). The process of one that takes more is killed, and only that one. By default there is no limit. Not for
-        evaluations on threads.
+        Bytes of main memory that a worker process may take, with all that its evaluation has started. The process of
+        one that takes more is killed, and only that one. By default there is no limit. Not for evaluations on threads.
     pruning : {'median', 'halving'} or Pruning, optional
         Ends evaluations that `report` values worse than others had at the same step; they count as worse than the
         median. It is kept with the search; by default that of the search restored, else none.
     warm_start : path-like, Dataset, pandas.DataFrame or WarmStart, optional
-        Evaluations of an earlier search, which the first round knows; see `WarmStart`. They are kept in `save_dir`: a
-        search that is restored has its own.
+        Evaluations of an earlier search, which the first round knows; see `WarmStart`. They are kept in `save_dir`.
+    cost_aware : bool, optional
+        Whether configurations that take long are tried only where they promise more, most strictly at the beginning:
+        good values come sooner, at the end they may be less good. Kept with the search, as `pruning`; default False.
     overwrite : bool
         Whether a search that `save_dir` holds is set aside, so that a cell of a notebook can be run again: when this
         one first writes there, the folder is renamed to the first of ``NAME.1``, ``NAME.2``, ... that is free. Nothing
@@ -175,6 +174,7 @@ class SHAC(AskedEngine):
         pruning: str | Pruning | None = None,
         warm_start: WarmStartSource | None = None,
         overwrite: bool = False,
+        cost_aware: bool | None = None,
     ) -> None:
         if evaluation_function is not None and not callable(evaluation_function):
             raise ValueError(f"evaluation_function: expected a callable or None, got {evaluation_function!r}")
@@ -182,7 +182,7 @@ class SHAC(AskedEngine):
             check_function(evaluation_function)
         arguments = SearchArguments.checked(
             *(hyperparameter_list, total_budget, num_batches, objective, max_classifiers, seed, strategy, pruning),
-            warm_start,
+            *(warm_start, cost_aware),
         )
         super().__init__(
             Search(arguments, checked_save_dir(save_dir), type(self).__name__),

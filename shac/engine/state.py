@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -59,6 +60,8 @@ class SearchState:
         Several objectives; None where there is one.
     objective_scores : ndarray of float64, shape (n, m), or None
         The scores of each objective.
+    seconds : tuple of float
+        How long each evaluation took, one that was pruned until then; NaN where that is not known.
     """
 
     rows: tuple[list[Any], ...]
@@ -75,6 +78,7 @@ class SearchState:
     enqueued: frozenset[int] = frozenset()
     objectives: Objectives | None = None
     objective_scores: NDArray[np.float64] | None = None
+    seconds: tuple[float, ...] = ()
 
     @classmethod
     def empty(cls, space: HyperParameterList, objectives: Objectives | None = None, **tables: int) -> Self:
@@ -170,7 +174,11 @@ class SearchState:
         return result
 
     def with_points(
-        self, rows: Sequence[Sequence[Any]], scores: Iterable[Any], pruned: Iterable[float | None] = ()
+        self,
+        rows: Sequence[Sequence[Any]],
+        scores: Iterable[Any],
+        pruned: Iterable[float | None] = (),
+        seconds: Sequence[float] = (),
     ) -> Self:
         """Return the state after more evaluations.
 
@@ -182,6 +190,8 @@ class SearchState:
             A score for each, or one of each objective; NaN for a failed evaluation.
         pruned : iterable of float or None
             The last value of each one that was pruned, and None of others; or nothing.
+        seconds : sequence of float
+            How long each took, NaN where that is not known; or nothing.
 
         Raises
         ------
@@ -199,6 +209,7 @@ class SearchState:
             scores=ranked,
             objective_scores=of_objectives,
             pruned={**self.pruned, **{i: last for i, last in enumerate(pruned, len(self)) if last is not None}},
+            seconds=(*self.seconds, *(seconds or [math.nan] * len(rows))),
         )
 
     def _with_scores(self, scores: Iterable[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
@@ -234,6 +245,7 @@ class SearchState:
             scores=other.scores,
             objective_scores=other.objective_scores,
             pruned={index: last for index, last in self.pruned.items() if index < len(other)},
+            seconds=other.seconds,
             enqueued=frozenset(index for index in self.enqueued if index < len(other)),
         )
 

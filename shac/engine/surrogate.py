@@ -248,7 +248,7 @@ class RBFSurrogate:
             nearest = np.minimum(ranked.distances[places], self._coordinates.nearest(points, earlier))
             losses = self._losses_for(group, ranked.predictions[places], earlier)
             merit = _MeritFunction(group, losses, nearest, self._weights_of_prediction)
-            place = int(places[np.argmin(merit.of_candidates)])
+            place = int(places[np.argmin(merit.of_candidates + self._penalties(ranked.X[places]))])
             choice, encoded, point = ranked.rows[place], ranked.X[[place]], ranked.points[[place]]
             if local_search is not None and merit.weight >= _LEAST_WEIGHT_TO_IMPROVE:
                 loss = self._merit_for(group, earlier, merit.scales)
@@ -274,6 +274,10 @@ class RBFSurrogate:
     def _losses_for(self, group: int, predictions: Floats, earlier: Floats) -> Floats:  # noqa: ARG002 - one loss for all
         """Return the losses that the choice of a group goes by, after others."""
         return predictions
+
+    def _penalties(self, X: NDArray[np.float32]) -> Floats | float:  # noqa: ARG002 - none here
+        """Return what is added to the merit of candidates."""
+        return 0.0
 
     def _merit_for(self, group: int, earlier: Floats, scales: Scales) -> Merit | Loss:  # noqa: ARG002
         """Return what the local search from the choice of a group lowers."""

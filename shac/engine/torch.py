@@ -40,7 +40,7 @@ class TorchSHAC(SHAC):
     evaluation_function, hyperparameter_list, total_budget, num_batches, objective, max_classifiers
         See `SHAC`.
     save_dir, seed, evaluation_timeout, max_retries, strategy, max_failed_rounds, evaluations_per_worker,
-        max_memory_per_evaluation, pruning, warm_start
+        max_memory_per_evaluation, pruning, warm_start, cost_aware
         See `SHAC`.
     max_gpu_evaluators : int, optional
         Above 0: evaluations that run at once, on GPU slots; may exceed the number of GPUs, which then are shared.
@@ -99,6 +99,7 @@ class TorchSHAC(SHAC):
         pruning: str | Pruning | None = None,
         warm_start: WarmStartSource | None = None,
         overwrite: bool = False,
+        cost_aware: bool | None = None,
         gpus_per_evaluation: int = 1,
     ) -> None:
         super().__init__(
@@ -119,6 +120,7 @@ class TorchSHAC(SHAC):
             pruning=pruning,
             warm_start=warm_start,
             overwrite=overwrite,
+            cost_aware=cost_aware,
         )
         self.gpus_per_evaluation = checked_count("gpus_per_evaluation", gpus_per_evaluation)
         if max_gpu_evaluators is None:

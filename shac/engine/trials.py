@@ -263,7 +263,13 @@ class Round:
         """Write down a failed attempt at a trial that is made again."""
         journal.record(self._in_batch(trial, entry), is_final=False)
 
-    def entry(self, trial: Trial, score: Score | None, curve: Sequence[tuple[int, float]] = ()) -> JournalEntry:
+    def entry(
+        self,
+        trial: Trial,
+        score: Score | None,
+        curve: Sequence[tuple[int, float]] = (),
+        seconds: float | None = None,
+    ) -> JournalEntry:
         """Describe a score that is told by hand; NaN is a failed evaluation, None one that was pruned."""
         pruned = score is None
         if score is None:
@@ -282,6 +288,7 @@ class Round:
             ended=time.time(),
             curve=[list(point) for point in curve],
             pruned=pruned,
+            seconds=seconds,
         )
 
     def known_when_drawn(self, trial: Trial) -> int:

@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 
 from shac.engine.arguments import checked_count, checked_seed
 from shac.engine.learning import learn
-from shac.engine.plan import SearchArguments, SearchPlan
+from shac.engine.plan import SearchArguments, SearchPlan, checked_cost_aware
 from shac.engine.proposals import propose
 from shac.engine.state import SearchState
 from shac.engine.strategy import Strategy, named_strategy
@@ -79,6 +79,8 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
         Of a finished trial, returns numbers that are at most 0 where its constraints hold, as for Optuna's own
         samplers. A trial that breaks one counts as worse than the median, whatever its value; so does one of which
         ``trial.set_constraint`` says so.
+    cost_aware : bool
+        See `SHAC`; a trial's time is that from its start to its end, and the budget is that of all classifiers.
 
     Raises
     ------
@@ -114,6 +116,7 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
         seed: int | None = None,
         strategy: str | Strategy = "guided",
         constraints_func: Callable[[FrozenTrial], Sequence[float]] | None = None,
+        cost_aware: bool = False,
     ) -> None:
         if constraints_func is not None and not callable(constraints_func):
             raise TypeError(f"constraints_func: expected a function of a trial, got {constraints_func!r}")
@@ -125,6 +128,7 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
         if not isinstance(strategy, Strategy):
             named_strategy(strategy)
         self.constraints_func = constraints_func
+        self.cost_aware = checked_cost_aware(cost_aware, strategy)
         self._forget()
 
     def __repr__(self) -> str:
@@ -208,6 +212,7 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
                 self.max_classifiers,
                 self.seed,
                 self.strategy,
+                cost_aware=self.cost_aware,
             )
         )
 
@@ -217,8 +222,7 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
 
     def __getstate__(self) -> dict[str, Any]:
         """Only the settings: locks cannot be sent, and the rest comes back from the study's trials."""
-        kept = ("points_per_classifier", "max_classifiers", "skip_cv_checks", "seed", "strategy", "constraints_func")
-        return {name: self.__dict__[name] for name in kept}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_lock", "_searches")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -260,7 +264,8 @@ class _Search:
         """Return the search after another round."""
         rows = [[axis.from_trial(trial.params[axis.parameter.name]) for axis in self.axes] for trial in trials]
         pruned = [_last_value(trial) for trial in trials]
-        state = self.state.with_points(rows, [_score(trial, self.plan) for trial in trials], pruned)
+        seconds = [math.nan if trial.duration is None else trial.duration.total_seconds() for trial in trials]
+        state = self.state.with_points(rows, [_score(trial, self.plan) for trial in trials], pruned, seconds)
         state, _ = learn(self.plan, state, skip_cv_checks=skip_cv_checks, threads=1)
         return replace(self, state=state, keys=(*self.keys, *map(_key_of, trials)), parts={})
 

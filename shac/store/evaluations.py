@@ -38,6 +38,8 @@ class JournalEntry:
     pruned : bool
         Whether it was ended because it was worse than others; its score is then what it reported last. Not written
         where it was not.
+    seconds : float or None
+        How long it took, where whoever made it said so; not written where nobody did.
     """
 
     index: int
@@ -52,6 +54,12 @@ class JournalEntry:
     ended: float
     curve: list[list[Any]] = field(default_factory=list)
     pruned: bool = False
+    seconds: float | None = None
+
+    @property
+    def duration(self) -> float:
+        """How long it took, in seconds, one that was pruned until then."""
+        return self.ended - self.started if self.seconds is None else self.seconds
 
     @property
     def last_value(self) -> float | None:
@@ -68,6 +76,8 @@ class JournalEntry:
         for name in ("curve", "pruned"):
             if not record[name]:
                 del record[name]
+        if self.seconds is None:
+            del record["seconds"]
         return record
 
 
@@ -154,7 +164,7 @@ def entry_of(record: dict[str, Any], where: str) -> JournalEntry:
         If it is none.
     """
     fields = {name: value for name, value in record.items() if name != "kind"}
-    given = {"curve": [], "pruned": False, **fields}
+    given = {"curve": [], "pruned": False, "seconds": None, **fields}
     if given.keys() != _TYPES.keys() or not all(type(given[name]) in types for name, types in _TYPES.items()):
         raise DamagedFileError(f"{where}: expected an evaluation, got {record}")
     if not all(map(_is_point, given["curve"])):
@@ -180,4 +190,5 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "ended": (float, int),
     "curve": (list,),
     "pruned": (bool,),
+    "seconds": (float, int, type(None)),
 }

@@ -41,6 +41,10 @@ class SearchRecord:
     pruned : mapping of int to float
         The evaluations that were pruned, by their numbers, with their last values: the numbers are not written where
         there are none, and the values are in the table.
+    cost_aware : bool
+        See `SHAC`; not written where it is False.
+    seconds : sequence of float
+        How long each evaluation took, of a search that is aware of costs; empty for others.
     costs_version : int
         See `Cascade`; not written where it is 1, that of searches that were saved before there was another.
     strategy : dict or None
@@ -83,6 +87,8 @@ class SearchRecord:
     overlap: int = 0
     pruning: dict[str, Any] | None = None
     pruned: Mapping[int, float] = field(default_factory=dict)
+    cost_aware: bool = False
+    seconds: Sequence[float] = ()
     costs_version: int = 1
     queue: Sequence[tuple[int, list[str]]] = ()
     enqueued: Sequence[int] = ()
@@ -99,7 +105,8 @@ class SearchRecord:
             settings["costs_version"] = self.costs_version
         if self.earlier is not None:
             settings["warm_start"] = self.earlier.settings()
-        return settings | {name: value for name in ("overlap", "pruning") if (value := getattr(self, name))}
+        options = ("overlap", "pruning", "cost_aware")
+        return settings | {name: value for name in options if (value := getattr(self, name))}
 
     def progress(self) -> dict[str, Any]:
         """Return what the manifest names the progress of the search."""
@@ -108,6 +115,7 @@ class SearchRecord:
             "last_attempt": self.last_attempt,
             "accuracies": list(self.accuracies),
             **({"pruned": sorted(self.pruned)} if self.pruned else {}),
+            **({"seconds": list(self.seconds)} if self.cost_aware else {}),
             **({"queue": [list(entry) for entry in self.queue]} if self.queue else {}),
             **({"enqueued": list(self.enqueued)} if self.enqueued else {}),
         }
@@ -159,6 +167,8 @@ class SearchRecord:
                     and type(settings.get("overlap", 0)) is int
                     and 0 <= settings.get("overlap", 0) < -(-budget // batches)
                     and isinstance(settings.get("pruning"), dict | None)
+                    and type(settings.get("cost_aware", False)) is bool
+                    and _are_durations(progress.get("seconds"), len(rows), settings.get("cost_aware", False))
                     and type(settings.get("costs_version", 1)) is int
                     and _are_indices(pruned := progress.get("pruned", []), len(rows))
                     and (not last_values or sorted(last_values) == pruned)
@@ -192,6 +202,8 @@ class SearchRecord:
             pruning=settings.get("pruning"),
             # A search that was saved before tables had the last values does not know them
             pruned={index: last_values.get(index, math.nan) for index in progress.get("pruned", [])},
+            cost_aware=settings.get("cost_aware", False),
+            seconds=tuple(progress.get("seconds", [])),
             costs_version=settings.get("costs_version", 1),
             queue=[(since, texts) for since, texts in progress.get("queue", [])],
             enqueued=tuple(progress.get("enqueued", [])),
@@ -201,6 +213,12 @@ class SearchRecord:
 
 def _are_indices(numbers: Any, count: int) -> bool:
     return isinstance(numbers, list) and all(type(index) is int and 0 <= index < count for index in numbers)
+
+
+def _are_durations(seconds: Any, count: int, cost_aware: bool) -> bool:
+    if not cost_aware:
+        return seconds is None
+    return isinstance(seconds, list) and len(seconds) == count and all(type(number) is float for number in seconds)
 
 
 def _is_queue(entries: Any, width: int) -> bool:
