@@ -1,6 +1,6 @@
 """Searches that know how long evaluations take: what they choose, what they learn it from, and that it is kept."""
 
-import datetime
+import datetime as dt
 import math
 import signal
 import subprocess
@@ -284,7 +284,7 @@ def test_in_a_study_of_optuna_a_trial_takes_the_time_from_its_start_to_its_end()
         random = np.random.default_rng(0)
         for number in range(10):
             params = {"x": random.uniform(-5, 10), "y": random.uniform(0, 15)}
-            began = datetime.datetime(2026, 1, 1)  # noqa: DTZ001 - as Optuna has it
+            began = dt.datetime(2026, 1, 1)  # noqa: DTZ001 - as Optuna has it
             study.add_trial(
                 optuna.trial.FrozenTrial(
                     number=number,
@@ -292,7 +292,7 @@ def test_in_a_study_of_optuna_a_trial_takes_the_time_from_its_start_to_its_end()
                     state=optuna.trial.TrialState.COMPLETE,
                     value=valley(params),
                     datetime_start=began,
-                    datetime_complete=began + datetime.timedelta(seconds=seconds_of(params)),
+                    datetime_complete=began + dt.timedelta(seconds=seconds_of(params)),
                     params=params,
                     distributions=distributions,
                     user_attrs={},

@@ -89,7 +89,7 @@ ENGINE = [
     {"arguments", "configurations", "earlier", "signatures"},
     {"strategy", "local_search", "recovery", "pruning", "warm_start"},
     {"plan", "state", "surrogate"},
-    {"scalarising"},
+    {"cost_aware", "scalarising"},
     {"proposals", "trials", "prediction", "enqueuing"},
     {"learning", "evaluating", "fitting", "recommending", "saving", "stopping"},
     {"loop", "beginning"},
