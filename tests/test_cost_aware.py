@@ -188,6 +188,17 @@ def test_the_folder_remembers_the_option() -> None:
             engine(None, save_dir=folder, cost_aware=not expected).restore_data()
 
 
+def test_evaluations_whose_times_nobody_knows_are_none_of_the_model_s() -> None:
+    asked(cost_aware=False, save_dir="table", total_budget=20, num_batches=2)
+    search = engine(None, cost_aware=True)
+    search.fit_dataset("table/dataset.csv", partial=True)
+    restored = engine(None)
+    restored.restore_data()
+    assert np.isnan(restored.state.seconds).tolist() == [True] * 20
+    told(restored)
+    assert np.isfinite(restored.state.seconds[20:]).all()
+
+
 @pytest.mark.parametrize(
     "change",
     [

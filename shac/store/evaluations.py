@@ -59,7 +59,7 @@ class JournalEntry:
     @property
     def duration(self) -> float:
         """How long it took, in seconds, one that was pruned until then."""
-        return self.ended - self.started if self.seconds is None else self.seconds
+        return float(self.ended - self.started if self.seconds is None else self.seconds)
 
     @property
     def last_value(self) -> float | None:
