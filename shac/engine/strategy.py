@@ -218,8 +218,8 @@ def with_fitting_shares(
     """Return a named strategy as it fits a space and the points that a classifier waits for.
 
     In spaces of real numbers shares are smaller the more columns there are. In spaces of few configurations they are
-    larger, so that the last region has ten for each point of a batch. Choices, and numbers of few values, have no middle
-    to begin in.
+    larger, so that the last region has ten for each point of a batch. Choices, and numbers of few values, have no
+    middle to begin in.
     """
     if strategy.kept_share is None or not space.num_columns:
         return strategy
