@@ -223,6 +223,7 @@ def with_fitting_shares(
     """
     if strategy.kept_share is None or not space.num_columns:
         return strategy
+    first, last = strategy.kept_share
     distinct = {id(column): column for column in space.columns}.values()
     if all(_is_real(column) for column in distinct):
         points_per_column = points_per_classifier / space.num_columns
@@ -231,7 +232,6 @@ def with_fitting_shares(
     else:
         strategy = replace(strategy, center_point=False)
         power = _power_for_few(strategy, space, num_stages, points_per_classifier)
-    first, last = strategy.kept_share
     return strategy if power == 1 else replace(strategy, kept_share=(first**power, last**power))
 
 

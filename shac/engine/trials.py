@@ -338,8 +338,7 @@ class Round:
             if self._attempt:
                 purpose += f", attempt {self._attempt + 1}"
             seed = derive_seed(self._plan.seed, self.first, purpose=purpose)
-            drawn = self._stream if self._plan.strategy.avoid_repeats else self._queued
-            pending = [*self._carried, *drawn]
+            pending = [*self._carried, *(self._stream if self._plan.strategy.avoid_repeats else self._queued)]
             begins = not (part or self._attempt or self.first)
             self._stream += self._propose(self._state, self.size, seed=seed, pending=pending, begins=begins)
 
