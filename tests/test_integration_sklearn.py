@@ -270,7 +270,7 @@ class _Fails(LogisticRegression):  # type: ignore[misc]
 @pytest.mark.parametrize("scoring", [None, ["accuracy", "roc_auc"]])
 def test_a_round_in_which_every_fit_fails_counts(scoring: Any) -> None:
     X, y = iris_like()
-    space = {"C": uniform(0, 20)}
+    space = {"C": uniform(0, 18)}
     options = {"n_iter": 16, "num_batches": 8, "cv": 3, "scoring": scoring, "refit": False}
     search = SHACSearchCV(_Fails(), space, random_state=0, **options)
     with pytest.warns(FitFailedWarning, match="All the 6 fits failed"):

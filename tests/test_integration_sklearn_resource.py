@@ -48,7 +48,7 @@ def without_times(results: Any) -> Any:
 
 
 def test_configurations_that_are_worse_at_a_rung_get_no_more_samples() -> None:
-    search = search_of(min_resources=20, refit=False).fit(X, Y)
+    search = search_of(min_resources=20, refit=False, random_state=5).fit(X, Y)
     assert (search.n_resources_, search.min_resources_, search.max_resources_) == ([20, 60, 180], 20, 180)
     results = search.cv_results_
     rungs, rounds = np.array(results["iter"]), np.array(results["round"])
@@ -62,7 +62,7 @@ def test_configurations_that_are_worse_at_a_rung_get_no_more_samples() -> None:
 
 
 def test_a_pruned_configuration_is_worse_than_most_of_the_rounds_before_at_its_rung() -> None:
-    search = search_of(min_resources=20).fit(X, Y)
+    search = search_of(min_resources=20, random_state=5).fit(X, Y)
     results = search.cv_results_
     scores, rungs, rounds = (np.asarray(results[name]) for name in ("mean_test_score", "iter", "round"))
     costs = np.array([p["C"] for p in results["params"]])
