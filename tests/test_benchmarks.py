@@ -203,7 +203,7 @@ def test_a_workload_that_never_leaves_a_region_is_refused(
 @pytest.mark.slow
 def test_the_fault_run_at_reduced_size_finds_nothing_lost() -> None:
     # A process of its own: workers must find the module, and no other test's workers may be counted
-    sizes = {"searches": 1, "failures": 20, "instant": 400, "overhead": 50}
+    sizes = {"searches": 1, "failures": 10, "instant": 200, "overhead": 50}
     program = f"import bench_faults, sys; bench_faults.QUICK = {sizes}; sys.exit(bench_faults.main())"
     path = os.pathsep.join([str(BENCHMARKS), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(

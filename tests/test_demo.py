@@ -49,10 +49,10 @@ def test_every_choice_trains(change: dict[str, str], monkeypatch: pytest.MonkeyP
 
 def test_a_small_demo_searches_predicts_and_judges() -> None:
     lines: list[str] = []
-    result = demo.run_demo("run", total_budget=9, num_batches=3, num_samples=2, seed=1, write=lines.append)
-    assert len(lines) == 1 + 3 + 1
-    assert 1 <= result.num_classifiers <= 2
-    assert result.predicted.shape == result.random.shape == (2,)
+    result = demo.run_demo("run", total_budget=6, num_batches=2, num_samples=1, seed=1, write=lines.append)
+    assert len(lines) == 1 + 2 + 1
+    assert result.num_classifiers == 1
+    assert result.predicted.shape == result.random.shape == (1,)
     assert np.isfinite([*result.predicted, *result.random, result.best]).all()
     assert set(result.seconds) == {"evaluating", "training", "sampling", "predicting"}
     assert Path("run/manifest.json").exists()

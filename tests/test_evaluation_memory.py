@@ -139,7 +139,7 @@ def is_flat(backend: str, evaluations: int) -> None:
     assert seen[-1][1] < seen[0][1] + 20e6
 
 
-@pytest.mark.parametrize(("backend", "evaluations"), [("multiprocessing", 300), ("loky", 24)])
+@pytest.mark.parametrize(("backend", "evaluations"), [("multiprocessing", 120), ("loky", 24)])
 def test_descriptors_memory_and_processes_stay_flat_while_workers_are_replaced(backend: str, evaluations: int) -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))

@@ -35,11 +35,24 @@ def errors_of(*command: Any, environment: dict[str, str] | None = None) -> dict[
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["loky", "multiprocessing"])
-def test_whatever_a_script_starts_works_in_its_evaluations(backend: str) -> None:
-    errors = errors_of(SCRIPT, backend)
+def test_whatever_a_script_starts_works_in_its_evaluations() -> None:
+    errors = errors_of(SCRIPT, "loky")
     assert len(errors) == 14
     assert not [*filter(None, errors.values())]
+
+
+@pytest.mark.slow
+def test_what_a_script_starts_works_in_forked_workers() -> None:
+    kinds = [
+        "persistent loader",
+        "loader, spawn",
+        "loader, forkserver",
+        "process",
+        "ranks, fork",
+        "pool",
+        "executor, spawn",
+    ]
+    assert errors_of(SCRIPT, "multiprocessing", *kinds) == dict.fromkeys(kinds)
 
 
 @pytest.mark.slow
