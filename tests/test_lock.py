@@ -123,6 +123,21 @@ def test_fit_refuses_a_folder_in_which_another_process_runs_a_search() -> None:
     assert len(again.dataset) == 200
 
 
+def test_a_manifest_that_changes_in_its_place_is_noticed_at_the_next_score() -> None:
+    search = searches.engine(None, total_budget=20, num_batches=2)
+    for configuration in search.ask(10):
+        search.tell(configuration, searches.branin(0, configuration))
+    configuration = search.ask()[0]
+    time.sleep(0.1)
+    search.tell(configuration, 1.0)  # by now the manifest is known by its state alone
+    path = Path("shac_run/manifest.json")
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b": ", b":", 1) + b" ")
+    assert path.stat().st_size == len(data)
+    with pytest.raises(shac.SaveFolderError, match="was written by another process"):
+        search.tell(search.ask()[0], 1.0)
+
+
 def test_readers_see_a_consistent_state_at_any_time() -> None:
     sizes = set()
     with subprocess.Popen(script(SLOW_SEARCH)) as process:

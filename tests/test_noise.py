@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import shac
-from shac.engine.smoothing import LEAST_SMOOTHING, best_smoothing
+from shac.engine import smoothing
+from shac.engine.smoothing import LEAST_SMOOTHING, best_smoothing, rbf_matrix
 from shac.engine.surrogate import RBFSurrogate
 from shac.sampling import PointCoordinates
 
@@ -35,6 +36,25 @@ def error(of: RBFSurrogate) -> float:
     X = np.random.default_rng(6).random((2000, 3), dtype=np.float32)
     X = X[valley(X) < 0.1]
     return float(np.sqrt(np.square(of.predicted_scores(X) - valley(X)).mean()))
+
+
+CHOICES = [shac.DiscreteHP(f"kind{i}", ["a", "b", "c", "d"]) for i in range(12)]
+
+
+@pytest.mark.parametrize("count", [20, 45, 90, 300])
+@pytest.mark.parametrize("parameters", [SPACE, [*SPACE, *CHOICES], CHOICES], ids=["numbers", "both", "choices"])
+def test_errors_of_points_left_out_are_those_by_the_inverse_of_each_level(parameters: Any, count: int) -> None:
+    space = shac.HyperParameterList(parameters)
+    X = shac.Cascade([], space).sample(count, seed=0)[0]
+    losses = np.random.default_rng(0).random(count)
+    wanted = losses < 0.5
+    coordinates = PointCoordinates(space, X)
+    points = coordinates.of(X)
+    found = smoothing._errors_left_out(coordinates.cubes(points), coordinates.linear_terms(points), losses, wanted)
+    for level, errors in zip(smoothing._SMOOTHINGS, found, strict=True):
+        inverse = np.linalg.inv(rbf_matrix(coordinates, points, level))[:count, :count]
+        expected = ((inverse @ losses) / inverse.diagonal())[wanted]
+        np.testing.assert_allclose(errors, expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("count", [60, 120, 1000])

@@ -69,7 +69,8 @@ class Strategy:
         goes through all points.
     center_point : bool
         Whether the first configuration of a search is the middle of its space, the median of each parameter, instead
-        of one at random. Only where all parameters have a quantile function and the constraints let it pass.
+        of one at random. Only where all parameters have a quantile function and the constraints let it pass, and not in
+        studies of Optuna, whose first trial tells the space.
 
     Raises
     ------

@@ -277,14 +277,13 @@ class _Search:
         part, index = divmod(number - len(self.state), self.plan.batch_size)
         if part not in self.parts:
             purpose = f"batch {part}" if part else "batch"
-            seed = derive_seed(self.plan.seed, len(self.state), purpose=purpose)
-            self.parts[part] = self._propose(seed, begins=not (part or len(self.state)))
+            self.parts[part] = self._propose(derive_seed(self.plan.seed, len(self.state), purpose=purpose))
         return self.parts[part][index]
 
-    def _propose(self, seed: int, *, begins: bool) -> list[list[Any]]:
+    def _propose(self, seed: int) -> list[list[Any]]:
         count = self.plan.batch_size
         try:
-            return propose(self.plan, self.state, count, seed=seed, threads=1, begins=begins)
+            return propose(self.plan, self.state, count, seed=seed, threads=1)
         except EmptyRegionError:  # proven, and a study goes on until its user ends it
             return propose(self.plan, self.state, count, seed=seed, threads=1, relax_checks=True)
 
