@@ -75,7 +75,7 @@ def _table(result: DemoResult) -> str:
     lines = [row(f"held-out accuracy of {len(result.random)} configurations", "median", "best", "worst")]
     for name, scores in accuracies:
         lines.append(row(f"  {name}", *(f"{f(scores):.3f}" for f in (_median, max, min))))
-    lines += [row("  the best configuration of the search", f"{result.best:.3f}"), "", row("seconds spent")]
+    lines += [row("  the best of the search, 5 trainings", f"{result.best:.3f}"), "", row("seconds spent")]
     lines += [row(f"  {kind}", f"{seconds:.1f}") for kind, seconds in result.seconds.items()]
     return "\n".join(lines)
 
