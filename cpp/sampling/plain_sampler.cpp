@@ -16,7 +16,7 @@ struct Buffers {
     ExactFilter::Scratch exact;
 };
 
-const std::vector<std::shared_ptr<const Stage>>& checked(
+const std::vector<std::shared_ptr<const Stage>>& checked_stages(
     const std::vector<std::shared_ptr<const Stage>>& stages, std::size_t width) {
     for (std::size_t s = 0; s < stages.size(); ++s) {
         if (stages[s] == nullptr || stages[s]->bins.width() != width) {
@@ -36,7 +36,7 @@ PlainSampler::PlainSampler(std::vector<std::shared_ptr<const Stage>> stages, std
       width_(width),
       use_tables_(use_tables),
       conditions_(std::move(conditions)),
-      filter_(checked(stages_, width), width, conditions_, chosen_kernels()),
+      filter_(checked_stages(stages_, width), width, conditions_, chosen_kernels()),
       exact_filter_(stages_, filter_.order(), width, conditions_, chosen_kernels()) {}
 
 Samples PlainSampler::draw(const SampleRequest& request, const Workers& workers) const {

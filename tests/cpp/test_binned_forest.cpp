@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <memory>
 #include <numeric>
 #include <random>
@@ -23,6 +22,8 @@ using shac::kChunk;
 using shac::Kernels;
 using shac::kLane;
 using shac::ThresholdSearch;
+using shac::testing::kInfinity;
+using shac::testing::kNaN;
 using shac::testing::leaf;
 using shac::testing::Model;
 using shac::testing::RandomForest;
@@ -30,28 +31,25 @@ using shac::testing::Shape;
 
 namespace {
 
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-std::mt19937 generator(11);
+std::mt19937 row_generator(11);
 
 /// A value of a column, on a threshold or beside it more often than not, sometimes missing or infinite.
 float value_near(const std::vector<float>& thresholds) {
-    switch (generator() % 8) {
+    switch (row_generator() % 8) {
         case 0:
-            return kNan;
+            return kNaN;
         case 1:
-            return generator() % 2 == 0 ? kInfinity : -kInfinity;
+            return row_generator() % 2 == 0 ? kInfinity : -kInfinity;
         case 2:
-            return static_cast<float>(generator() % 1000) / 1000.0F;
+            return static_cast<float>(row_generator() % 1000) / 1000.0F;
         default:
             break;
     }
     if (thresholds.empty()) {
         return 0.0F;
     }
-    const float on = thresholds[generator() % thresholds.size()];
-    const auto side = generator() % 3;
+    const float on = thresholds[row_generator() % thresholds.size()];
+    const auto side = row_generator() % 3;
     return side == 0 ? on : std::nextafter(on, side == 1 ? -kInfinity : kInfinity);
 }
 
@@ -80,7 +78,7 @@ void check_margins(const std::shared_ptr<const Forest>& forest, std::size_t num_
     std::iota(all.begin(), all.end(), 0U);
     std::vector<std::uint32_t> some;
     for (const std::uint32_t row : all) {
-        if (generator() % 3 != 0) {
+        if (row_generator() % 3 != 0) {
             some.push_back(row);
         }
     }
@@ -104,7 +102,7 @@ TEST_CASE("the bin of a value is the number of thresholds that it reaches, on ev
          {0U, 1U, 2U, 3U, 4U, 7U, 8U, 15U, 16U, 24U, 25U, 31U, 32U, 63U, 64U, 127U, 128U, 200U, 254U}) {
         std::vector<float> thresholds;
         while (thresholds.size() < count) {
-            thresholds.push_back(static_cast<float>(generator() % 100'000) / 1000.0F - 50.0F);
+            thresholds.push_back(static_cast<float>(row_generator() % 100'000) / 1000.0F - 50.0F);
             std::sort(thresholds.begin(), thresholds.end());
             thresholds.erase(std::unique(thresholds.begin(), thresholds.end()), thresholds.end());
         }

@@ -1,21 +1,19 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <limits>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "trees.hpp"
 
+using shac::testing::kInfinity;
+using shac::testing::kNaN;
 using shac::testing::leaf;
 using shac::testing::margin;
 using shac::testing::Model;
 
 namespace {
-
-const float kInfinity = std::numeric_limits<float>::infinity();
-const float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 // feature 0 < 0.5 ? (feature 1 < 1 ? 1 : 2) : (feature 1 < 3 ? 4 : 8), children out of breadth-first order
 Model seven_nodes() {

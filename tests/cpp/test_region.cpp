@@ -46,7 +46,7 @@ std::shared_ptr<const Stage> stage(std::shared_ptr<const shac::Forest> forest) {
 }
 
 // Accepts x0 < 1/4 and x1 >= 1/2: an eighth of the square.
-Region eighth(std::size_t relax = 0) {
+Region eighth_region(std::size_t relax = 0) {
     return Region({stage(stump(2, 0, 0.25F)), stage(stump(2, 1, 0.5F, false))}, 2, relax);
 }
 
@@ -72,8 +72,8 @@ double share_below_quarter(const RegionSampler& sampler, std::size_t count) {
 }  // namespace
 
 TEST_CASE("a region of two stumps is one box after two divisions") {
-    CHECK(eighth().volume().upper == 1.0);
-    const Region region = eighth().refined(100);
+    CHECK(eighth_region().volume().upper == 1.0);
+    const Region region = eighth_region().refined(100);
     CHECK(region.num_divided() == 2);
     CHECK(region.num_undecided() == 0);
     CHECK(region.num_boxes() == 1);
@@ -84,10 +84,10 @@ TEST_CASE("a region of two stumps is one box after two divisions") {
 }
 
 TEST_CASE("with one failure allowed the region is what at least one stump accepts") {
-    const Region region = eighth(1).refined(100);
+    const Region region = eighth_region(1).refined(100);
     CHECK(region.num_undecided() == 0);
     CHECK(region.accepted_mass() == doctest::Approx(0.25 + 0.75 * 0.5));
-    CHECK(eighth(2).accepted_mass() == 1.0);
+    CHECK(eighth_region(2).accepted_mass() == 1.0);
 }
 
 TEST_CASE("contradicting stages leave nothing, and nothing cannot be sampled") {
@@ -116,7 +116,7 @@ TEST_CASE("a margin that only the exact forest can decide is decided in its cell
 }
 
 TEST_CASE("a budget leaves undecided boxes, and a stop request ends the dividing") {
-    const Region region = eighth().refined(2);
+    const Region region = eighth_region().refined(2);
     CHECK(region.num_divided() == 1);
     CHECK(region.num_undecided() == 1);
     std::vector<std::shared_ptr<const Stage>> stages;
@@ -160,7 +160,7 @@ TEST_CASE(
 }
 
 TEST_CASE("what was drawn tells where the rejected mass is") {
-    const Region region = eighth().refined(2);  // one half is dropped; the other is undecided
+    const Region region = eighth_region().refined(2);  // one half is dropped; the other is undecided
     const RegionSampler sampler = sampler_of(region);
     SampleRequest request;
     request.seed = 7;
@@ -182,7 +182,7 @@ TEST_CASE("what was drawn tells where the rejected mass is") {
 
 TEST_CASE("samples of undecided boxes are inside what the stages accept") {
     for (const std::size_t budget : {1U, 2U, 100U}) {
-        const RegionSampler sampler = sampler_of(eighth().refined(budget));
+        const RegionSampler sampler = sampler_of(eighth_region().refined(budget));
         SampleRequest request;
         request.seed = 4;
         request.count = 2000;
@@ -244,9 +244,9 @@ TEST_CASE("a grown region holds the same cells as one that is built at once, and
 }
 
 TEST_CASE("only a region without failures grows, by stages of its width") {
-    CHECK_THROWS_AS(eighth(1).extended(stage(stump(2, 0, 0.5F))), std::invalid_argument);
-    CHECK_THROWS_AS(eighth(0).extended(stage(stump(3, 0, 0.5F))), std::invalid_argument);
-    CHECK_THROWS_AS(eighth(0).extended(nullptr), std::invalid_argument);
+    CHECK_THROWS_AS(eighth_region(1).extended(stage(stump(2, 0, 0.5F))), std::invalid_argument);
+    CHECK_THROWS_AS(eighth_region(0).extended(stage(stump(3, 0, 0.5F))), std::invalid_argument);
+    CHECK_THROWS_AS(eighth_region(0).extended(nullptr), std::invalid_argument);
 }
 
 TEST_CASE("a sampler keeps its boxes and its distribution whatever is made of its region") {
@@ -255,7 +255,7 @@ TEST_CASE("a sampler keeps its boxes and its distribution whatever is made of it
     // an error.
     constexpr std::size_t kCount = 200'000;
     static_assert(!std::is_copy_assignable_v<Region> && !std::is_move_assignable_v<Region>);
-    const auto region = std::make_shared<const Region>(eighth(1));
+    const auto region = std::make_shared<const Region>(eighth_region(1));
     const RegionSampler sampler(region);
     const double before = share_below_quarter(sampler, kCount);
     const Region divided = region->refined(100);
@@ -274,7 +274,7 @@ TEST_CASE("a sampler keeps its boxes and its distribution whatever is made of it
 }
 
 TEST_CASE("regions that come of one another share their grid and their tables") {
-    const Region region = eighth();
+    const Region region = eighth_region();
     CHECK(&region.refined(100).edges(0) == &region.edges(0));
     CHECK(&region.refined(100).stages() == &region.stages());
 }

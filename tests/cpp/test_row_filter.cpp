@@ -27,10 +27,10 @@ using shac::testing::Shape;
 
 namespace {
 
-std::mt19937 generator(5);
+std::mt19937 filter_generator(5);
 
 bool one_in(std::uint32_t count) {
-    return generator() % count == 0;
+    return filter_generator() % count == 0;
 }
 
 /// Bins of a prior that does not reach all thresholds of a forest, gives some of them the same edge, and sets
@@ -73,7 +73,7 @@ std::vector<float> rows_near(const std::vector<std::shared_ptr<const Forest>>& f
             thresholds.insert(thresholds.end(), own.begin(), own.end());
         }
         for (std::size_t i = 0; i < count; ++i) {
-            const float on = thresholds[generator() % thresholds.size()];
+            const float on = thresholds[filter_generator() % thresholds.size()];
             const float other = one_in(2) ? 1e30F : -1e30F;
             rows[i * width + f] = one_in(40)  ? std::numeric_limits<float>::quiet_NaN()
                                   : one_in(2) ? on

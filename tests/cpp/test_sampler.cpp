@@ -35,7 +35,7 @@ Space unit_square() {
 }
 
 // Accepts x0 < 1/4 and x1 >= 1/2: an eighth of the square.
-const PlainSampler& eighth(bool use_tables = true) {
+const PlainSampler& eighth_sampler(bool use_tables = true) {
     const std::vector<std::shared_ptr<const Stage>> stages{
         std::make_shared<Stage>(stump(2, 0, 0.25F), unit_square()),
         std::make_shared<Stage>(stump(2, 1, 0.5F, false), unit_square())};
@@ -68,7 +68,7 @@ Reference filter_by_hand(std::uint64_t seed, std::uint64_t first, std::uint64_t 
 }
 
 Samples draw(SampleRequest request, std::size_t threads = 1) {
-    return eighth().draw(request, {threads, {}});
+    return eighth_sampler().draw(request, {threads, {}});
 }
 
 }  // namespace
@@ -179,8 +179,8 @@ TEST_CASE("without tables the samples are the same") {
     request.count = 300;
     for (const std::size_t relax : {0U, 1U, 2U}) {
         request.relax = relax;
-        const Samples fast = eighth().draw(request, {2, {}});
-        const Samples reference = eighth(false).draw(request, {2, {}});
+        const Samples fast = eighth_sampler().draw(request, {2, {}});
+        const Samples reference = eighth_sampler(false).draw(request, {2, {}});
         CHECK(fast.candidates == reference.candidates);
         CHECK(fast.num_drawn == reference.num_drawn);
     }
