@@ -92,7 +92,12 @@ class _Sampler:
 
 class PlainSampler(_Sampler):
     def __init__(
-        self, stages: Sequence[Stage], width: int, use_tables: bool = True, conditions: Conditions = ...
+        self,
+        stages: Sequence[Stage],
+        width: int,
+        use_tables: bool = True,
+        conditions: Conditions = ...,
+        share_blocks: bool = True,
     ) -> None: ...
     @property
     def order(self) -> list[int]: ...

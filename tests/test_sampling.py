@@ -1,4 +1,5 @@
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 import shac
 from shac.sampling import draw_relaxing
 from shac.sampling.bins import ThresholdBins
+from shac.sampling.costs import VERSIONS
 from shac.sampling.extension import core
 
 RANGE = 1 << core.UNIFORM_BITS
@@ -97,6 +99,17 @@ def test_samples_are_the_candidates_that_pass_xgboost(name: str, request: pytest
     assert passed[-1].all()
     assert sum(report.rejected_by_stage) == report.candidates - 200
     assert all(np.array(report.rejected_by_stage) <= (~passed).sum(axis=0))
+
+
+@pytest.mark.parametrize("costs_version", sorted(VERSIONS))
+@pytest.mark.parametrize("columns", [1, 2, 4])
+def test_in_few_columns_samples_of_every_version_are_the_candidates_that_pass(columns: int, costs_version: int) -> None:
+    space = cascades.unit_space(columns)
+    models = cascades.train_cascade(cascades.bowl, columns, 4, 60)
+    cascade = shac.Cascade(models, space, costs_version=costs_version)
+    draw = cascade.draw(300, seed=5, first_candidate=77, method="plain", threads=2)
+    candidates = cascade.prefix(0).draw(draw.report.candidates, seed=5, first_candidate=77).X
+    assert np.array_equal(draw.X, candidates[(cascade.margins(candidates) >= core.decision_threshold()).all(axis=1)])
 
 
 def test_every_sample_passes_every_classifier(models: list[xgboost.XGBClassifier], cascade: shac.Cascade) -> None:
@@ -186,6 +199,19 @@ def test_columns_are_independent() -> None:
     X, _ = shac.Cascade([], cascades.unit_space(9)).sample(20_000, seed=5)
     correlations = np.corrcoef(X.T) - np.eye(9)
     assert np.abs(correlations).max() < 5 / np.sqrt(20_000)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 4])
+def test_candidates_that_share_a_block_of_random_bits_are_independent(columns: int) -> None:
+    count = 2**18
+    X = shac.Cascade([], cascades.unit_space(columns)).sample(count, seed=1)[0]
+    runs = X.reshape(count // 256, 256, columns)
+    per_block = 8 // columns
+    blocks = runs.reshape(count // 256, per_block, 256 // per_block, columns).transpose(0, 2, 1, 3).reshape(-1, 8)
+    assert len(np.unique(X[:, 0])) > 0.98 * count  # float32 has 24 bits
+    correlations = np.corrcoef(blocks, rowvar=False) - np.eye(8)
+    assert np.abs(correlations).max() < 6 / math.sqrt(len(blocks))
+    assert np.abs(np.corrcoef(X[1:, 0], X[:-1, 0])[0, 1]) < 6 / math.sqrt(count)
 
 
 @given(

@@ -159,5 +159,5 @@ def test_a_search_that_a_later_version_drew_for_is_refused() -> None:
     manifest = searches.read_manifest(Path("new"))
     manifest["settings"]["costs_version"] = 99
     searches.write_manifest(Path("new"), manifest)
-    with pytest.raises(shac.DamagedFileError, match="costs_version: expected an integer from 1 to 2, got 99"):
+    with pytest.raises(shac.DamagedFileError, match="costs_version: expected an integer from 1 to 3, got 99"):
         pinned.engine_of("mixed", "pooled", "new", threads=1).restore_data()

@@ -31,17 +31,11 @@ double value_or_missing(std::uint64_t uniform) {
     return uniform == kMissing ? std::numeric_limits<double>::quiet_NaN() : uniform_value(uniform);
 }
 
-void write_uniforms(std::uint64_t seed, const Conditions& conditions,
+void write_uniforms(std::uint64_t seed, const BlockLayout& layout, const Conditions& conditions,
                     ArrayView<const std::uint64_t> candidates, MatrixView<double> result) {
     std::vector<std::uint64_t> uniforms(result.width);
     for (std::size_t i = 0; i < candidates.size; ++i) {
-        for (std::size_t begin = 0; begin < result.width; begin += kGroupColumns) {
-            const auto group = static_cast<std::uint32_t>(begin / kGroupColumns);
-            const auto u = uniforms_of_group(seed, candidates[i], group);
-            for (std::size_t c = begin; c < std::min(begin + kGroupColumns, result.width); ++c) {
-                uniforms[c] = u[c - begin];
-            }
-        }
+        write_uniforms_of(seed, candidates[i], layout, result.width, uniforms.data(), 1);
         conditions.apply(uniforms.data(), 1, 1);
         std::transform(uniforms.begin(), uniforms.end(), result.row(i), value_or_missing);
     }

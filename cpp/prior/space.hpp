@@ -53,7 +53,7 @@ class Space {
 };
 
 /// Writes the uniforms in (0, 1) of the listed candidates, candidates by columns; NaN for what is missing.
-void write_uniforms(std::uint64_t seed, const Conditions& conditions,
+void write_uniforms(std::uint64_t seed, const BlockLayout& layout, const Conditions& conditions,
                     ArrayView<const std::uint64_t> candidates, MatrixView<double> result);
 
 /// The real number in (0, 1) of a uniform; NaN for one that is missing.

@@ -5,28 +5,8 @@
 
 #include "model/count_failures.hpp"
 #include "model/decision.hpp"
-#include "prior/random.hpp"
 
 namespace shac {
-namespace {
-
-void draw_uniforms(std::uint64_t seed, std::uint64_t first, const std::vector<std::uint32_t>& offsets,
-                   std::size_t width, std::vector<std::uint64_t>& uniforms) {
-    uniforms.resize(width * offsets.size());
-    for (std::size_t begin = 0; begin < width; begin += kGroupColumns) {
-        const auto group = static_cast<std::uint32_t>(begin / kGroupColumns);
-        const std::size_t end = std::min(begin + kGroupColumns, width);
-        for (std::size_t i = 0; i < offsets.size(); ++i) {
-            const auto of_group = uniforms_of_group(seed, first + offsets[i], group);
-            for (std::size_t c = begin; c < end; ++c) {
-                uniforms[c * offsets.size() + i] = of_group[c - begin];
-            }
-        }
-    }
-}
-
-}  // namespace
-
 void ExactFilter::filter(std::uint64_t seed, std::uint64_t first, std::size_t relax,
                          std::vector<std::uint32_t>& offsets, Scratch& scratch,
                          ArrayView<std::uint64_t> rejected_by_stage) const {
@@ -35,7 +15,10 @@ void ExactFilter::filter(std::uint64_t seed, std::uint64_t first, std::size_t re
         return;
     }
     auto& [uniforms, values, margins, rows, failures, binned] = scratch;
-    draw_uniforms(seed, first, offsets, width_, uniforms);
+    uniforms.resize(width_ * count);
+    for (std::size_t i = 0; i < count; ++i) {
+        write_uniforms_of(seed, first + offsets[i], layout_, width_, uniforms.data() + i, count);
+    }
     conditions_.apply(uniforms.data(), count, count);
     values.resize(width_ * count);
     margins.resize(count);

@@ -13,6 +13,7 @@
 #include <memory>
 #include <vector>
 
+#include "prior/random.hpp"
 #include "support/array_view.hpp"
 #include "tables/stage.hpp"
 
@@ -32,9 +33,14 @@ class ExactFilter {
 
     /// Tries the stages in the given order. All arguments must outlive the filter.
     ExactFilter(const std::vector<std::shared_ptr<const Stage>>& stages,
-                const std::vector<std::size_t>& order, std::size_t width, const Conditions& conditions,
-                const Kernels& kernels)
-        : stages_(stages), order_(order), width_(width), conditions_(conditions), kernels_(kernels) {}
+                const std::vector<std::size_t>& order, std::size_t width, BlockLayout layout,
+                const Conditions& conditions, const Kernels& kernels)
+        : stages_(stages),
+          order_(order),
+          width_(width),
+          layout_(layout),
+          conditions_(conditions),
+          kernels_(kernels) {}
 
     /// Shortens `offsets` to those whose candidates first + offset fail at most `relax` stages, and adds the
     /// others to `rejected_by_stage`.
@@ -46,6 +52,7 @@ class ExactFilter {
     const std::vector<std::shared_ptr<const Stage>>& stages_;
     const std::vector<std::size_t>& order_;
     std::size_t width_;
+    BlockLayout layout_;
     const Conditions& conditions_;
     const Kernels& kernels_;
 };

@@ -26,7 +26,7 @@ class PlainSampler {
     /// Without tables every candidate goes through the exact forests: the reference. Throws
     /// std::invalid_argument when a stage is null or of another width.
     PlainSampler(std::vector<std::shared_ptr<const Stage>> stages, std::size_t width, bool use_tables = true,
-                 Conditions conditions = {});
+                 Conditions conditions = {}, BlockLayout layout = {});
     PlainSampler(const PlainSampler&) = delete;
     PlainSampler& operator=(const PlainSampler&) = delete;
 
@@ -40,7 +40,7 @@ class PlainSampler {
     /// missing.
     void write_uniforms(std::uint64_t seed, ArrayView<const std::uint64_t> candidates,
                         MatrixView<double> result) const {
-        shac::write_uniforms(seed, conditions_, candidates, result);
+        shac::write_uniforms(seed, layout_, conditions_, candidates, result);
     }
 
     Samples draw(const SampleRequest& request, const Workers& workers) const;
@@ -51,6 +51,7 @@ class PlainSampler {
     std::vector<std::shared_ptr<const Stage>> stages_;
     std::size_t width_;
     bool use_tables_;
+    BlockLayout layout_;
     Conditions conditions_;
     RejectionFilter filter_;
     ExactFilter exact_filter_;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "prior/random.hpp"
+#include "sampling/draw_group.hpp"
 #include "support/bits.hpp"
 #include "support/costs.hpp"
 
@@ -15,8 +15,8 @@ constexpr std::uint64_t kPilotSeed = 0x9e3779b97f4a7c15U;
 }  // namespace
 
 RejectionFilter::RejectionFilter(const std::vector<std::shared_ptr<const Stage>>& stages, std::size_t width,
-                                 const Conditions& conditions, const Kernels& kernels)
-    : width_(width), conditions_(conditions), kernels_(kernels) {
+                                 BlockLayout layout, const Conditions& conditions, const Kernels& kernels)
+    : width_(width), layout_(layout), conditions_(conditions), kernels_(kernels) {
     for (const auto& stage : stages) {
         stages_.push_back(stage.get());
     }
@@ -53,7 +53,7 @@ void RejectionFilter::choose_order() {
     }
     std::vector<std::uint64_t> alive(words, ~std::uint64_t{0});
     const std::size_t groups = (width_ + kGroupColumns - 1) / kGroupColumns;
-    candidate_cost_ = costs::kDraw * static_cast<double>(groups);
+    candidate_cost_ = costs::kDraw * static_cast<double>(groups) / static_cast<double>(layout_.candidates());
     for (std::size_t position = 0; position < order_.size(); ++position) {
         std::size_t best = position;
         double best_rate = -1.0;
@@ -155,7 +155,8 @@ void RejectionFilter::draw(const Step& step, std::uint64_t seed, std::uint64_t f
         for (const std::uint32_t c : group.columns) {
             columns[c % kGroupColumns] = scratch.columns[c].data() + begin;
         }
-        kernels_.draw({seed, first, scratch.offsets.data() + begin, rows, group.group}, columns);
+        draw_group(kernels_, layout_, {seed, first, scratch.offsets.data() + begin, rows, group.group},
+                   columns);
     }
     for (const std::size_t i : step.conditions) {
         const Condition& condition = conditions_.all()[i];

@@ -5,7 +5,8 @@
 // the order, and so which stage drops a candidate, is a function of the stages alone. Each stage takes the
 // candidates that are left in chunks, and moves those it does not reject together for the next. Uniforms of
 // eight columns are drawn when the first stage needs one of them, for the candidates that are left then; a
-// conditional column needs those that it depends on.
+// conditional column needs those that it depends on. In up to four columns a block of random bits serves
+// several candidates.
 //
 // A candidate is dropped when more than `relax` stages are proven to reject it.
 //
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "kernels/kernels.hpp"
+#include "prior/random.hpp"
 #include "support/array_view.hpp"
 #include "tables/stage.hpp"
 
@@ -38,7 +40,7 @@ class RejectionFilter {
 
     /// `stages` and `conditions` must outlive the filter.
     RejectionFilter(const std::vector<std::shared_ptr<const Stage>>& stages, std::size_t width,
-                    const Conditions& conditions, const Kernels& kernels);
+                    BlockLayout layout, const Conditions& conditions, const Kernels& kernels);
 
     /// Stages in the order in which they are tried.
     const std::vector<std::size_t>& order() const { return order_; }
@@ -80,6 +82,7 @@ class RejectionFilter {
 
     std::vector<const Stage*> stages_;
     std::size_t width_;
+    BlockLayout layout_;
     const Conditions& conditions_;
     const Kernels& kernels_;
     std::size_t block_size_;

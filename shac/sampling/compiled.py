@@ -139,7 +139,9 @@ class CompiledCascade:
         if self._sampler is None:
             width = self.space.num_columns
             conditions = core.Conditions([core.Condition(*c) for c in self.conditions()], width)
-            self._sampler = core.PlainSampler(self.stages, width, conditions=conditions)
+            self._sampler = core.PlainSampler(
+                self.stages, width, conditions=conditions, share_blocks=self.costs.share_blocks
+            )
         return self._sampler
 
     def regions(self) -> Regions:

@@ -20,7 +20,7 @@ DIVIDING_SHARE = 0.5  # the part of the sampling still ahead that dividing furth
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """Seconds of one core, and the draws by which a region's are estimated.
+    """Seconds of one core, the draws by which a region's are estimated, and how candidates are drawn.
 
     Parameters
     ----------
@@ -36,6 +36,8 @@ class Costs:
         Of a draw from the boxes; what one from an undecided box takes beyond that.
     pilot_samples, pilot_draws : int
         Samples that end a pilot, and draws at most.
+    share_blocks : bool
+        Whether a block of random bits serves several candidates of up to four columns.
     """
 
     version: int
@@ -47,6 +49,7 @@ class Costs:
     tested_draw: float
     pilot_samples: int = 500
     pilot_draws: int
+    share_blocks: bool = False
 
     def of_candidate(self, plain: core.PlainSampler) -> float:
         """Estimate what plain rejection takes for one candidate that does not pass."""
@@ -67,12 +70,14 @@ class Costs:
 
 
 # On one core of a 2.6 GHz EPYC with AVX-512; `python benchmarks/measure_costs.py` measures them on another machine. The
-# first are those of a core that tested draws from boxes one at a time.
+# first are those of a core that tested draws from boxes one at a time, the second of one that drew a block of random
+# bits for each candidate.
 VERSIONS = {
     costs.version: costs
     for costs in (
         Costs(version=1, exact_stage=4e-7, draw=2e-7, tested_draw=1.3e-6, pilot_draws=500),
         Costs(version=2, exact_stage=2e-7, draw=3e-8, tested_draw=8e-8, pilot_draws=1 << 14),
+        Costs(version=3, exact_stage=2e-7, draw=3e-8, tested_draw=8e-8, pilot_draws=1 << 14, share_blocks=True),
     )
 }
 NEWEST_COSTS = VERSIONS[max(VERSIONS)]

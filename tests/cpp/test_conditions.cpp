@@ -162,7 +162,8 @@ TEST_CASE("what is missing goes the default way of its node, in tables as in the
         const Conditions conditions({{1, 0, false, {part(1, 2)}}}, 2);
         const auto forest = model.forest(2);
         const Stages stages{std::make_shared<Stage>(forest, bins_of(*forest, conditions))};
-        const shac::RejectionFilter filter(stages, 2, conditions, shac::chosen_kernels());
+        const shac::RejectionFilter filter(stages, 2, shac::BlockLayout::shared(2), conditions,
+                                           shac::chosen_kernels());
         shac::RejectionFilter::Scratch scratch;
         std::uint64_t rejected = 0;
         filter.filter(1, 0, 10'000, 0, scratch, {&rejected, 1});

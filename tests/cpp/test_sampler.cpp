@@ -10,6 +10,7 @@
 #include "sampling/plain_sampler.hpp"
 #include "trees.hpp"
 
+using shac::BlockLayout;
 using shac::Column;
 using shac::kUniformRange;
 using shac::PlainSampler;
@@ -21,6 +22,9 @@ using shac::Stage;
 using shac::testing::stump;
 
 namespace {
+
+// Of spaces of two columns: four candidates a block.
+const BlockLayout kLayout = BlockLayout::shared(2);
 
 // Two columns in [0, 1), in 64 bins whose lower ends are their representatives.
 Space unit_square() {
@@ -39,8 +43,8 @@ const PlainSampler& eighth_sampler(bool use_tables = true) {
     const std::vector<std::shared_ptr<const Stage>> stages{
         std::make_shared<Stage>(stump(2, 0, 0.25F), unit_square()),
         std::make_shared<Stage>(stump(2, 1, 0.5F, false), unit_square())};
-    static const PlainSampler fast(stages, 2);
-    static const PlainSampler reference(stages, 2, false);
+    static const PlainSampler fast(stages, 2, true, {}, kLayout);
+    static const PlainSampler reference(stages, 2, false, {}, kLayout);
     return use_tables ? fast : reference;
 }
 
@@ -57,7 +61,7 @@ std::uint64_t num_rejected(const Samples& samples) {
 Reference filter_by_hand(std::uint64_t seed, std::uint64_t first, std::uint64_t count) {
     Reference result;
     for (std::uint64_t j = first; j < first + count; ++j) {
-        const auto u = shac::uniforms_of_group(seed, j, 0);
+        const auto u = shac::uniforms_of_group(seed, j, 0, kLayout);
         if (u[0] < kUniformRange / 4 && u[1] >= kUniformRange / 2) {
             result.passing.push_back(j);
         } else {
@@ -158,7 +162,7 @@ TEST_CASE("relaxation lets candidates fail that many stages") {
     request.relax = 1;
     std::vector<std::uint64_t> expected;
     for (std::uint64_t j = 0; expected.size() < 1000; ++j) {
-        const auto u = shac::uniforms_of_group(0, j, 0);
+        const auto u = shac::uniforms_of_group(0, j, 0, kLayout);
         if (u[0] < kUniformRange / 4 || u[1] >= kUniformRange / 2) {
             expected.push_back(j);
         }

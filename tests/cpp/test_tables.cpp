@@ -64,7 +64,7 @@ TEST_CASE("what the tables leave for the exact forest is little more than what i
     const auto stage = std::make_shared<const Stage>(forest, bins_of(*forest));
     const std::vector<std::shared_ptr<const Stage>> stages{stage};
     const shac::Conditions conditions;
-    const shac::RejectionFilter filter(stages, 6, conditions, shac::chosen_kernels());
+    const shac::RejectionFilter filter(stages, 6, {}, conditions, shac::chosen_kernels());
     shac::RejectionFilter::Scratch scratch;
     std::uint64_t rejected = 0;
     filter.filter(3, 0, 20'000, 0, scratch, {&rejected, 1});
@@ -91,7 +91,7 @@ TEST_CASE("margins within the rounding bound of the threshold are left to the ex
         const auto stage = std::make_shared<const Stage>(forest, bins_of(*forest));
         const std::vector<std::shared_ptr<const Stage>> stages{stage};
         const shac::Conditions conditions;
-        const shac::RejectionFilter filter(stages, 1, conditions, shac::chosen_kernels());
+        const shac::RejectionFilter filter(stages, 1, {}, conditions, shac::chosen_kernels());
         shac::RejectionFilter::Scratch scratch;
         std::uint64_t rejected = 0;
         filter.filter(0, 0, 4096, 0, scratch, {&rejected, 1});
@@ -107,7 +107,7 @@ TEST_CASE("the rejection filter counts every candidate it drops, whatever the si
         stages.push_back(std::make_shared<Stage>(forest, bins_of(*forest)));
     }
     const shac::Conditions conditions;
-    const shac::RejectionFilter filter(stages, 20, conditions, shac::chosen_kernels());
+    const shac::RejectionFilter filter(stages, 20, {}, conditions, shac::chosen_kernels());
     std::vector<std::uint64_t> whole(3);
     shac::RejectionFilter::Scratch scratch;
     filter.filter(9, 0, 10'000, 0, scratch, {whole.data(), whole.size()});

@@ -288,8 +288,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (std::size_t s = 0; s < num_stages; ++s) {
         stages.push_back(read_stage(reader, width, conditions));
     }
-    const Samples exact = shac::PlainSampler(stages, width, false, conditions).draw(request, {1, {}});
-    const Samples tables = shac::PlainSampler(stages, width, true, conditions).draw(request, {1, {}});
+    const auto layout = request.seed % 2 == 0 ? shac::BlockLayout::shared(width) : shac::BlockLayout();
+    const Samples exact = shac::PlainSampler(stages, width, false, conditions, layout).draw(request, {1, {}});
+    const Samples tables = shac::PlainSampler(stages, width, true, conditions, layout).draw(request, {1, {}});
     check_equal(tables, exact);
     check_rows(reader, stages, width, request.relax);
     check_region(read_region(reader, stages, width, request.relax, conditions), request, exact);
