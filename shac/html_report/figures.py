@@ -20,7 +20,11 @@ from shac.insight import (
 from shac.insight.colours import ACCENT, BAD, FAINT, INK, MUTED, SCALE, SECOND
 
 if TYPE_CHECKING:
-    from shac.insight import SearchView
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from shac.insight import ColumnScale, Round, SearchView
 
 __all__ = ["list_figures"]
 
@@ -127,6 +131,13 @@ def _history(view: SearchView) -> Figure:
                 "text": [setting_text(view, int(i)) for i in failed], "hovertemplate": "failed %{text}<extra></extra>",
             }
         )  # fmt: skip
+    axis, bands = _round_axis(rounds)
+    layout = layout_of(420, xaxis=axis, yaxis={"title": {"text": "score" + in_units}}, shapes=bands)
+    return {"data": traces, "layout": {**layout, "updatemenus": _range_buttons(scores, view.objective)}}
+
+
+def _round_axis(rounds: Sequence[Round]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return an axis of evaluations that names their rounds, and a band behind every other round."""
     step = max(1, -(-len(rounds) // 25))
     ticks = rounds[::step]
     axis = {
@@ -138,15 +149,21 @@ def _history(view: SearchView) -> Figure:
          "fillcolor": FAINT, "opacity": 0.35, "line": {"width": 0}, "layer": "below"}
         for r in rounds[1::2]
     ]  # fmt: skip
-    shown = range_of_better_half(scores, view.objective)
-    buttons = [] if shown is None else [("all", "yaxis.autorange", True), ("better half", "yaxis.range", list(shown))]
+    return axis, bands
+
+
+def _range_buttons(scores: NDArray[np.float64], objective: str) -> list[dict[str, Any]]:
+    """Return a menu of buttons that show all scores or their better half; none where that is all."""
+    shown = range_of_better_half(scores, objective)
+    if shown is None:
+        return []
+    buttons = [("all", "yaxis.autorange", True), ("better half", "yaxis.range", list(shown))]
     menu = {
         "type": "buttons", "direction": "right", "x": 1, "xanchor": "right", "y": -0.07, "yanchor": "top",
         "showactive": False, "bgcolor": "rgba(0,0,0,0)", "bordercolor": FAINT, "font": {"color": INK, "size": 11},
         "buttons": [{"label": label, "method": "relayout", "args": [name, value]} for label, name, value in buttons],
     }  # fmt: skip
-    layout = layout_of(420, xaxis=axis, yaxis={"title": {"text": "score" + in_units}}, shapes=bands)
-    return {"data": traces, "layout": {**layout, "updatemenus": [menu] if buttons else []}}
+    return [menu]
 
 
 def _front(view: SearchView) -> Figure:
@@ -197,16 +214,9 @@ def _region(view: SearchView) -> Figure:
                 "hovertemplate": f"<b>{escaped(scale.name)}</b> after %{{y}} stages<br>%{{text}}<extra></extra>",
             }
         )  # fmt: skip
-        if scale.has_atoms:
-            step = max(1, -(-len(labels) // 12))
-            middles = (scale.edges[:-1] + scale.edges[1:]) / 2
-            ticks = {"tickvals": middles[::step].tolist(), "ticktext": labels[::step]}
-        else:
-            positions = [0.0, 0.25, 0.5, 0.75, 1.0]
-            ticks = {"tickvals": positions, "ticktext": [scale.text_at(position) for position in positions]}
         layout[f"xaxis{suffix}"] = {
-            **ticks, "domain": [0, 1], "range": [0, 1], "anchor": f"y{suffix}", "showgrid": False, "zeroline": False,
-            "tickfont": {"color": MUTED, "size": 10}, "fixedrange": True,
+            **_ticks(scale), "domain": [0, 1], "range": [0, 1], "anchor": f"y{suffix}",
+            "showgrid": False, "zeroline": False, "tickfont": {"color": MUTED, "size": 10}, "fixedrange": True,
         }  # fmt: skip
         layout[f"yaxis{suffix}"] = {
             "domain": [top - share * 0.66, top], "range": [len(marginals.masses) - 0.5, -0.5], "anchor": f"x{suffix}",
@@ -223,6 +233,17 @@ def _region(view: SearchView) -> Figure:
             )  # fmt: skip
     layout["margin"]["l"] = 70 + 7 * max(len(m.scale.name) for m in shown)
     return {"data": traces, "layout": layout}
+
+
+def _ticks(scale: ColumnScale) -> dict[str, Any]:
+    """Return at most twelve values of a column that has atoms, else its quarters."""
+    if scale.has_atoms:
+        labels = scale.short_bin_labels()
+        step = max(1, -(-len(labels) // 12))
+        middles = (scale.edges[:-1] + scale.edges[1:]) / 2
+        return {"tickvals": middles[::step].tolist(), "ticktext": labels[::step]}
+    positions = [0.0, 0.25, 0.5, 0.75, 1.0]
+    return {"tickvals": positions, "ticktext": [scale.text_at(position) for position in positions]}
 
 
 def _volume(view: SearchView) -> Figure:
@@ -314,18 +335,7 @@ def _parallel(view: SearchView) -> Figure:
         )  # fmt: skip
     annotations = []
     for c, scale in enumerate(scales):
-        marks = (
-            list(zip((scale.edges[:-1] + scale.edges[1:]) / 2, scale.short_bin_labels(), strict=True))
-            if scale.has_atoms and scale.num_bins <= 8
-            else [(p, scale.text_at(p)) for p in (0.0, 0.25, 0.5, 0.75, 1.0)]
-        )
-        if missing[:, c].any():
-            marks.append((ABSENT, "absent"))
-        annotations += [
-            {"x": c, "y": float(p), "text": escaped(text), "showarrow": False, "xanchor": "left", "xshift": 4,
-             "font": {"size": 10, "color": INK}, "bgcolor": "rgba(255,255,255,0.82)", "borderpad": 1}
-            for p, text in marks
-        ]  # fmt: skip
+        annotations += _axis_marks(c, scale, some_absent=bool(missing[:, c].any()))
     posts = [
         {"type": "line", "x0": c, "x1": c, "y0": 0, "y1": 1, "line": {"color": MUTED, "width": 1}}
         for c in range(len(scales))
@@ -343,6 +353,22 @@ def _parallel(view: SearchView) -> Figure:
                 "y": 0.5, "yanchor": "middle"},
     )  # fmt: skip
     return {"data": traces, "layout": layout}
+
+
+def _axis_marks(column: int, scale: ColumnScale, *, some_absent: bool) -> list[dict[str, Any]]:
+    """Return the texts beside a column's post: its values where they are few, else its quarters."""
+    marks = (
+        list(zip((scale.edges[:-1] + scale.edges[1:]) / 2, scale.short_bin_labels(), strict=True))
+        if scale.has_atoms and scale.num_bins <= 8
+        else [(p, scale.text_at(p)) for p in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    )
+    if some_absent:
+        marks.append((ABSENT, "absent"))
+    return [
+        {"x": column, "y": float(p), "text": escaped(text), "showarrow": False, "xanchor": "left", "xshift": 4,
+         "font": {"size": 10, "color": INK}, "bgcolor": "rgba(255,255,255,0.82)", "borderpad": 1}
+        for p, text in marks
+    ]  # fmt: skip
 
 
 def _mixed(strength: float) -> str:
