@@ -48,10 +48,10 @@ void check_drawn(std::size_t width, std::uint64_t first, const std::vector<std::
 TEST_CASE("a block serves as many candidates as have room in it, and no two of them from the same columns") {
     const std::vector<std::pair<std::size_t, std::size_t>> expected{{0, 1}, {1, 8}, {2, 4}, {3, 2},
                                                                     {4, 2}, {5, 1}, {8, 1}, {30, 1}};
-    for (const auto& [width, candidates] : expected) {
-        CAPTURE(width);
-        const BlockLayout layout = BlockLayout::shared(width);
-        CHECK(layout.candidates() == candidates);
+    for (const auto& of_width : expected) {
+        CAPTURE(of_width.first);
+        const BlockLayout layout = BlockLayout::shared(of_width.first);
+        CHECK(layout.candidates() == of_width.second);
         std::set<std::pair<std::uint64_t, std::uint32_t>> places;
         for (std::uint64_t j = 0; j < 4 * BlockLayout::kRun; ++j) {
             const auto [block, column] = layout.place_of(j);
