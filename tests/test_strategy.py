@@ -197,8 +197,8 @@ def test_a_climb_goes_down_within_the_region_and_depends_on_its_number_alone() -
     space = branin_space()
     X = shac.Cascade([], space).sample(200, seed=0)[0]
     trained = train_classifier(X, (X[:, 0] < 4).astype(float), seed=0)
-    assert trained.model is not None
-    cascade = shac.Cascade([trained.model], space)
+    assert trained.classifier is not None
+    cascade = shac.Cascade([trained.classifier.model], space)
     start = [1.0, 14.0]
     among = cascade.sample(64, seed=1)[0]
 

@@ -162,7 +162,9 @@ def _cascade_of(record: SearchRecord, space: HyperParameterList, folder: Path, *
         Cascade([], space, costs_version=record.costs_version)
     except ValueError as error:
         raise DamagedFileError(f"{folder}: {error}") from error
-    return Cascade(record.classifiers, space, costs_version=record.costs_version, **tables)
+    return Cascade(
+        [classifier.model for classifier in record.classifiers], space, costs_version=record.costs_version, **tables
+    )
 
 
 def _check_goes_on(record: SearchRecord, given: SearchArguments, folder: Path) -> None:

@@ -93,7 +93,7 @@ class SearchLines(Callback):
 def classifiers_text(engine: Any) -> str:
     """Say how many classifiers there are, and how many there will be at most."""
     total = engine.total_classifiers + engine.state.num_initial_classifiers
-    return f"{len(engine.classifiers)} of {total} classifiers"
+    return f"{len(engine.state.classifiers)} of {total} classifiers"
 
 
 def tell_warm_start(engine: Any) -> None:

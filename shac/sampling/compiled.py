@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from shac.errors import InvalidModelError
-from shac.export import ForestArrays, export_forest
+from shac.export import ForestArrays, export_file, export_forest
 from shac.parameters.conditional import ConditionalColumn
 from shac.sampling.bins import Condition, ThresholdBins, conditions_of
 from shac.sampling.costs import NEWEST_COSTS, ROWS_TO_COMPILE_FOR, Costs
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
-__all__ = ["CompiledCascade", "Method", "compile_forest", "export_by_core"]
+__all__ = ["CompiledCascade", "Method", "compile_forest", "export_by_core", "read_by_core"]
 
 _logger = logging.getLogger("shac")
 
@@ -314,6 +314,11 @@ def compile_forest(model: Model | ForestArrays, stage: int) -> core.Forest:
 def export_by_core(model: Model) -> ForestArrays:
     """Export a model, its trees read by the core; see `export_forest`."""
     return export_forest(model, _read_trees)
+
+
+def read_by_core(data: bytes) -> ForestArrays:
+    """Export a model from its file, its trees read by the core; see `export_file`."""
+    return export_file(data, _read_trees)
 
 
 def _read_trees(document: bytes, place: int) -> tuple[FlatTrees, int]:

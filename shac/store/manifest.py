@@ -26,8 +26,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from shac.classifier import Classifier
 from shac.errors import DamagedFileError, SaveFolderError
-from shac.export import installed_xgboost, read_document, ubjson_of
+from shac.export import installed_xgboost, read_document
 from shac.files import dump_json, open_regular, parse_json, read_beginning, read_file, write_atomic
 from shac.model_check import check_model
 from shac.model_edits import load_classifier
@@ -43,7 +44,6 @@ from shac.ubjson import parse_ubjson
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import xgboost
 
 __all__ = [
     "CLASSIFIERS_FOLDER",
@@ -69,7 +69,6 @@ _MOST_BYTES[WARM_START_FILE] = _MOST_BYTES[DATASET_FILE]
 _MOST_CLASSIFIER_BYTES = 64 * _MEBIBYTE
 _CLASSIFIER_NAME = re.compile(r"\d{2,}\.ubj")
 
-_known_bytes: WeakKeyDictionary[xgboost.Booster, bytes] = WeakKeyDictionary()
 _known_tables: WeakKeyDictionary[HyperParameterList, tuple[tuple[Any, ...], bytes, list[Any], bytes]] = (
     WeakKeyDictionary()
 )
@@ -127,8 +126,7 @@ def save_search(folder: Path, search: SearchRecord) -> None:
         If the folder cannot be written.
     """
     contents = {
-        f"{CLASSIFIERS_FOLDER}/{stage:02d}.ubj": _model_bytes(model.get_booster())
-        for stage, model in enumerate(search.classifiers)
+        f"{CLASSIFIERS_FOLDER}/{stage:02d}.ubj": classifier.data for stage, classifier in enumerate(search.classifiers)
     }
     contents[PARAMETERS_FILE] = dump_json(search.space.get_config(), "parameters").encode()
     contents[DATASET_FILE] = _table_bytes(search)
@@ -158,13 +156,6 @@ def save_search(folder: Path, search: SearchRecord) -> None:
             _move_aside(path)
         write_atomic(path, data)
     write_atomic(folder / MANIFEST_FILE, dump_json({"manifest": manifest, "sha256": _checksum(manifest)}, "manifest"))
-
-
-def _model_bytes(booster: xgboost.Booster) -> bytes:
-    """Return a classifier's file; it is made once, since a search saves all of its classifiers after each round."""
-    if booster not in _known_bytes:
-        _known_bytes[booster] = ubjson_of(booster)
-    return _known_bytes[booster]
 
 
 def _table_bytes(search: SearchRecord) -> bytes:
@@ -371,12 +362,12 @@ def _most_bytes(name: str) -> int:
     return _MOST_BYTES.get(name, _MOST_CLASSIFIER_BYTES)
 
 
-def _read_classifier(folder: Path, name: str, entry: Any, space: HyperParameterList) -> xgboost.XGBClassifier:
+def _read_classifier(folder: Path, name: str, entry: Any, space: HyperParameterList) -> Classifier:
     import xgboost
 
     data = _read_file(folder, name, entry)
     try:
-        return load_classifier(data, check_model(data, space.num_columns).base_score)
+        return Classifier.of(load_classifier(data, check_model(data, space.num_columns).base_score))
     except (xgboost.core.XGBoostError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedFileError(f"{folder / name}: {error}") from error
 
