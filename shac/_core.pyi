@@ -92,7 +92,12 @@ class _Sampler:
 
 class PlainSampler(_Sampler):
     def __init__(
-        self, stages: Sequence[Stage], width: int, use_tables: bool = True, conditions: Conditions = ...
+        self,
+        stages: Sequence[Stage],
+        width: int,
+        use_tables: bool = True,
+        conditions: Conditions = ...,
+        shorter: PlainSampler | None = None,
     ) -> None: ...
     @property
     def order(self) -> list[int]: ...
@@ -163,6 +168,7 @@ class ColumnEncoding:
         encoded: Sequence[float] = (),
         mass: Sequence[float] = (),
     ) -> None: ...
+    def find_edges(self, thresholds: NDArray[np.float32]) -> NDArray[np.int64]: ...
 
 class ParentValues:
     def __init__(self, column: int, parent: int, values: Sequence[float]) -> None: ...
@@ -177,7 +183,7 @@ class SpaceEncoding:
 
 def walk(
     encoding: SpaceEncoding,
-    cascade: Cascade,
+    decisions: Cascade | RowFilter,
     points: NDArray[np.float64],
     directions: NDArray[np.float64],
     fractions: NDArray[np.float64],

@@ -11,9 +11,9 @@ namespace {
 
 std::unique_ptr<PlainSampler> make_plain_sampler(const std::vector<std::shared_ptr<Stage>>& stages,
                                                  std::size_t width, bool use_tables,
-                                                 const Conditions& conditions) {
+                                                 const Conditions& conditions, const PlainSampler* shorter) {
     const py::gil_scoped_release unlocked;
-    return std::make_unique<PlainSampler>(as_const(stages), width, use_tables, conditions);
+    return std::make_unique<PlainSampler>(as_const(stages), width, use_tables, conditions, shorter);
 }
 
 }  // namespace
@@ -22,7 +22,7 @@ void register_plain_sampler(py::module_& module) {
     py::class_<PlainSampler> sampler(module, "PlainSampler");
     sampler
         .def(py::init(&make_plain_sampler), py::arg("stages"), py::arg("width"), py::arg("use_tables") = true,
-             py::arg("conditions") = Conditions())
+             py::arg("conditions") = Conditions(), py::arg("shorter") = nullptr)
         .def_property_readonly("order", &PlainSampler::order)
         .def_property_readonly("candidate_cost", &PlainSampler::candidate_cost);
     define_sample(sampler);

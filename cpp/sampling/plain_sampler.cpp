@@ -31,12 +31,13 @@ const std::vector<std::shared_ptr<const Stage>>& checked(
 }  // namespace
 
 PlainSampler::PlainSampler(std::vector<std::shared_ptr<const Stage>> stages, std::size_t width,
-                           bool use_tables, Conditions conditions)
+                           bool use_tables, Conditions conditions, const PlainSampler* shorter)
     : stages_(std::move(stages)),
       width_(width),
       use_tables_(use_tables),
       conditions_(std::move(conditions)),
-      filter_(checked(stages_, width), width, conditions_, chosen_kernels()),
+      filter_(checked(stages_, width), width, conditions_, chosen_kernels(),
+              shorter == nullptr ? nullptr : &shorter->filter_),
       exact_filter_(stages_, filter_.order(), width, conditions_, chosen_kernels()) {}
 
 Samples PlainSampler::draw(const SampleRequest& request, const Workers& workers) const {
