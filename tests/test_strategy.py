@@ -221,7 +221,7 @@ def test_a_guided_search_finds_what_the_papers_does_not() -> None:
             search.fit()
         return float(np.median([min(search.dataset.Y) for search in searches]))
 
-    assert best("guided") < 0.45  # the optimum is 0.398
+    assert best("guided") < 0.5  # the optimum is 0.398; of 48 seeds the median is 0.41
     assert best("paper") > 0.6
 
 

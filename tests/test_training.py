@@ -1,5 +1,6 @@
 """The gate that a batch's classifier must pass."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -98,9 +99,9 @@ def test_trees_are_those_of_xgboosts_own_classifier(num_points: int, num_columns
     trees = TreeSettings(num_trees=20, min_child_weight=0.1)
     found = train_classifier(X, y.astype(float), seed=5, skip_cv_checks=True, trees=trees).classifier
     assert found is not None
-    own = xgboost.XGBClassifier(n_jobs=1, random_state=5, **trees.arguments()).fit(X, y.astype(int))
+    own = xgboost.XGBClassifier(n_jobs=1, random_state=5, **trees.arguments(num_points)).fit(X, y.astype(int))
     assert found.data == ubjson_of(own.get_booster())
-    assert trees.arguments().items() <= found.model.get_params().items()
+    assert trees.arguments(num_points).items() <= found.model.get_params().items()
 
 
 def test_the_folds_are_judged_as_by_xgboosts_own_classifier() -> None:
@@ -110,3 +111,24 @@ def test_the_folds_are_judged_as_by_xgboosts_own_classifier() -> None:
     own = xgboost.XGBClassifier(n_jobs=1, random_state=7, n_estimators=200)
     accuracies = sklearn.model_selection.cross_val_score(own, X, y, cv=folds)
     assert train_classifier(X, y.astype(float), seed=7).accuracy == pytest.approx(accuracies.mean(), abs=1e-12)
+
+
+def test_the_fastest_splits_are_exact_for_as_many_points_as_a_histogram_has_bins() -> None:
+    trees = TreeSettings(splits="fastest")
+    assert trees.arguments(256)["tree_method"] == "exact"
+    assert "tree_method" not in trees.arguments(257)
+    assert "tree_method" not in TreeSettings().arguments(10)
+    with pytest.raises(ValueError, match="splits: expected 'default' or 'fastest', got 'exact'"):
+        TreeSettings(splits="exact")
+
+
+def test_the_fastest_splits_part_points_where_histograms_do() -> None:
+    X = np.random.default_rng(0).permutation(200).astype(np.float32).reshape(-1, 1)
+    y = ((X[:, 0] > 120) ^ (X[:, 0] > 150)).astype(float)
+    trees = TreeSettings(num_trees=5, gaps="better")
+    files = [
+        train_classifier(X, y, seed=0, skip_cv_checks=True, trees=replace(trees, splits=splits)).classifier
+        for splits in ("default", "fastest")
+    ]
+    default, fastest = (file.model.predict(X, output_margin=True) for file in files if file is not None)
+    assert np.allclose(default, fastest, atol=1e-4)

@@ -210,10 +210,11 @@ def _as_it_was(saved: Strategy, strategy: Strategy) -> Strategy:
     """Return what a name stood for when a search began, as far as names have come to stand for others since."""
     return replace(
         strategy,
-        trees=replace(strategy.trees, gaps=saved.trees.gaps),
+        trees=replace(strategy.trees, gaps=saved.trees.gaps, splits=saved.trees.splits),
         avoid_repeats=saved.avoid_repeats,
         estimate_noise=saved.estimate_noise,
         center_point=saved.center_point,
+        shared_stream=saved.shared_stream,
     )
 
 
