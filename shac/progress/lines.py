@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from shac.callbacks import Callback
+from shac.callbacks import Callback, can_wait
 from shac.progress.text import duration_text
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class SearchLines(Callback):
         if line := self._failures.line_of(outcome):
             write_line(line)
 
+    @can_wait
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         told, engine = logs or {}, self.engine
         ended = [f"{told[what]} {what}" for what in ("failed", "pruned") if told.get(what)]
