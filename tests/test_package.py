@@ -89,7 +89,7 @@ LAYERS = {
 # Within the engine: values first, then the functions of them, then what holds them.
 ENGINE = [
     {"arguments", "configurations", "earlier", "signatures"},
-    {"strategy", "local_search", "recovery", "pruning", "warm_start"},
+    {"strategy", "candidates", "local_search", "recovery", "pruning", "warm_start"},
     {"plan", "state", "surrogate"},
     {"cost_aware", "scalarising"},
     {"proposals", "trials", "prediction", "enqueuing"},
