@@ -44,9 +44,20 @@ class Classifier:
         self._arguments = dict(arguments or {})
 
     @classmethod
-    def of(cls, model: xgboost.XGBClassifier) -> Self:
-        """Return the classifier that a model is; asked for its model it gives this one."""
-        made = cls(ubjson_of(model.get_booster()))
+    def of(cls, model: xgboost.XGBClassifier, data: bytes | None = None) -> Self:
+        """Return the classifier that a model is; asked for its model it gives this one.
+
+        Parameters
+        ----------
+        model : xgboost.XGBClassifier
+        data : bytes, optional
+            The file that it was loaded from, if that is to stay; made anew by default.
+
+        Returns
+        -------
+        Classifier
+        """
+        made = cls(ubjson_of(model.get_booster()) if data is None else data)
         made.model = model
         return made
 

@@ -50,6 +50,10 @@ def test_what_is_loaded_decides_as_the_search_does(tmp_path: Path) -> None:
     again = shac.SHAC(None, None, 40, 4, objective="min", save_dir=tmp_path)
     again.restore_data()
     assert np.array_equal(again.cascade.margins(X), margins)
+    files = sorted((tmp_path / "classifiers").iterdir())
+    before = [file.read_bytes() for file in files]
+    again.save_data()
+    assert [file.read_bytes() for file in files] == before  # XGBoost writes the same numbers as other texts
 
 
 def test_a_classifier_of_a_model_gives_that_model_and_its_file() -> None:

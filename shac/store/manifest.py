@@ -63,12 +63,15 @@ FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 CLASSIFIERS_FOLDER = "classifiers"
 
+_DEPTH_OF_LINES = 3  # in the manifest: each option and each file has a line
+
 _MEBIBYTE = 1 << 20
 _MOST_BYTES = {MANIFEST_FILE: 16 * _MEBIBYTE, PARAMETERS_FILE: 16 * _MEBIBYTE, DATASET_FILE: 512 * _MEBIBYTE}
 _MOST_BYTES[WARM_START_FILE] = _MOST_BYTES[DATASET_FILE]
 _MOST_CLASSIFIER_BYTES = 64 * _MEBIBYTE
 _CLASSIFIER_NAME = re.compile(r"\d{2,}\.ubj")
 
+_known_parameters: WeakKeyDictionary[HyperParameterList, tuple[Any, bytes]] = WeakKeyDictionary()
 _known_tables: WeakKeyDictionary[HyperParameterList, tuple[tuple[Any, ...], bytes, list[Any], bytes]] = (
     WeakKeyDictionary()
 )
@@ -128,7 +131,7 @@ def save_search(folder: Path, search: SearchRecord) -> None:
     contents = {
         f"{CLASSIFIERS_FOLDER}/{stage:02d}.ubj": classifier.data for stage, classifier in enumerate(search.classifiers)
     }
-    contents[PARAMETERS_FILE] = dump_json(search.space.get_config(), "parameters").encode()
+    contents[PARAMETERS_FILE] = _parameters_bytes(search.space)
     contents[DATASET_FILE] = _table_bytes(search)
     if search.earlier is not None:
         contents[WARM_START_FILE] = table_text(search.space, search.earlier.rows, search.earlier.scores).encode()
@@ -155,7 +158,18 @@ def save_search(folder: Path, search: SearchRecord) -> None:
         if exists(path) and not is_own(folder, name, files):
             _move_aside(path)
         write_atomic(path, data)
-    write_atomic(folder / MANIFEST_FILE, dump_json({"manifest": manifest, "sha256": _checksum(manifest)}, "manifest"))
+    sealed = {"manifest": manifest, "sha256": _checksum(manifest)}
+    write_atomic(folder / MANIFEST_FILE, dump_json(sealed, "manifest", depth=_DEPTH_OF_LINES))
+
+
+def _parameters_bytes(space: HyperParameterList) -> bytes:
+    """Return a search's parameters, which are written once and compared after each round."""
+    config = space.get_config()
+    known, data = _known_parameters.get(space, (None, b""))
+    if config != known:
+        data = dump_json(config, "parameters").encode()
+        _known_parameters[space] = config, data
+    return data
 
 
 def _table_bytes(search: SearchRecord) -> bytes:
@@ -231,7 +245,7 @@ def load_search(folder: Path) -> SearchRecord:
         rows=rows,
         scores=scores,
         last_values=last_values,
-        classifiers=[_read_classifier(folder, name, files[name], space) for name in sorted(files)],
+        classifiers=[_read_classifier(folder, name, manifest, space) for name in sorted(files)],
         earlier=earlier,
         objectives=objectives,
     )
@@ -362,14 +376,16 @@ def _most_bytes(name: str) -> int:
     return _MOST_BYTES.get(name, _MOST_CLASSIFIER_BYTES)
 
 
-def _read_classifier(folder: Path, name: str, entry: Any, space: HyperParameterList) -> Classifier:
+def _read_classifier(folder: Path, name: str, manifest: dict[str, Any], space: HyperParameterList) -> Classifier:
     import xgboost
 
-    data = _read_file(folder, name, entry)
+    data = _read_file(folder, name, manifest["files"][name])
     try:
-        return Classifier.of(load_classifier(data, check_model(data, space.num_columns).base_score))
+        model = load_classifier(data, check_model(data, space.num_columns).base_score)
     except (xgboost.core.XGBoostError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedFileError(f"{folder / name}: {error}") from error
+    # Another version's is written anew in the format of this one
+    return Classifier.of(model, data if manifest.get("xgboost") == installed_xgboost() else None)
 
 
 def _sha256(data: bytes) -> str:
