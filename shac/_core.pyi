@@ -98,6 +98,7 @@ class PlainSampler(_Sampler):
         use_tables: bool = True,
         conditions: Conditions = ...,
         share_blocks: bool = True,
+        shorter: PlainSampler | None = None,
     ) -> None: ...
     @property
     def order(self) -> list[int]: ...
@@ -168,6 +169,7 @@ class ColumnEncoding:
         encoded: Sequence[float] = (),
         mass: Sequence[float] = (),
     ) -> None: ...
+    def find_edges(self, thresholds: NDArray[np.float32]) -> NDArray[np.int64]: ...
 
 class ParentValues:
     def __init__(self, column: int, parent: int, values: Sequence[float]) -> None: ...
@@ -182,7 +184,7 @@ class SpaceEncoding:
 
 def walk(
     encoding: SpaceEncoding,
-    cascade: Cascade,
+    decisions: Cascade | RowFilter,
     points: NDArray[np.float64],
     directions: NDArray[np.float64],
     fractions: NDArray[np.float64],

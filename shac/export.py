@@ -31,7 +31,15 @@ if TYPE_CHECKING:
 
     Model: TypeAlias = xgboost.XGBClassifier | xgboost.Booster
 
-__all__ = ["ForestArrays", "base_score_of", "export_forest", "installed_xgboost", "read_document", "ubjson_of"]
+__all__ = [
+    "ForestArrays",
+    "base_score_of",
+    "export_file",
+    "export_forest",
+    "installed_xgboost",
+    "read_document",
+    "ubjson_of",
+]
 
 _LEAST_BASE_SCORE = np.float32(1e-6)
 _INDEX_FIELDS = ("left_children", "right_children", "split_indices")
@@ -104,12 +112,32 @@ def export_forest(model: Model, read_trees: ReadTrees | None = None) -> ForestAr
     (1, 3)
     """
     booster, num_iterations = _booster_of(model)
-    if read_trees is None:
-        document = json.loads(bytes(booster.save_raw(raw_format="json")))
-    else:
-        document = parse_ubjson(ubjson_of(booster), read_trees)
-    arrays = read_document(document, num_iterations)
-    return replace(arrays, base_score=_as_predicted_with(arrays.base_score))
+    if read_trees is not None:
+        return export_file(ubjson_of(booster), read_trees, num_iterations)
+    document = json.loads(bytes(booster.save_raw(raw_format="json")))
+    return _as_predicted(read_document(document, num_iterations))
+
+
+def export_file(data: bytes, read_trees: ReadTrees, num_iterations: int | None = None) -> ForestArrays:
+    """Read the trees that the file of a model predicts with.
+
+    Parameters
+    ----------
+    data : bytes
+        See `ubjson_of`.
+    read_trees, num_iterations
+        See `export_forest` and `read_document`.
+
+    Returns
+    -------
+    ForestArrays
+
+    Raises
+    ------
+    UnsupportedModelError, InvalidModelError
+        See `export_forest`.
+    """
+    return _as_predicted(read_document(parse_ubjson(data, read_trees), num_iterations))
 
 
 def ubjson_of(booster: xgboost.Booster) -> bytes:
@@ -127,13 +155,14 @@ def base_score_of(text: str) -> float:
     return float(value)
 
 
-def _as_predicted_with(base_score: float) -> float:
-    """Return the base score that the installed XGBoost predicts with where a model has this one."""
+def _as_predicted(arrays: ForestArrays) -> ForestArrays:
+    """Return a forest with the base score that the installed XGBoost predicts with where a model has its own."""
     import xgboost
 
     if tuple(map(int, xgboost.__version__.split(".")[:2])) < (3, 2):
-        return base_score
-    return float(np.clip(np.float32(base_score), _LEAST_BASE_SCORE, 1 - _LEAST_BASE_SCORE))
+        return arrays
+    base_score = np.clip(np.float32(arrays.base_score), _LEAST_BASE_SCORE, 1 - _LEAST_BASE_SCORE)
+    return replace(arrays, base_score=float(base_score))
 
 
 def _booster_of(model: Any) -> tuple[Any, int | None]:

@@ -170,7 +170,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def dump_json(value: Any, what: str, *, one_line: bool = False) -> str:
+def dump_json(value: Any, what: str, *, one_line: bool = False, depth: int | None = None) -> str:
     """Write JSON, with tags for the floats and tuples that JSON does not have.
 
     Parameters
@@ -181,6 +181,8 @@ def dump_json(value: Any, what: str, *, one_line: bool = False) -> str:
         What it is, for the error message, which adds the way to the value.
     one_line : bool, default False
         Whether to write it without a line break.
+    depth : int, optional
+        How many levels have an entry a line; all by default, which takes Python's slow encoder.
 
     Returns
     -------
@@ -200,9 +202,20 @@ def dump_json(value: Any, what: str, *, one_line: bool = False) -> str:
         plain = _to_plain(value, what)
         if one_line:
             return json.dumps(plain, separators=(",", ":"), allow_nan=False)
-        return json.dumps(plain, indent=2, allow_nan=False) + "\n"
+        return (json.dumps(plain, indent=2, allow_nan=False) if depth is None else _in_lines(plain, depth)) + "\n"
     except RecursionError:
         raise ValueError(f"{what}: expected a value that does not hold itself, got one nested without end") from None
+
+
+def _in_lines(plain: Any, depth: int, margin: str = "\n") -> str:
+    """Write JSON with an entry a line on so many levels, and what is below them on the same line."""
+    if depth == 0 or not plain or not isinstance(plain, (dict, list)):
+        return json.dumps(plain, allow_nan=False)
+    own = f"{margin}  "
+    if isinstance(plain, list):
+        return f"[{own}{f',{own}'.join(_in_lines(entry, depth - 1, own) for entry in plain)}{margin}]"
+    entries = [f"{json.dumps(key)}: {_in_lines(entry, depth - 1, own)}" for key, entry in plain.items()]
+    return f"{{{own}{f',{own}'.join(entries)}{margin}}}"
 
 
 def parse_json(text: str | bytes, where: str) -> Any:

@@ -11,43 +11,42 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shac.export import ubjson_of
-from shac.model_edits import base_score_in, tree_arrays, with_base_score, with_split_conditions
+from shac.model_edits import tree_arrays, with_split_conditions
 
 if TYPE_CHECKING:
-    import xgboost
     from numpy.typing import DTypeLike, NDArray
 
 __all__ = ["give_gaps_to_better"]
 
 
-def give_gaps_to_better(model: xgboost.XGBClassifier, X: NDArray[np.float32]) -> xgboost.XGBClassifier:
-    """Copy a classifier with the gap at each split on the side of the higher weight.
+def give_gaps_to_better(data: bytes, X: NDArray[np.float32]) -> bytes:
+    """Return the file of a classifier with the gap at each split on the side of the higher weight.
 
     No point that it was trained on changes sides, so the margins of these points stay as they are.
 
     Parameters
     ----------
-    model : xgboost.XGBClassifier
-        A fitted two-class classifier without early stopping.
+    data : bytes
+        A two-class classifier without early stopping, as XGBoost itself has just written it.
     X : ndarray of float32, shape (n, num_columns)
         The points that it was trained on; may hold NaN.
 
     Returns
     -------
-    xgboost.XGBClassifier
+    bytes
 
     Examples
     --------
     >>> import numpy as np, xgboost
+    >>> from shac.classifier import Classifier
     >>> X = np.array([[0.0], [0.25], [0.75], [1.0]], dtype=np.float32)
     >>> model = xgboost.XGBClassifier(n_estimators=1, min_child_weight=0, n_jobs=1).fit(X, [0, 0, 1, 1])
+    >>> moved = Classifier(give_gaps_to_better(Classifier.of(model).data, X)).model
     >>> between = np.array([[0.3]], dtype=np.float32)
-    >>> int(model.predict(between)[0]), int(give_gaps_to_better(model, X).predict(between)[0])
+    >>> int(model.predict(between)[0]), int(moved.predict(between)[0])
     (0, 1)
     """
-    data = ubjson_of(model.get_booster())
-    return with_base_score(with_split_conditions(data, _moved_splits(data, X)), base_score_in(data))
+    return with_split_conditions(data, _moved_splits(data, X))
 
 
 def _moved_splits(data: bytes, X: NDArray[np.float32]) -> NDArray[np.float32]:

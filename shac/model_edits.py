@@ -123,7 +123,7 @@ def shifted_base_score(base_score: float, shift: float) -> float:
     return float(np.float32(1 / (1 + math.exp(-margin))))
 
 
-def load_classifier(data: bytes, base_score: float) -> xgboost.XGBClassifier:
+def load_classifier(data: bytes, base_score: float, **arguments: Any) -> xgboost.XGBClassifier:
     """Load a two-class classifier from its file, as the version of XGBoost that wrote it would predict.
 
     Parameters
@@ -132,6 +132,8 @@ def load_classifier(data: bytes, base_score: float) -> xgboost.XGBClassifier:
         The file, in one of XGBoost's formats, known to be sound: see `shac.model_check`.
     base_score : float
         The probability that stands in the file.
+    **arguments
+        Of XGBoost's classifier; its predictions do not depend on them.
 
     Returns
     -------
@@ -153,12 +155,20 @@ def load_classifier(data: bytes, base_score: float) -> xgboost.XGBClassifier:
     >>> bool((loaded.predict(X, output_margin=True) == model.predict(X, output_margin=True)).all())
     True
     """
-    model = _loaded(data)
-    return model if _has_base_score(model, base_score) else with_base_score(ubjson_of(model.get_booster()), base_score)
+    model = _loaded(data, arguments)
+    if not _has_base_score(model, base_score):
+        model = _loaded(with_base_score(ubjson_of(model.get_booster()), base_score), arguments)
+    if not _has_base_score(model, base_score):
+        import xgboost
+
+        raise UnsupportedModelError(
+            f"model: expected the base score {base_score}, got {_base_score_of(model)} by XGBoost {xgboost.__version__}"
+        )
+    return model
 
 
-def with_base_score(data: bytes, base_score: float) -> xgboost.XGBClassifier:
-    """Make a classifier of a model with another base score.
+def with_base_score(data: bytes, base_score: float) -> bytes:
+    """Return a model with another base score.
 
     Parameters
     ----------
@@ -167,21 +177,14 @@ def with_base_score(data: bytes, base_score: float) -> xgboost.XGBClassifier:
     base_score : float
         A probability that float32 holds.
 
-    Raises
-    ------
-    UnsupportedModelError
-        If this version of XGBoost reads another base score.
+    Returns
+    -------
+    bytes
+        See `load_classifier` for what makes sure that XGBoost reads just this one.
     """
     before, old, behind = _parted_at_base_score(data)
     text = f"[{base_score:.8e}]" if old.startswith("[") else f"{base_score:.8e}"
-    model = _loaded(before + len(text).to_bytes(8, "big") + text.encode() + behind)
-    if not _has_base_score(model, base_score):
-        import xgboost
-
-        raise UnsupportedModelError(
-            f"model: expected the base score {base_score}, got {_base_score_of(model)} by XGBoost {xgboost.__version__}"
-        )
-    return model
+    return before + len(text).to_bytes(8, "big") + text.encode() + behind
 
 
 def base_score_in(data: bytes) -> float:
@@ -199,10 +202,10 @@ def _parted_at_base_score(data: bytes) -> tuple[bytes, str, bytes]:
     return before + key, rest[8:end].decode(), rest[end:]
 
 
-def _loaded(data: bytes) -> xgboost.XGBClassifier:
+def _loaded(data: bytes, arguments: dict[str, Any]) -> xgboost.XGBClassifier:
     import xgboost
 
-    model = xgboost.XGBClassifier(n_jobs=1)
+    model = xgboost.XGBClassifier(**{"n_jobs": 1, **arguments})
     with warnings.catch_warnings():
         # XGBoost before 2.1 misses attributes of its scikit-learn class, which two-class models do not need.
         warnings.filterwarnings("ignore", "Loading a native XGBoost model", UserWarning)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shac.classifier import Classifier
+from shac.export import ubjson_of
 from shac.gaps import give_gaps_to_better
 from shac.reals import as_real
 
@@ -20,6 +22,7 @@ _LARGEST_DEPTH = 100  # of a tree that a few thousand points could grow
 NUM_FOLDS = 5
 LOWEST_ACCURACY = 0.5
 _LARGEST_INT32 = 2**31 - 1  # of XGBoost's settings
+_BINS = 256  # of a column's histogram
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 
@@ -40,6 +43,9 @@ class TreeSettings:
     gaps : {"lower", "better"}
         To which side of a split the room between the points on its two sides belongs: "lower" leaves it to the lower
         one, as XGBoost does; "better" gives it to the one with more of the better points. See `shac.gaps`.
+    splits : {"default", "fastest"}
+        How splits are found: by XGBoost's default, histograms since its version 2.0, or exactly for up to 256 points,
+        which each have a bin of a histogram: the same splits to choose from, in half the time.
 
     Raises
     ------
@@ -57,6 +63,7 @@ class TreeSettings:
     max_depth: int = 6
     learning_rate: float = 0.3
     gaps: str = "lower"
+    splits: str = "default"
 
     def __post_init__(self) -> None:
         for name, largest in (("num_trees", _LARGEST_INT32), ("max_depth", _LARGEST_DEPTH)):
@@ -69,10 +76,14 @@ class TreeSettings:
             raise ValueError(f"min_child_weight: expected a float32 of at least 0, got {self.min_child_weight!r}")
         if self.gaps not in ("lower", "better"):
             raise ValueError(f"gaps: expected 'lower' or 'better', got {self.gaps!r}")
+        if self.splits not in ("default", "fastest"):
+            raise ValueError(f"splits: expected 'default' or 'fastest', got {self.splits!r}")
 
-    def arguments(self) -> dict[str, Any]:
-        """Return the arguments of XGBoost's classifier."""
+    def arguments(self, num_points: int) -> dict[str, Any]:
+        """Return the arguments of XGBoost's classifier for so many points."""
+        is_exact = self.splits == "fastest" and num_points <= _BINS
         return {
+            **({"tree_method": "exact"} if is_exact else {}),
             "n_estimators": self.num_trees,
             "max_depth": self.max_depth,
             "learning_rate": self.learning_rate,
@@ -86,15 +97,15 @@ class TrainedClassifier:
 
     Parameters
     ----------
-    model : xgboost.XGBClassifier or None
+    classifier : Classifier or None
         None when the batch gives no classifier.
     accuracy : float
         Mean accuracy over the folds; NaN when they were skipped or could not be made.
     reason : str
-        Why there is no model; empty when there is one.
+        Why there is no classifier; empty when there is one.
     """
 
-    model: xgboost.XGBClassifier | None
+    classifier: Classifier | None
     accuracy: float
     reason: str = ""
 
@@ -154,11 +165,15 @@ def train_classifier(
             return TrainedClassifier(
                 None, accuracy, f"the cross-validation accuracy {accuracy:.3f} is below {LOWEST_ACCURACY}"
             )
-    model = _new_model(seed, trees).fit(X, labels)
-    predictions = model.predict(X)
+    booster = _boosted(X, labels, seed, trees)
+    predictions = _predicted(booster, X)
     if (predictions == predictions[0]).all():
         return TrainedClassifier(None, accuracy, f"it predicts {predictions[0]} for every point of its batch")
-    return TrainedClassifier(model if trees.gaps == "lower" else give_gaps_to_better(model, X), accuracy)
+    data = ubjson_of(booster)
+    if trees.gaps == "better":
+        data = give_gaps_to_better(data, X)
+    arguments = {"random_state": seed % _LARGEST_INT32, **trees.arguments(len(X))}
+    return TrainedClassifier(Classifier(data, arguments), accuracy)
 
 
 def check_xgboost() -> None:
@@ -177,11 +192,26 @@ def check_xgboost() -> None:
         ) from error
 
 
-def _new_model(seed: int, trees: TreeSettings) -> xgboost.XGBClassifier:
+def _boosted(X: NDArray[np.float32], labels: NDArray[np.int64], seed: int, trees: TreeSettings) -> xgboost.Booster:
+    """Train what `xgboost.XGBClassifier.fit` trains, to the last bit, without what it does around it.
+
+    On the few points of a batch that took as long as the training itself.
+    """
     import xgboost
 
     # One thread: batches are small, and a sum's order must not depend on the machine.
-    return xgboost.XGBClassifier(n_jobs=1, random_state=seed % _LARGEST_INT32, **trees.arguments())
+    settings = {"objective": "binary:logistic", "nthread": 1, "seed": seed % _LARGEST_INT32, **trees.arguments(len(X))}
+    num_trees = settings.pop("n_estimators")
+    points = xgboost.DMatrix(X, label=labels, nthread=1)
+    booster = xgboost.Booster(settings, [points])
+    for tree in range(num_trees):
+        booster.update(points, tree)
+    return booster
+
+
+def _predicted(booster: xgboost.Booster, X: NDArray[np.float32]) -> NDArray[np.int64]:
+    labels: NDArray[np.int64] = (booster.inplace_predict(X) > 0.5).astype(np.int64)
+    return labels
 
 
 def _cross_validate(
@@ -191,7 +221,7 @@ def _cross_validate(
 
     folds = StratifiedKFold(num_folds, shuffle=True, random_state=seed % _LARGEST_INT32)
     accuracies = [
-        np.mean(_new_model(seed, trees).fit(X[train], labels[train]).predict(X[test]) == labels[test])
+        np.mean(_predicted(_boosted(X[train], labels[train], seed, trees), X[test]) == labels[test])
         for train, test in folds.split(X, labels)
     ]
     return float(np.mean(accuracies))

@@ -1,5 +1,7 @@
 #include "prior/encoding.hpp"
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -29,6 +31,15 @@ ColumnEncoding make_encoding(EncodingKind kind, double low, double high, double 
     return {kind, low, high, least, most, std::move(encoded), std::move(mass)};
 }
 
+Array<std::int64_t> find_edges(const ColumnEncoding& column, const Array<float>& thresholds) {
+    const auto found = vector_view(thresholds, "thresholds");
+    Array<std::int64_t> edges(static_cast<py::ssize_t>(found.size));
+    std::transform(found.begin(), found.end(), edges.mutable_data(), [&column](float threshold) {
+        return static_cast<std::int64_t>(column.find_edge(threshold));
+    });
+    return edges;
+}
+
 ParentValues make_parent(std::size_t column, std::size_t parent, std::vector<float> values) {
     return {column, parent, std::move(values)};
 }
@@ -45,7 +56,8 @@ void register_encoding(py::module_& module) {
     py::class_<ColumnEncoding>(module, "ColumnEncoding")
         .def(py::init(&make_encoding), py::arg("kind"), py::arg("low"), py::arg("high"),
              py::arg("least") = 0.0, py::arg("most") = 0.0, py::arg("encoded") = std::vector<float>(),
-             py::arg("mass") = std::vector<double>());
+             py::arg("mass") = std::vector<double>())
+        .def("find_edges", &find_edges, py::arg("thresholds").noconvert());
     py::class_<ParentValues>(module, "ParentValues")
         .def(py::init(&make_parent), py::arg("column"), py::arg("parent"), py::arg("values"));
     py::class_<SpaceEncoding, std::shared_ptr<SpaceEncoding>>(module, "SpaceEncoding")

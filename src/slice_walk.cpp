@@ -5,7 +5,8 @@
 namespace shac {
 namespace {
 
-void walk_points(const SpaceEncoding& encoding, const Cascade& cascade, Array<double> points,
+template <typename Decisions>
+void walk_points(const SpaceEncoding& encoding, const Decisions& decisions, Array<double> points,
                  const Array<double>& directions, const Array<double>& fractions, std::size_t threads) {
     const auto found = matrix_view(points, "points");
     if (fractions.ndim() != 3) {
@@ -19,7 +20,7 @@ void walk_points(const SpaceEncoding& encoding, const Cascade& cascade, Array<do
     bool finished = false;
     {
         const py::gil_scoped_release unlocked;
-        finished = walk(encoding, cascade, chains, interruptible_workers(threads));
+        finished = walk(encoding, decisions, chains, interruptible_workers(threads));
     }
     raise_unless(finished);
 }
@@ -27,8 +28,12 @@ void walk_points(const SpaceEncoding& encoding, const Cascade& cascade, Array<do
 }  // namespace
 
 void register_slice_walk(py::module_& module) {
-    module.def("walk", &walk_points, py::arg("encoding"), py::arg("cascade"), py::arg("points").noconvert(),
-               py::arg("directions").noconvert(), py::arg("fractions").noconvert(), py::arg("threads"));
+    const auto define = [&module](auto walk_by) {
+        module.def("walk", walk_by, py::arg("encoding"), py::arg("decisions"), py::arg("points").noconvert(),
+                   py::arg("directions").noconvert(), py::arg("fractions").noconvert(), py::arg("threads"));
+    };
+    define(&walk_points<Cascade>);
+    define(&walk_points<RowFilter>);
 }
 
 }  // namespace shac

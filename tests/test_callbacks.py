@@ -2,6 +2,7 @@
 
 import csv
 import math
+import pickle
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shac.callbacks import Callback, CallbackList, CSVLogger, History
+from shac.callbacks import Callback, CallbackList, CSVLogger, History, Later
 
 EVENTS: list[tuple[str, tuple[Any, ...]]] = [
     ("on_train_begin", ()),
@@ -105,6 +106,48 @@ def test_a_history_keeps_what_each_epoch_logs() -> None:
     history.on_epoch_end(6)
     assert history.epochs == [4, 5, 6]
     assert history.history == {"median": [0.5, 0.6], "accuracy": [0.8]}
+
+
+class Counted:
+    """Works out a number, and counts how often."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self) -> float:
+        self.times += 1
+        return 0.25
+
+
+def test_a_number_that_can_wait_is_worked_out_when_the_history_is_read() -> None:
+    callbacks, number = CallbackList(), Counted()
+    callbacks.on_train_begin()
+    callbacks.on_epoch_end(0, {"median": 0.5, "volume": Later(number)})
+    assert number.times == 0
+    history = callbacks.history.history
+    assert history == {"median": [0.5], "volume": [0.25]}
+    callbacks.on_epoch_end(1, {"volume": Later(number)})  # whoever has read it sees numbers from then on
+    assert history["volume"] == callbacks.history.history["volume"] == [0.25, 0.25]
+    assert number.times == 2
+
+
+@pytest.mark.parametrize("base", [Callback, History])
+def test_callbacks_of_others_get_numbers_that_are_worked_out(base: type[Callback]) -> None:
+    class Reader(base):  # type: ignore[misc, valid-type]
+        def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+            assert logs == {"volume": 0.25}
+            super().on_epoch_end(epoch, logs)
+
+    callbacks = CallbackList([History(), Reader()])
+    callbacks.on_train_begin()
+    callbacks.on_epoch_end(0, {"volume": Later(Counted())})
+    assert callbacks.history.history == {"volume": [0.25]}
+
+
+def test_a_history_is_pickled_with_its_numbers() -> None:
+    history = History()
+    history.on_epoch_end(0, {"volume": Later(lambda: 0.5)})
+    assert pickle.loads(pickle.dumps(history)).history == {"volume": [0.5]}  # noqa: S301 - just written
 
 
 def test_a_history_starts_anew_with_each_fit() -> None:

@@ -319,3 +319,18 @@ def test_a_state_that_is_no_forest_is_refused(state: tuple[Any, ...]) -> None:
     core.Forest.__new__(core.Forest).__setstate__(state_of_a_forest())
     with pytest.raises((ValueError, TypeError, RuntimeError)):
         core.Forest.__new__(core.Forest).__setstate__(state)
+
+
+def test_the_sampler_of_a_longer_cascade_takes_over_the_pilot_of_the_shorter_one() -> None:
+    models = cascades.train_cascade(cascades.bowl, 3, 5, 60)
+    grown = shac.Cascade(models[:1], cascades.unit_space(3))
+    for model in models[1:]:
+        grown.draw(5, seed=0, method="plain")
+        grown = grown.extended(model)
+    stages = grown.compiled_stages
+    fresh = core.PlainSampler(stages, 3)
+    taken_over = grown._compiled.plain_sampler()
+    assert (taken_over.order, taken_over.candidate_cost) == (fresh.order, fresh.candidate_cost)
+    # whatever the other one begins with
+    other = core.PlainSampler(stages[::-1], 3, shorter=core.PlainSampler((stages[-1], *stages[:2]), 3))
+    assert other.candidate_cost == core.PlainSampler(stages[::-1], 3).candidate_cost

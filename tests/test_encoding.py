@@ -13,6 +13,7 @@ import shac
 from shac.engine.local_search import LocalSearch
 from shac.sampling import Merit, PointCoordinates, encode_uniforms, slice_sample, slice_sampling, uniforms_of
 from shac.sampling import encoding as module
+from shac.sampling.bins import ThresholdBins
 from shac.sampling.encoding import EDGE, encoding_of
 
 KINDS: dict[str, shac.HyperParameterList] = {
@@ -64,6 +65,18 @@ def test_the_core_finds_the_uniforms_of_values_as_the_parameters_do(
     np.testing.assert_array_equal(own, uniforms_of(space, X))
 
 
+@pytest.mark.parametrize("space", [*KINDS.values()], ids=[*KINDS])
+def test_the_core_finds_the_edges_of_thresholds_as_python_does(space: shac.HyperParameterList) -> None:
+    column = space.columns[-1]
+    values = column.encode_array(column.quantile(np.linspace(0.001, 0.999, 400)))
+    thresholds = np.unique(np.concatenate([values, values + np.float32(0.3), [-1e30, 1e30]]).astype(np.float32))
+    own, by_python = ThresholdBins(column), ThresholdBins(column)
+    assert by_python._encoding is not None
+    by_python._encoding = None
+    for found, expected in zip(own.column(thresholds), by_python.column(thresholds), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("parameter", [*NOT_KNOWN.values()], ids=[*NOT_KNOWN])
 def test_what_the_core_does_not_know_is_encoded_by_its_own_function(parameter: Any) -> None:
     space = shac.HyperParameterList([shac.UniformHP("y", 0.0, 1.0), parameter])
@@ -89,8 +102,23 @@ def test_walks_in_the_core_are_those_in_python(threads: int, monkeypatch: pytest
     starts = uniforms_of(cascade.space, cascade.sample(20, seed=1)[0])
     starts = starts[cascade.accepts(encode_uniforms(cascade.space, starts))]
     compiled = slice_sample(cascade, starts, 30, 40, seed=5, threads=threads)
+    cascade.draw(1, seed=0, method="plain")  # compiles the stages: walks ask their tables first then
+    np.testing.assert_array_equal(compiled, slice_sample(cascade, starts, 30, 40, seed=5, threads=threads))
     monkeypatch.setattr(slice_sampling, "encoding_of", lambda _: None)
     np.testing.assert_array_equal(compiled, slice_sample(cascade, starts, 30, 40, seed=5, threads=1))
+
+
+@pytest.mark.parametrize("shared_stream", [True, False])
+def test_more_walks_leave_those_before_as_they_are(shared_stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    cascade = shac.Cascade(train_cascade(bowl, 3, 3, 60), unit_space(3))
+    starts = uniforms_of(cascade.space, cascade.sample(20, seed=1)[0])
+    starts = starts[cascade.accepts(encode_uniforms(cascade.space, starts))]
+    starts[0, 1] = np.nan  # as if it were conditional
+    some = slice_sample(cascade, starts, 3, 40, seed=5, threads=1, shared_stream=shared_stream)
+    monkeypatch.setattr(slice_sampling, "_CHAINS_AT_ONCE", 100)
+    more = slice_sample(cascade, starts, 8, 40, seed=5, threads=1, shared_stream=shared_stream)
+    np.testing.assert_array_equal(some, more[: 3 * 40])
+    assert len(np.unique(more, axis=0)) == len(more)
 
 
 def coordinates_by_hand(space: shac.HyperParameterList, X: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -194,6 +194,23 @@ def test_the_history_has_bounds_of_the_surviving_volume_of_every_round() -> None
     assert volumes[-1][1] < volumes[0][0]
 
 
+def test_the_surviving_volume_is_not_worked_out_where_nobody_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    grown_volume = shac.Cascade.grown_volume
+
+    def counted(cascade: shac.Cascade) -> Any:
+        asked.append(cascade.num_stages)
+        return grown_volume(cascade)
+
+    monkeypatch.setattr(shac.Cascade, "grown_volume", counted)
+    history = searches.engine(save_dir="quiet").fit(skip_cv_checks=True)
+    assert asked == []
+    told = searches.engine(save_dir="watched").fit(skip_cv_checks=True, callbacks=[shac.CSVLogger("log.csv")])
+    assert asked
+    for bound in ("volume_lower", "volume_upper"):
+        assert history.history[bound] == told.history[bound]
+
+
 def test_a_space_without_parameters_is_refused_before_anything_is_evaluated() -> None:
     evaluated: list[Any] = []
 

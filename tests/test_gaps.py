@@ -8,15 +8,16 @@ import xgboost
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shac.classifier import Classifier
 from shac.gaps import give_gaps_to_better
 from shac.training import TreeSettings, train_classifier
 
 
 def trained(X: Any, y: Any, gaps: str, **settings: Any) -> xgboost.XGBClassifier:
     trees = TreeSettings(**{"num_trees": 1, "gaps": gaps, **settings})
-    model = train_classifier(X, y, seed=0, skip_cv_checks=True, trees=trees).model
+    model = train_classifier(X, y, seed=0, skip_cv_checks=True, trees=trees).classifier
     assert model is not None
-    return model
+    return model.model
 
 
 def splits_of(model: xgboost.XGBClassifier) -> list[float]:
@@ -56,7 +57,7 @@ def test_no_point_that_a_classifier_was_trained_on_gets_another_margin(
     y = (np.nansum(X, axis=1) + rng.normal(0, 0.3, count) > num_columns / 2).astype(float)
     y[:2] = 0, 1
     model = xgboost.XGBClassifier(n_estimators=5, min_child_weight=min_child_weight, n_jobs=1).fit(X, y)
-    moved = give_gaps_to_better(model, X)
+    moved = Classifier(give_gaps_to_better(Classifier.of(model).data, X)).model
     margins = [m.predict(X, output_margin=True) for m in (model, moved)]
     assert np.array_equal(*margins)
     nodes, moved_nodes = (m.get_booster().trees_to_dataframe() for m in (model, moved))

@@ -6,6 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 import shac
+from shac.classifier import Classifier
 from shac.sampling import calibrate_threshold
 
 # The standard error of a share of 0.5 is 0.0035 among the samples that set the threshold, and as much among those
@@ -49,9 +50,9 @@ def test_the_share_kept_of_fresh_samples_is_the_share_asked_for(
             cascade = cascade.extended(model)
     samples, fresh = (cascade.sample(NUM_SAMPLES, seed=seed)[0] for seed in (10, 11))
     for share in SHARES:
-        moved = calibrate_threshold(model, space, samples, share)
+        moved = calibrate_threshold(Classifier.of(model), space, samples, share)
         assert moved is not None
-        accepts = shac.Cascade([moved.model], space).accepts
+        accepts = shac.Cascade([moved.classifier.model], space).accepts
         assert abs(accepts(fresh).mean() - share) < TOLERANCE
         assert share - 0.001 <= accepts(samples).mean() <= share
 
@@ -61,10 +62,10 @@ def test_ties_lower_the_share_and_leave_at_least_the_best() -> None:
     X = np.linspace(0, 0.9, 10, dtype=np.float32).reshape(-1, 1)
     model = cascades.train_stage(X, np.arange(10) // 5, n_estimators=1, max_depth=1, min_child_weight=0.0)
     for share, kept in ((0.9, 0.5), (0.5, 0.5), (0.4, 0.5), (0.1, 0.5)):  # its only two margins are five times each
-        moved = calibrate_threshold(model, space, X, share)
+        moved = calibrate_threshold(Classifier.of(model), space, X, share)
         assert moved is not None
         assert np.array_equal(
-            shac.Cascade([moved.forest], space).margins(X)[:, 0], moved.model.predict(X, output_margin=True)
+            shac.Cascade([moved.forest], space).margins(X)[:, 0], moved.classifier.model.predict(X, output_margin=True)
         )
-        assert shac.Cascade([moved.model], space).accepts(X).mean() == kept
-    assert calibrate_threshold(model, space, X[:5], 0.5) is None
+        assert shac.Cascade([moved.classifier.model], space).accepts(X).mean() == kept
+    assert calibrate_threshold(Classifier.of(model), space, X[:5], 0.5) is None

@@ -65,7 +65,7 @@ def test_other_numbers_than_nodes_are_refused(change: int) -> None:
 @pytest.mark.parametrize("base_score", [0.125, 1e-6, 0.33333334, 0.98765432])
 def test_a_base_score_is_all_that_differs(base_score: float) -> None:
     model = trained()
-    edited = with_base_score(ubjson_of(model.get_booster()), base_score)
+    edited = load_classifier(with_base_score(ubjson_of(model.get_booster()), base_score), base_score)
     assert np.float32(export_forest(edited).base_score) == np.float32(base_score)
     before, after = json_of(model), json_of(edited)
     for document in (before, after):
@@ -81,7 +81,7 @@ def test_names_that_others_gave_are_not_taken_for_xgboosts_own() -> None:
     file = ubjson_of(booster).replace(stand_in, misleading)
     data = ubjson_of(load_classifier(file, base_score_in(file)).get_booster())
     assert misleading in data
-    assert export_forest(with_base_score(data, 0.25)).base_score == 0.25
+    assert export_forest(load_classifier(with_base_score(data, 0.25), 0.25)).base_score == 0.25
 
 
 def test_a_model_without_a_base_score_is_refused() -> None:

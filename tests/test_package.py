@@ -34,8 +34,9 @@ LAYERS = {
     "nondominated": set(),
     "ranking": {"html_tables", "labels", "nondominated", "objectives"},
     "model_edits": {"errors", "export"},
-    "gaps": {"export", "model_edits"},
-    "training": {"gaps", "reals"},
+    "classifier": {"export", "model_edits"},
+    "gaps": {"model_edits"},
+    "training": {"classifier", "export", "gaps", "reals"},
     "model_check": {"errors", "export", "ubjson"},
     "conditions": {"parameters"},
     "linear": set(),
@@ -46,9 +47,10 @@ LAYERS = {
     "prior": {"errors", "codec", "constrained_draws", "constraints", "feasibility", "parameters"},
     "space_config": {"conditions", "constraints", "files", "parameters"},
     "space": {"codec", "conditions", "constraints", "parameters", "prior", "space_config"},
-    "sampling": {"cores", "errors", "export", "model_edits", "_core", "parameters", "space", "ubjson"},
+    "sampling": {"classifier", "cores", "errors", "export", "model_edits", "_core", "parameters", "space", "ubjson"},
     "store": {
-        *("errors", "files", "export", "model_check", "model_edits", "objectives", "parameters", "space", "ubjson"),
+        *("classifier", "errors", "files", "export", "model_check", "model_edits", "objectives", "parameters", "space"),
+        "ubjson",
     },
     "journal": {"store"},
     "frames": {"objectives", "parameters"},
@@ -56,7 +58,7 @@ LAYERS = {
     "progress": {"callbacks", "objectives", "sampling"},
     "engine": {
         *("errors", "sampling", "training", "evaluation", "dataset", "labels", "parameters", "store", "callbacks"),
-        *("cores", "space", "reals", "progress", "objectives", "nondominated"),
+        *("classifier", "cores", "space", "reals", "progress", "objectives", "nondominated"),
     },
     "insight": {
         *("errors", "files", "sampling", "dataset", "store", "space", "parameters", "objectives", "nondominated"),
@@ -87,7 +89,7 @@ LAYERS = {
 # Within the engine: values first, then the functions of them, then what holds them.
 ENGINE = [
     {"arguments", "configurations", "earlier", "signatures"},
-    {"strategy", "local_search", "recovery", "pruning", "warm_start"},
+    {"strategy", "candidates", "local_search", "recovery", "pruning", "warm_start"},
     {"plan", "state", "surrogate"},
     {"cost_aware", "scalarising"},
     {"proposals", "trials", "prediction", "enqueuing"},

@@ -23,19 +23,19 @@ proposals: Any = importlib.import_module("shac.engine.proposals")
 def calls(monkeypatch: pytest.MonkeyPatch) -> "Counter[str]":
     """Counts draws by walking, and climbs that led to another place."""
     counts: Counter[str] = Counter()
-    walk, climb = proposals.slice_sample, proposals.LocalSearch.improve
+    walk, climb = proposals.slice_sample, proposals.LocalSearch.find_better
 
     def counted_walk(*arguments: Any, **settings: Any) -> Any:
         counts["walks"] += 1
         return walk(*arguments, **settings)
 
-    def counted_climb(climber: Any, number: int, row: Any, *arguments: Any) -> Any:
-        better = climb(climber, number, row, *arguments)
-        counts["climbs"] += better is not row
+    def counted_climb(*arguments: Any) -> Any:
+        better = climb(*arguments)
+        counts["climbs"] += better is not None
         return better
 
     monkeypatch.setattr(proposals, "slice_sample", counted_walk)
-    monkeypatch.setattr(proposals.LocalSearch, "improve", counted_climb)
+    monkeypatch.setattr(proposals.LocalSearch, "find_better", counted_climb)
     return counts
 
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import shac
 from shac import model_edits
+from shac.classifier import Classifier
 from shac.errors import UnsupportedModelError
 from shac.export import export_forest, ubjson_of
 from shac.model_edits import base_score_in, load_classifier, shifted_base_score, with_base_score
@@ -44,7 +45,7 @@ def test_lower_margins_are_lower_by_the_shift(shift: float, positive_share: floa
     before = export_forest(model).base_score
     margin = np.log(before / (1 - before))
     data = ubjson_of(model.get_booster())
-    lower = with_base_score(data, shifted_base_score(base_score_in(data), shift))
+    lower = Classifier(with_base_score(data, shifted_base_score(base_score_in(data), shift))).model
     shifted = np.clip(margin - shift, -13.7, 13.7)
     difference = model.predict(X, output_margin=True) - lower.predict(X, output_margin=True)
     rounding = 1.2e-7 * (1 + np.exp(shifted))  # of a probability in float32, as a margin
@@ -97,7 +98,7 @@ def test_a_base_score_in_brackets_is_read_by_every_version(base_score: str) -> N
 
 
 def test_a_version_that_cannot_be_made_to_read_the_base_score_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def loaded_as_half(data: bytes) -> xgboost.XGBClassifier:
+    def loaded_as_half(data: bytes, arguments: Any) -> xgboost.XGBClassifier:
         return trained(0.5)
 
     monkeypatch.setattr(model_edits, "_loaded", loaded_as_half)

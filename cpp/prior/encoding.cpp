@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "prior/random.hpp"
+
 namespace shac {
 namespace {
 
@@ -87,6 +89,33 @@ double ColumnEncoding::cdf(float encoded_value) const {
     }
     const auto place = std::lower_bound(encoded.begin(), encoded.end(), encoded_value) - encoded.begin();
     return mass[static_cast<std::size_t>(place)];
+}
+
+std::uint64_t ColumnEncoding::find_edge(float threshold) const {
+    // In steps from where the distribution function puts it: its rounding, and that of float32.
+    constexpr std::int64_t kDistances[] = {0, -1, 1, -4, 4, -(std::int64_t{1} << 30), std::int64_t{1} << 30};
+    constexpr auto kRange = static_cast<std::int64_t>(kUniformRange);
+    std::int64_t first = 0;
+    std::int64_t last = kRange;
+    const auto ask = [&](std::int64_t uniform) {
+        const std::int64_t asked = std::min(std::max(uniform, first), std::max(last - 1, first));
+        const double middle = (static_cast<double>(asked) + 0.5) / static_cast<double>(kRange);
+        if (encode(middle) >= threshold) {
+            last = asked;
+        } else {
+            first = asked + 1;
+        }
+    };
+    const auto guess = static_cast<std::int64_t>(cdf(threshold) * static_cast<double>(kRange));
+    for (const std::int64_t distance : kDistances) {
+        if (first < last) {
+            ask(guess + distance);
+        }
+    }
+    while (first < last) {
+        ask((first + last) / 2);
+    }
+    return static_cast<std::uint64_t>(first);
 }
 
 SpaceEncoding::SpaceEncoding(std::vector<ColumnEncoding> columns, std::vector<ParentValues> parents)

@@ -36,6 +36,10 @@ struct ColumnEncoding {
 
     float encode(double uniform) const;
     double cdf(float encoded_value) const;
+
+    /// The smallest integer uniform u, of kUniformRange, whose (u + 1/2) / kUniformRange is encoded as a
+    /// number that reaches the threshold; kUniformRange where none does.
+    std::uint64_t find_edge(float threshold) const;
 };
 
 /// When a column exists: where its parent's encoded value is one of these, ascending.

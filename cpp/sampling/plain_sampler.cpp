@@ -31,13 +31,15 @@ const std::vector<std::shared_ptr<const Stage>>& checked_stages(
 }  // namespace
 
 PlainSampler::PlainSampler(std::vector<std::shared_ptr<const Stage>> stages, std::size_t width,
-                           bool use_tables, Conditions conditions, BlockLayout layout)
+                           bool use_tables, Conditions conditions, BlockLayout layout,
+                           const PlainSampler* shorter)
     : stages_(std::move(stages)),
       width_(width),
       use_tables_(use_tables),
       layout_(layout),
       conditions_(std::move(conditions)),
-      filter_(checked_stages(stages_, width), width, layout, conditions_, chosen_kernels()),
+      filter_(checked_stages(stages_, width), width, layout, conditions_, chosen_kernels(),
+              shorter == nullptr ? nullptr : &shorter->filter_),
       exact_filter_(stages_, filter_.order(), width, layout, conditions_, chosen_kernels()) {}
 
 Samples PlainSampler::draw(const SampleRequest& request, const Workers& workers) const {

@@ -24,9 +24,10 @@ namespace shac {
 class PlainSampler {
   public:
     /// Without tables every candidate goes through the exact forests: the reference. Throws
-    /// std::invalid_argument when a stage is null or of another width.
+    /// std::invalid_argument when a stage is null or of another width. `shorter`, of the same space, saves
+    /// work where both begin with the same stages.
     PlainSampler(std::vector<std::shared_ptr<const Stage>> stages, std::size_t width, bool use_tables = true,
-                 Conditions conditions = {}, BlockLayout layout = {});
+                 Conditions conditions = {}, BlockLayout layout = {}, const PlainSampler* shorter = nullptr);
     PlainSampler(const PlainSampler&) = delete;
     PlainSampler& operator=(const PlainSampler&) = delete;
 

@@ -15,22 +15,27 @@ constexpr std::uint64_t kPilotSeed = 0x9e3779b97f4a7c15U;
 }  // namespace
 
 RejectionFilter::RejectionFilter(const std::vector<std::shared_ptr<const Stage>>& stages, std::size_t width,
-                                 BlockLayout layout, const Conditions& conditions, const Kernels& kernels)
+                                 BlockLayout layout, const Conditions& conditions, const Kernels& kernels,
+                                 const RejectionFilter* shorter)
     : width_(width), layout_(layout), conditions_(conditions), kernels_(kernels) {
     for (const auto& stage : stages) {
         stages_.push_back(stage.get());
     }
     const std::size_t fits = costs::kBlockBytes / (sizeof(std::uint16_t) * std::max<std::size_t>(width, 1));
     block_size_ = std::clamp(fits / kChunk * kChunk, costs::kSmallestBlock, costs::kLargestBlock);
+    run_pilot(shorter);
     choose_order();
     plan_steps();
 }
 
-void RejectionFilter::choose_order() {
-    // The bits of each stage's rejections among the same candidates, then greedily the stage that rejects
-    // most of what is left for its cost.
-    const std::size_t words = costs::kPilotCandidates / kLane;
-    std::vector<std::vector<std::uint64_t>> rejections(stages_.size(), std::vector<std::uint64_t>(words));
+/// Finds which of the same candidates each stage rejects.
+void RejectionFilter::run_pilot(const RejectionFilter* shorter) {
+    std::size_t known = 0;
+    while (shorter != nullptr && known < std::min(stages_.size(), shorter->stages_.size()) &&
+           stages_[known] == shorter->stages_[known]) {
+        pilot_.push_back(shorter->pilot_[known++]);
+    }
+    pilot_.resize(stages_.size(), std::vector<std::uint64_t>(costs::kPilotCandidates / kLane));
     order_.resize(stages_.size());
     std::iota(order_.begin(), order_.end(), std::size_t{0});
     plan_steps();
@@ -46,11 +51,16 @@ void RejectionFilter::choose_order() {
         for (const Step& step : steps_) {
             draw(step, kPilotSeed, begin, 0, kChunk, scratch);
         }
-        for (std::size_t s = 0; s < stages_.size(); ++s) {
+        for (std::size_t s = known; s < stages_.size(); ++s) {
             stages_[s]->quantized.reject(kernels_, uniforms.data(), 0, kChunk, scratch.quantized,
-                                         rejections[s].data() + begin / kLane);
+                                         pilot_[s].data() + begin / kLane);
         }
     }
+}
+
+/// Takes, again and again, the stage that rejects most of what is left of the pilot for its cost.
+void RejectionFilter::choose_order() {
+    const std::size_t words = costs::kPilotCandidates / kLane;
     std::vector<std::uint64_t> alive(words, ~std::uint64_t{0});
     const std::size_t groups = (width_ + kGroupColumns - 1) / kGroupColumns;
     candidate_cost_ = costs::kDraw * static_cast<double>(groups) / static_cast<double>(layout_.candidates());
@@ -60,7 +70,7 @@ void RejectionFilter::choose_order() {
         for (std::size_t k = position; k < order_.size(); ++k) {
             std::size_t rejects = 0;
             for (std::size_t w = 0; w < words; ++w) {
-                rejects += count_bits(rejections[order_[k]][w] & alive[w]);
+                rejects += count_bits(pilot_[order_[k]][w] & alive[w]);
             }
             const double rate = static_cast<double>(rejects) / (stages_[order_[k]]->quantized.cost() + 1.0);
             if (rate > best_rate) {
@@ -74,7 +84,7 @@ void RejectionFilter::choose_order() {
         std::size_t reached = 0;
         for (std::size_t w = 0; w < words; ++w) {
             reached += count_bits(alive[w]);
-            alive[w] &= ~rejections[order_[position]][w];
+            alive[w] &= ~pilot_[order_[position]][w];
         }
         const double cost = stages_[order_[position]]->quantized.cost() / static_cast<double>(kLane) +
                             costs::kMove * static_cast<double>(width_);

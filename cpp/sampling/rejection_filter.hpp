@@ -38,9 +38,11 @@ class RejectionFilter {
         QuantizedScratch quantized;
     };
 
-    /// `stages` and `conditions` must outlive the filter.
+    /// `stages` and `conditions` must outlive the filter. `shorter`, of the same layout and conditions, saves
+    /// the pilot of the stages that both begin with.
     RejectionFilter(const std::vector<std::shared_ptr<const Stage>>& stages, std::size_t width,
-                    BlockLayout layout, const Conditions& conditions, const Kernels& kernels);
+                    BlockLayout layout, const Conditions& conditions, const Kernels& kernels,
+                    const RejectionFilter* shorter = nullptr);
 
     /// Stages in the order in which they are tried.
     const std::vector<std::size_t>& order() const { return order_; }
@@ -71,6 +73,7 @@ class RejectionFilter {
         std::vector<std::uint32_t> carried;   // columns that a later step needs and that are drawn by now
     };
 
+    void run_pilot(const RejectionFilter* shorter);
     void choose_order();
     void plan_steps();
     void run(const Step& step, std::uint64_t seed, std::uint64_t first, std::size_t relax,
@@ -88,6 +91,7 @@ class RejectionFilter {
     std::size_t block_size_;
     double candidate_cost_ = 0.0;
     double pass_rate_ = 1.0;
+    std::vector<std::vector<std::uint64_t>> pilot_;  // by stage: bits of the pilot's candidates it rejects
     std::vector<std::size_t> order_;
     std::vector<Step> steps_;
 };

@@ -36,11 +36,21 @@ void find_ends(const double* point, const double* direction, std::size_t width, 
     }
 }
 
+void find_drops(const Cascade& cascade, const RowsView& x, ArrayView<std::int32_t> dropped) {
+    compute_drops(cascade, x, 0, dropped, {1, nullptr});
+}
+
+void find_drops(const RowFilter& filter, const RowsView& x, ArrayView<std::int32_t> dropped) {
+    filter.compute_drops(x, 0, dropped, {1, nullptr});
+}
+
+template <typename Decisions>
 class Block {
   public:
-    Block(const SpaceEncoding& encoding, const Cascade& cascade, const SliceWalk& chains, std::size_t first)
+    Block(const SpaceEncoding& encoding, const Decisions& decisions, const SliceWalk& chains,
+          std::size_t first)
         : encoding_(encoding),
-          cascade_(cascade),
+          decisions_(decisions),
           chains_(chains),
           first_(first),
           count_(std::min(kChainsOfBlock, chains.points.rows - first)),
@@ -62,8 +72,8 @@ class Block {
             propose(directions, fractions + s, scratch);
             const std::size_t tested = scratch.active.size();
             scratch.dropped.resize(tested);
-            compute_drops(cascade_, RowsView::row_major(scratch.encoded.data(), tested, width_), 0,
-                          {scratch.dropped.data(), tested}, {1, nullptr});
+            find_drops(decisions_, RowsView::row_major(scratch.encoded.data(), tested, width_),
+                       {scratch.dropped.data(), tested});
             shrink(scratch);
         }
     }
@@ -105,19 +115,18 @@ class Block {
     }
 
     const SpaceEncoding& encoding_;
-    const Cascade& cascade_;
+    const Decisions& decisions_;
     const SliceWalk& chains_;
     std::size_t first_;
     std::size_t count_;
     std::size_t width_;
 };
 
-}  // namespace
-
-bool walk(const SpaceEncoding& encoding, const Cascade& cascade, const SliceWalk& chains,
-          const Workers& workers) {
+template <typename Decisions>
+bool walk_by(const SpaceEncoding& encoding, const Decisions& decisions, std::size_t width,
+             const SliceWalk& chains, const Workers& workers) {
     const std::size_t numbers = chains.num_steps * chains.points.rows;
-    if (encoding.width() != chains.points.width || cascade.num_features() != chains.points.width ||
+    if (encoding.width() != chains.points.width || width != chains.points.width ||
         chains.directions.size != numbers * chains.points.width ||
         chains.fractions.size != numbers * chains.num_shrinkages) {
         throw std::invalid_argument("walk: expected directions and fractions for each step of each chain");
@@ -125,12 +134,24 @@ bool walk(const SpaceEncoding& encoding, const Cascade& cascade, const SliceWalk
     std::vector<Scratch> scratches(workers.threads);
     const std::size_t blocks = (chains.points.rows + kChainsOfBlock - 1) / kChainsOfBlock;
     return run_blocks(blocks, workers, [&](std::uint64_t block, std::size_t thread) {
-        const Block own(encoding, cascade, chains, static_cast<std::size_t>(block) * kChainsOfBlock);
+        const Block own(encoding, decisions, chains, static_cast<std::size_t>(block) * kChainsOfBlock);
         for (std::size_t step = 0; step < chains.num_steps; ++step) {
             own.take_step(step, scratches[thread]);
         }
         return true;
     });
+}
+
+}  // namespace
+
+bool walk(const SpaceEncoding& encoding, const Cascade& cascade, const SliceWalk& chains,
+          const Workers& workers) {
+    return walk_by(encoding, cascade, cascade.num_features(), chains, workers);
+}
+
+bool walk(const SpaceEncoding& encoding, const RowFilter& filter, const SliceWalk& chains,
+          const Workers& workers) {
+    return walk_by(encoding, filter, filter.width(), chains, workers);
 }
 
 }  // namespace shac

@@ -13,6 +13,7 @@
 
 #include "prior/encoding.hpp"
 #include "rows/cascade.hpp"
+#include "rows/row_filter.hpp"
 #include "support/array_view.hpp"
 #include "support/parallel.hpp"
 
@@ -29,6 +30,10 @@ struct SliceWalk {
 /// Moves each point once a step to one that the cascade accepts; where none is found it stays. False when
 /// `workers.stop` ended it first. Throws std::invalid_argument where sizes do not fit.
 bool walk(const SpaceEncoding& encoding, const Cascade& cascade, const SliceWalk& chains,
+          const Workers& workers);
+
+/// The same, by the stages' tables where they decide.
+bool walk(const SpaceEncoding& encoding, const RowFilter& filter, const SliceWalk& chains,
           const Workers& workers);
 
 }  // namespace shac

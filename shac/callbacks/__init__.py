@@ -7,5 +7,6 @@ from shac.callbacks.base import Callback, Logs
 from shac.callbacks.callback_list import CallbackList
 from shac.callbacks.csv_logger import CSVLogger
 from shac.callbacks.history import History
+from shac.callbacks.later import Later, can_wait
 
-__all__ = ["CSVLogger", "Callback", "CallbackList", "History", "Logs"]
+__all__ = ["CSVLogger", "Callback", "CallbackList", "History", "Later", "Logs", "can_wait"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from shac.callbacks.later import can_wait
+
 if TYPE_CHECKING:
     from collections import OrderedDict
     from collections.abc import Sequence
@@ -75,6 +77,7 @@ class Callback:
             Quantities of this moment.
         """
 
+    @can_wait
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Announce the end of a round.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shac.callbacks.base import Callback
 from shac.callbacks.history import History
+from shac.callbacks.later import value_of, waits
 
 if TYPE_CHECKING:
     from collections import OrderedDict
@@ -98,6 +99,8 @@ class CallbackList(Callback):
         self._tell("on_epoch_begin", epoch, logs=logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if logs is not None and not all(map(waits, self.callbacks)):
+            logs.update({key: value_of(value) for key, value in logs.items()})
         self._tell("on_epoch_end", epoch, logs=logs)
 
     def on_evaluation_begin(self, params: Sequence[OrderedDict[str, Any]], logs: Logs | None = None) -> None:

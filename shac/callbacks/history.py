@@ -6,6 +6,7 @@ import numbers
 from typing import TYPE_CHECKING, Any
 
 from shac.callbacks.base import Callback
+from shac.callbacks.later import can_wait, value_of
 from shac.html_tables import table_html
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ class History(Callback):
     ----------
     epochs : list of int
         The rounds, in the order in which they ended.
-    history : dict
-        For each key of the logs its values, one for each round that had the key.
     failures : list of dict
         The evaluations that failed, in the order of their numbers: ``index``, ``parameters``, ``error`` (the reason),
         ``traceback``, ``worker_id``, ``attempt`` (how often it was made), ``seed``, ``started`` and ``ended``.
@@ -42,8 +41,25 @@ class History(Callback):
     def __init__(self) -> None:
         super().__init__()
         self.epochs: list[int] = []
-        self.history: dict[str, list[Any]] = {}
+        self._history: dict[str, list[Any]] = {}
+        self._is_read = False
         self.failures: list[dict[str, Any]] = []
+
+    @property
+    def history(self) -> dict[str, list[Any]]:
+        """For each key of the logs its values, one for each round that had the key.
+
+        Bounds of the surviving volume are worked out when it is first read, where no other callback reads them, and
+        after each round from then on.
+        """
+        if not self._is_read:
+            for values in self._history.values():
+                values[:] = map(value_of, values)
+            self._is_read = True
+        return self._history
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_history": self.history}
 
     def __repr__(self) -> str:
         return f"History({len(self.epochs)} rounds, {len(self.failures)} failures)"
@@ -57,16 +73,17 @@ class History(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: ARG002
         # New objects: whoever kept those of the last fit keeps their contents
         self.epochs = []
-        self.history = {}
+        self._history, self._is_read = {}, False
         self.failures = []
 
     def on_evaluation_ended(self, evaluations: Sequence[Any], logs: Logs | None = None) -> None:  # noqa: ARG002
         self.failures += (logs or {}).get("failures", [])
 
+    @can_wait
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epochs.append(epoch)
         for key, value in (logs or {}).items():
-            self.history.setdefault(key, []).append(value)
+            self._history.setdefault(key, []).append(value_of(value) if self._is_read else value)
 
 
 def _is_number(value: Any) -> bool:

@@ -119,7 +119,7 @@ class SearchEngine(EngineSettings):
                 f"num_samples={num_batches} draws so many configurations, as it meant where the space comes first",
                 stacklevel=2,
             )
-        stages = chosen_stages(len(self.classifiers), max_classfiers, max_classifiers)
+        stages = chosen_stages(len(self._search.classifiers), max_classfiers, max_classifiers)
         count = (
             checked_count("num_batches", num_batches, lowest=0) * self.num_batches
             if num_samples is None
@@ -281,7 +281,7 @@ class SearchEngine(EngineSettings):
 
     def __repr__(self) -> str:
         evaluations = _of(len(self.dataset), self.total_budget, "evaluations")
-        classifiers = _of(len(self.classifiers), self.total_classifiers, "classifiers")
+        classifiers = _of(len(self._search.classifiers), self.total_classifiers, "classifiers")
         if self.plan.objectives is not None:
             best = f"Pareto front of {len(self.dataset.pareto_indices())}, "
         else:

@@ -12,15 +12,15 @@ from shac.engine.proposals import draw_region, encoded_rows
 from shac.engine.surrogate import RBFSurrogate
 from shac.evaluation import derive_seed
 from shac.labels import label_scores
-from shac.sampling import calibrate_threshold
+from shac.sampling import calibrate_threshold, read_by_core
 from shac.training import train_classifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import xgboost
     from numpy.typing import NDArray
 
+    from shac.classifier import Classifier
     from shac.engine.earlier import EarlierPoints
     from shac.engine.plan import SearchPlan
     from shac.engine.state import SearchState
@@ -111,8 +111,8 @@ def _train(
         trees=strategy.trees,
     )
     added, reason = None, trained.reason
-    if trained.model is not None:
-        added, reason = _add_stage(plan, state, trained.model, threads)
+    if trained.classifier is not None:
+        added, reason = _add_stage(plan, state, trained.classifier, threads)
     if added is None:
         _logger.info("no classifier from %d points: %s; they are pooled with the next batch", len(y), reason)
         return state.with_attempt(), reason
@@ -206,14 +206,14 @@ def _best_points(scores: NDArray[np.float64], objective: str, count: int) -> NDA
 
 
 def _add_stage(
-    plan: SearchPlan, state: SearchState, model: xgboost.XGBClassifier, threads: int
-) -> tuple[tuple[xgboost.XGBClassifier, Cascade] | None, str]:
-    """Make a model the last stage, with the acceptance rate that the strategy asks for, as far as ties allow."""
+    plan: SearchPlan, state: SearchState, classifier: Classifier, threads: int
+) -> tuple[tuple[Classifier, Cascade] | None, str]:
+    """Make a classifier the last stage, with the acceptance rate that the strategy asks for, as far as ties allow."""
     strategy = plan.strategy
     stage = len(state.classifiers) - state.num_initial_classifiers
     rate = strategy.share_at(stage, plan.total_classifiers)
     if rate is None:
-        calibrated, cascade = model, state.cascade.extended(model)
+        calibrated, cascade = classifier, state.cascade.extended(read_by_core(classifier.data))
     else:
         rows = draw_region(
             plan,
@@ -222,10 +222,10 @@ def _add_stage(
             seed=derive_seed(plan.seed, len(state), purpose="threshold"),
             threads=threads,
         )
-        found = calibrate_threshold(model, state.space, encoded_rows(state, rows), rate)
+        found = calibrate_threshold(classifier, state.space, encoded_rows(state, rows), rate)
         if found is None:
             return None, "it scores all samples of the region alike"
-        calibrated, cascade = found.model, state.cascade.extended(found.forest)
+        calibrated, cascade = found.classifier, state.cascade.extended(found.forest)
     if strategy.training_points != "batch" and not cascade.accepts(state.known_points, threads=1).any():
         return None, "it accepts none of the evaluated points"
     return (calibrated, cascade), ""

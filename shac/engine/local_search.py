@@ -68,10 +68,27 @@ class LocalSearch:
         list
             Values of a row that the cascade accepts; the same row where nothing better is found.
         """
+        end = self.find_better(number, self._space.encode_rows([row])[0], reference, loss)
+        return row if end is None else self._space.values_from_uniforms(end[None])[0]
+
+    def find_better(
+        self,
+        number: int,
+        start: NDArray[np.float32],
+        reference: NDArray[np.float32],
+        loss: Callable[[NDArray[np.float32]], Floats],
+    ) -> Floats | None:
+        """Search from an encoded row; see `improve`.
+
+        Returns
+        -------
+        ndarray of float64, shape (num_columns,), or None
+            Uniforms of a row that the cascade accepts; None where nothing better is found.
+        """
         random = np.random.default_rng([self._seed, number, 1])
         if isinstance(loss, Merit) and loss.is_compiled:
-            return self._improve_compiled(random, row, reference, loss)
-        encoded = self._space.encode_rows([row])
+            return self._find_compiled(random, start, reference, loss)
+        encoded = start[None]
         incumbent, lowest = uniforms_of(self._space, encoded)[0], loss(encoded)[0]
         step = _FIRST_STEP * uniforms_of(self._space, reference).std(axis=0)
         has_moved = False
@@ -91,15 +108,15 @@ class LocalSearch:
                 incumbent, encoded, lowest, has_moved = proposals[best], X[[best]], losses[best], True
             else:
                 step = 0.5 * step
-        return self._space.values_from_uniforms(incumbent[None])[0] if has_moved else row
+        return incumbent if has_moved else None
 
-    def _improve_compiled(
-        self, random: np.random.Generator, row: list[Any], reference: NDArray[np.float32], merit: Merit
-    ) -> list[Any]:
+    def _find_compiled(
+        self, random: np.random.Generator, start: NDArray[np.float32], reference: NDArray[np.float32], merit: Merit
+    ) -> Floats | None:
         """Search by the core, with the same random numbers."""
         moves = np.empty((_STEPS, _PROPOSALS, self._space.num_columns))
         for step in moves:
             step[:] = random.normal(size=step.shape) * (random.random(step.shape) < 0.5)
         first_step = _FIRST_STEP * uniforms_of(self._space, reference).std(axis=0)
-        end = merit.search(self._cascade, self._space.encode_rows([row])[0], first_step, moves)
-        return self._space.values_from_uniforms(end[None])[0] if len(end) else row
+        end = merit.search(self._cascade, start, first_step, moves)
+        return end if len(end) else None

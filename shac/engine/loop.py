@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from shac.callbacks import Later
 from shac.engine.learning import learn
 from shac.nondominated import front_of
 from shac.objectives import have_scores
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from shac.engine.plan import SearchPlan
     from shac.engine.state import SearchState
+    from shac.sampling import Cascade
     from shac.store.journal import JournalEntry
 
 __all__ = ["Batch", "complete_round", "round_logs", "round_of_table"]
@@ -111,17 +114,16 @@ def complete_round(
 
 
 def round_logs(plan: SearchPlan, state: SearchState, batch: Batch, seconds_of_training: float) -> dict[str, Any]:
-    """Return the numbers of a round that has ended, as `Callback.on_epoch_end` gets them."""
+    """Return the numbers of a round that has ended, as `CallbackList.on_epoch_end` gets them."""
     counts = have_scores(batch.scores)
-    volume = _volume(state)
     return {
         "evaluations": len(state),
         "failed": int((~counts).sum()) - batch.num_pruned,
         **({} if plan.pruning is None else {"pruned": batch.num_pruned}),
         **_scores_of_round(plan, state, batch),
         "classifiers": len(state.classifiers),
-        "volume_lower": volume[0],
-        "volume_upper": volume[1],
+        "volume_lower": Later(partial(_volume, state.cascade, 0)),
+        "volume_upper": Later(partial(_volume, state.cascade, 1)),
         "sampling_seconds": batch.seconds.get("sampling", 0.0),
         "evaluating_seconds": batch.seconds.get("evaluating", 0.0),
         "training_seconds": seconds_of_training,
@@ -144,9 +146,9 @@ def _scores_of_round(plan: SearchPlan, state: SearchState, batch: Batch) -> dict
     }
 
 
-def _volume(state: SearchState) -> tuple[float, float]:
-    """Bounds of the share of the prior that passes the classifiers, by an index that is kept from round to round."""
+def _volume(cascade: Cascade, bound: int) -> float:
+    """Bound the share of the prior that passes the classifiers, by an index that grows from round to round."""
     try:
-        return state.cascade.grown_volume()
+        return cascade.grown_volume()[bound]
     except ValueError:  # a parameter without a quantile function
-        return np.nan, np.nan
+        return np.nan

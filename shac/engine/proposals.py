@@ -128,7 +128,7 @@ def draw_region(
     plan, state, n, seed, threads, relax_checks
         See `propose`.
     walks : int
-        Of walks, how many share a stream of random numbers; divides `n`.
+        Of walks, how many share a stream of random numbers where not all do; divides `n`.
 
     Returns
     -------
@@ -138,7 +138,15 @@ def draw_region(
     initial_points = _initial_points(plan, state, seed=seed, threads=threads)
     if initial_points is None:
         return (draw_relaxing if relax_checks else draw_candidates)(state.cascade, n, seed=seed, threads=threads)
-    ends = slice_sample(state.cascade, initial_points, n // walks, walks, seed=seed, threads=threads)
+    ends = slice_sample(
+        state.cascade,
+        initial_points,
+        n // walks,
+        walks,
+        seed=seed,
+        threads=threads,
+        shared_stream=plan.strategy.shared_stream,
+    )
     return UniformRows(state.space, ends, encode_uniforms(state.space, ends))
 
 

@@ -162,7 +162,9 @@ def _cascade_of(record: SearchRecord, space: HyperParameterList, folder: Path, *
         Cascade([], space, costs_version=record.costs_version)
     except ValueError as error:
         raise DamagedFileError(f"{folder}: {error}") from error
-    return Cascade(record.classifiers, space, costs_version=record.costs_version, **tables)
+    return Cascade(
+        [classifier.model for classifier in record.classifiers], space, costs_version=record.costs_version, **tables
+    )
 
 
 def _check_goes_on(record: SearchRecord, given: SearchArguments, folder: Path) -> None:
@@ -208,10 +210,11 @@ def _as_it_was(saved: Strategy, strategy: Strategy) -> Strategy:
     """Return what a name stood for when a search began, as far as names have come to stand for others since."""
     return replace(
         strategy,
-        trees=replace(strategy.trees, gaps=saved.trees.gaps),
+        trees=replace(strategy.trees, gaps=saved.trees.gaps, splits=saved.trees.splits),
         avoid_repeats=saved.avoid_repeats,
         estimate_noise=saved.estimate_noise,
         center_point=saved.center_point,
+        shared_stream=saved.shared_stream,
     )
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import xgboost
 
     from shac.callbacks import CallbackList
+    from shac.classifier import Classifier
     from shac.engine.plan import SearchArguments
     from shac.engine.state import SearchState
     from shac.engine.trials import Proposer
@@ -117,12 +118,11 @@ class Search:
         return self._state
 
     @property
-    def classifiers(self) -> list[xgboost.XGBClassifier]:
+    def classifiers(self) -> tuple[Classifier, ...]:
         """The classifiers, in the order of their training."""
-        return [] if self._state is None else list(self._state.classifiers)
+        return () if self._state is None else self._state.classifiers
 
-    @classifiers.setter
-    def classifiers(self, models: Iterable[xgboost.XGBClassifier]) -> None:
+    def set_classifiers(self, models: Iterable[xgboost.XGBClassifier]) -> None:
         self._state = self.state.with_classifiers(models)
 
     @property

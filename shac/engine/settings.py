@@ -183,11 +183,11 @@ class EngineSettings:
     @property
     def classifiers(self) -> list[xgboost.XGBClassifier]:
         """The classifiers, in the order of their training; set it to change them."""
-        return self._search.classifiers
+        return [classifier.model for classifier in self._search.classifiers]
 
     @classifiers.setter
     def classifiers(self, models: Iterable[xgboost.XGBClassifier]) -> None:
-        self._search.classifiers = models
+        self._search.set_classifiers(models)
 
     @property
     def cascade(self) -> Cascade:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from shac.classifier import Classifier
 from shac.nondominated import pareto_ranks
 from shac.sampling import Cascade, encode_uniforms, uniforms_of
 
@@ -37,7 +38,7 @@ class SearchState:
     scores : ndarray of float64, shape (n,)
         NaN for a failed evaluation. With several objectives the ranks of the evaluations, of which the smaller are
         better; see `shac.nondominated.pareto_ranks`.
-    classifiers : tuple of xgboost.XGBClassifier
+    classifiers : tuple of Classifier
         In the order of their training.
     cascade : Cascade
         The classifiers, compiled.
@@ -67,7 +68,7 @@ class SearchState:
     rows: tuple[list[Any], ...]
     X: NDArray[np.float32]
     scores: NDArray[np.float64]
-    classifiers: tuple[xgboost.XGBClassifier, ...]
+    classifiers: tuple[Classifier, ...]
     cascade: Cascade
     accuracies: tuple[float, ...] = ()
     training_begin: int = 0
@@ -253,12 +254,12 @@ class SearchState:
         """Return the state after an attempt to train that gave no classifier."""
         return replace(self, last_attempt=len(self))
 
-    def with_classifier(self, model: xgboost.XGBClassifier, cascade: Cascade, accuracy: float) -> Self:
+    def with_classifier(self, classifier: Classifier, cascade: Cascade, accuracy: float) -> Self:
         """Return the state with one more classifier.
 
         Parameters
         ----------
-        model : xgboost.XGBClassifier
+        classifier : Classifier
         cascade : Cascade
             All classifiers with it, compiled.
         accuracy : float
@@ -266,7 +267,7 @@ class SearchState:
         """
         return replace(
             self,
-            classifiers=(*self.classifiers, model),
+            classifiers=(*self.classifiers, classifier),
             cascade=cascade,
             accuracies=(*self.accuracies, accuracy),
             training_begin=len(self),
@@ -277,13 +278,14 @@ class SearchState:
         """Return the state with other classifiers; those that it has already are not compiled again."""
         chosen = tuple(models)
         known = 0
-        while known < min(len(chosen), len(self.classifiers)) and chosen[known] is self.classifiers[known]:
+        while known < min(len(chosen), len(self.classifiers)) and chosen[known] is self.classifiers[known].model:
             known += 1
         cascade = self.cascade.prefix(known)
         for model in chosen[known:]:
             cascade = cascade.extended(model)
+        classifiers = (*self.classifiers[:known], *(Classifier.of(model) for model in chosen[known:]))
         accuracies = (*self.accuracies[:known], *[float("nan")] * (len(chosen) - known))
-        return replace(self, classifiers=chosen, cascade=cascade, accuracies=accuracies)
+        return replace(self, classifiers=classifiers, cascade=cascade, accuracies=accuracies)
 
     def with_stages(self, num_stages: int) -> Self:
         """Return the state as its first classifiers alone would have it.

@@ -11,14 +11,14 @@ which categories and few points do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shac.engine.candidates import MeritFunction, RankedCandidates, keys_of, values_of
 from shac.engine.smoothing import LEAST_SMOOTHING, best_smoothing, one_blas_thread, rbf_matrix
 from shac.reals import median
-from shac.sampling import SAME_POINT, Merit, PointCoordinates, merit_of
+from shac.sampling import SAME_POINT, Merit, PointCoordinates, encode_uniforms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -232,14 +232,14 @@ class RBFSurrogate:
             Values of the choices.
         """
         earlier = np.empty((0, self._points.shape[1]))
-        taken: set[bytes] | None = None if evaluated is None else set(_keys(evaluated))
+        taken: set[bytes] | None = None if evaluated is None else set(keys_of(evaluated))
         if pending:
             encoded = self._space.encode_rows(pending)
             earlier = self._coordinates.of(encoded)
             if taken is not None:
-                taken.update(_keys(encoded))
+                taken.update(keys_of(encoded))
         levels, more = [self._ranked(rows, X)], iter(wider)
-        chosen: list[list[Any]] = []
+        chosen: list[list[Any] | Floats] = []
         for group in range(len(rows) // group_size):
             ranked, places = self._to_choose_from(
                 levels, more, slice(group * group_size, (group + 1) * group_size), taken
@@ -247,25 +247,25 @@ class RBFSurrogate:
             points = ranked.points[places]
             nearest = np.minimum(ranked.distances[places], self._coordinates.nearest(points, earlier))
             losses = self._losses_for(group, ranked.predictions[places], earlier)
-            merit = _MeritFunction(group, losses, nearest, self._weights_of_prediction)
+            merit = MeritFunction(group, losses, nearest, self._weights_of_prediction)
             place = int(places[np.argmin(merit.of_candidates + self._penalties(ranked.X[places]))])
-            choice, encoded, point = ranked.rows[place], ranked.X[[place]], ranked.points[[place]]
+            choice, encoded, point = ranked.choice(place), ranked.X[[place]], ranked.points[[place]]
             if local_search is not None and merit.weight >= _LEAST_WEIGHT_TO_IMPROVE:
                 loss = self._merit_for(group, earlier, merit.scales)
-                better = local_search.improve(group, choice, ranked.X[places], loss)
-                if better is not choice:
-                    found = self._space.encode_rows([better])
-                    if taken is None or taken.isdisjoint(_keys(found)):
+                better = local_search.find_better(group, encoded[0], ranked.X[places], loss)
+                if better is not None:
+                    found = encode_uniforms(self._space, better[None])
+                    if taken is None or taken.isdisjoint(keys_of(found)):
                         choice, encoded, point = better, found, self._coordinates.of(found)
             if taken is not None:
-                taken.update(_keys(encoded))
+                taken.update(keys_of(encoded))
             chosen.append(choice)
             earlier = np.concatenate([earlier, point])[-_REMEMBERED_CHOICES:]
-        return chosen
+        return values_of(self._space, chosen)
 
-    def _ranked(self, rows: Sequence[list[Any]], X: NDArray[np.float32]) -> _Ranked:
+    def _ranked(self, rows: Sequence[list[Any]], X: NDArray[np.float32]) -> RankedCandidates:
         points = self._coordinates.of(X)
-        return _Ranked(rows, X, points, *self._predictions(points))
+        return RankedCandidates(rows, X, points, *self._predictions(points))
 
     def _predictions(self, points: Floats) -> tuple[Floats, Floats]:
         """Return what is predicted of points, and their distances from the nearest point of the model."""
@@ -285,25 +285,25 @@ class RBFSurrogate:
 
     def _to_choose_from(
         self,
-        levels: list[_Ranked],
+        levels: list[RankedCandidates],
         more: Iterator[tuple[Sequence[list[Any]], NDArray[np.float32]]],
         group: slice,
         taken: set[bytes] | None,
-    ) -> tuple[_Ranked, NDArray[np.intp]]:
+    ) -> tuple[RankedCandidates, NDArray[np.intp]]:
         """Return candidates and the places of those to choose from, of the first level that has one not taken."""
         everything = np.arange(group.start, group.stop)
         if taken is None:
             return levels[0], everything
         level = 0
         while level < len(levels) or self._has_grown(levels, more):
-            is_free = [key not in taken for key in _keys(levels[level].X[group])]
+            is_free = [key not in taken for key in keys_of(levels[level].X[group])]
             if any(is_free):
                 return levels[level], everything[is_free]
             level += 1
         return levels[0], everything
 
     def _has_grown(
-        self, levels: list[_Ranked], more: Iterator[tuple[Sequence[list[Any]], NDArray[np.float32]]]
+        self, levels: list[RankedCandidates], more: Iterator[tuple[Sequence[list[Any]], NDArray[np.float32]]]
     ) -> bool:
         for rows, X in more:
             levels.append(self._ranked(rows, X))
@@ -320,37 +320,6 @@ class RBFSurrogate:
         with one_blas_thread():
             solution: Floats = np.linalg.solve(matrix, np.concatenate([losses, np.zeros(num_tails)]))
         return solution[:num_points], solution[num_points:]
-
-
-@dataclass(frozen=True, slots=True)
-class _Ranked:
-    """Candidates with what the surrogate says of them."""
-
-    rows: Sequence[list[Any]]
-    X: NDArray[np.float32]
-    points: Floats
-    predictions: Floats
-    distances: Floats
-
-
-class _MeritFunction:
-    """Predicted loss weighed against distance, both on the scale of one group's candidates; smaller is better."""
-
-    def __init__(self, group: int, predictions: Floats, distances: Floats, weights: tuple[float, ...]) -> None:
-        is_flat = predictions.min() == predictions.max()  # only distance tells candidates apart
-        self.weight = 0.0 if is_flat else weights[group % len(weights)]
-        self.scales = self.weight, *_scale(predictions), *_scale(distances)
-        self.of_candidates = merit_of(self.scales, predictions, distances)
-
-
-def _keys(X: NDArray[np.float32]) -> list[bytes]:
-    """Return what is equal for equal encoded rows."""
-    return [row.tobytes() for row in X]
-
-
-def _scale(values: Floats) -> tuple[float, float]:
-    low, high = float(values.min()), float(values.max())
-    return low, high - low if high > low else 1.0
 
 
 def _losses(scores: Floats, objective: str) -> Floats:

@@ -208,7 +208,7 @@ def _view_of_folder(folder: Path) -> SearchView:
     dataset.pruned = dict(saved.pruned)
     return SearchView(
         dataset=dataset,
-        classifiers=tuple(saved.classifiers),
+        classifiers=tuple(classifier.model for classifier in saved.classifiers),
         accuracies=tuple(saved.accuracies),
         engine=saved.engine,
         objective=saved.objective,

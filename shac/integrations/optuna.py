@@ -175,7 +175,8 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
     def classifiers(self) -> list[xgboost.XGBClassifier]:
         """Classifiers that the newest trial had to pass, in the order of their training."""
         with self._lock:
-            return list(self._searches[0].state.classifiers) if self._searches else []
+            searches = self._searches[:1]
+            return [classifier.model for search in searches for classifier in search.state.classifiers]
 
     def _search_of(
         self, search_space: dict[str, BaseDistribution], objective: str | tuple[str, ...], trials: Sequence[FrozenTrial]

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from shac.callbacks import Callback
+from shac.callbacks import Callback, can_wait
 from shac.progress.text import duration_text
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class SearchLines(Callback):
         if line := self._failures.line_of(outcome):
             write_line(line)
 
+    @can_wait
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         told, engine = logs or {}, self.engine
         ended = [f"{told[what]} {what}" for what in ("failed", "pruned") if told.get(what)]
@@ -93,7 +94,7 @@ class SearchLines(Callback):
 def classifiers_text(engine: Any) -> str:
     """Say how many classifiers there are, and how many there will be at most."""
     total = engine.total_classifiers + engine.state.num_initial_classifiers
-    return f"{len(engine.classifiers)} of {total} classifiers"
+    return f"{len(engine.state.classifiers)} of {total} classifiers"
 
 
 def tell_warm_start(engine: Any) -> None:

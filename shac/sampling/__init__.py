@@ -1,6 +1,7 @@
 """Samples of the region that a cascade accepts."""
 
 from shac.sampling.cascade import Cascade
+from shac.sampling.compiled import read_by_core
 from shac.sampling.draws import Draw, SampleReport, UniformRows
 from shac.sampling.encoding import encode_uniforms, uniforms_of
 from shac.sampling.estimating import DrawEstimate
@@ -9,11 +10,11 @@ from shac.sampling.policy import draw_all, draw_candidates, draw_relaxing
 from shac.sampling.rbf import SAME_POINT, Merit, PointCoordinates, merit_of
 from shac.sampling.region import Marginal, Volume
 from shac.sampling.slice_sampling import slice_sample
-from shac.sampling.threshold import CalibratedModel, calibrate_threshold
+from shac.sampling.threshold import CalibratedClassifier, calibrate_threshold
 
 __all__ = [
     "SAME_POINT",
-    "CalibratedModel",
+    "CalibratedClassifier",
     "Cascade",
     "Draw",
     "DrawEstimate",
@@ -30,6 +31,7 @@ __all__ = [
     "draw_relaxing",
     "encode_uniforms",
     "merit_of",
+    "read_by_core",
     "sample_until_mixed",
     "slice_sample",
     "uniforms_of",

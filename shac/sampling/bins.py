@@ -3,7 +3,7 @@
 The encoded value of a column is a non-decreasing function of an integer uniform, its quantile function followed by its
 encoding. The smallest uniform whose value reaches a threshold (an edge) is found by bisection on that very function, so
 that deciding by bin and deciding by value agree for every uniform, whatever the rounding inside a quantile function.
-A parameter's CDF only says where to begin.
+A parameter's CDF only says where to begin. Columns whose encoding the core knows are its to bisect, by the same steps.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 import numpy as np
 
 from shac.parameters import DiscreteHyperParameter
+from shac.sampling.encoding import encoding_of_column
 from shac.sampling.extension import core
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class ThresholdBins:
         # A subclass may encode as it likes.
         exactly = type(parameter) is DiscreteHyperParameter
         self._discrete = cast("DiscreteHyperParameter", parameter) if exactly else None
+        self._encoding = encoding_of_column(parameter)
         # Replaced as one: threads that share it see thresholds with their own edges, or none of both.
         self._known = np.empty(0, dtype=np.float32), np.empty(0, dtype=np.int64)
 
@@ -100,6 +102,8 @@ class ThresholdBins:
         return edges[np.searchsorted(known, thresholds)]
 
     def _bisect(self, thresholds: NDArray[np.float32]) -> NDArray[np.int64]:
+        if self._encoding is not None:
+            return self._encoding.find_edges(thresholds)
         low = np.zeros(thresholds.size, dtype=np.int64)
         high = np.full(thresholds.size, _RANGE, dtype=np.int64)
 

@@ -386,6 +386,11 @@ class Cascade:
         return self._compiled.decisions
 
     @property
+    def fastest_decisions(self) -> core.Cascade | core.RowFilter:
+        """The same decisions, by the stages' tables first where these are compiled."""
+        return self._compiled.fastest_decisions
+
+    @property
     def compiled_stages(self) -> tuple[core.Stage, ...]:
         """The stages compiled for the space; compiled when first asked for, and shared by longer cascades."""
         return self._compiled.stages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from shac.errors import InvalidModelError
-from shac.export import ForestArrays, export_forest
+from shac.export import ForestArrays, export_file, export_forest
 from shac.parameters.conditional import ConditionalColumn
 from shac.sampling.bins import Condition, ThresholdBins, conditions_of
 from shac.sampling.costs import NEWEST_COSTS, ROWS_TO_COMPILE_FOR, Costs
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
-__all__ = ["CompiledCascade", "Method", "compile_forest", "export_by_core"]
+__all__ = ["CompiledCascade", "Method", "compile_forest", "export_by_core", "read_by_core"]
 
 _logger = logging.getLogger("shac")
 
@@ -78,6 +79,8 @@ class CompiledCascade:
         self._bins: dict[int, ThresholdBins] = {}
         self._stages: tuple[core.Stage, ...] = ()
         self._sampler: core.PlainSampler | None = None
+        self._shorter_sampler: core.PlainSampler | None = None  # until there is one
+        self._conditions: core.Conditions | None = None
         self._row_filter: core.RowFilter | None = None
         self._regions: Regions | None = None
 
@@ -86,15 +89,20 @@ class CompiledCascade:
         return type(self), (self.forests, self.space, self._max_table_bytes, self.costs)
 
     def with_forests(self, forests: tuple[core.Forest, ...]) -> CompiledCascade:
-        """Return another cascade over the same space; compiled stages at its beginning are shared."""
+        """Return another cascade over the same space; its first stages are shared, where they are compiled here."""
         other = CompiledCascade(forests, self.space, self._max_table_bytes, self.costs)
         other._bins = self._bins
-        shared = zip(forests, self.forests, self._stages, strict=False)
-        for forest, own, stage in shared:
-            if forest is not own:
-                break
-            other._stages += (stage,)
+        other._conditions = self._conditions
+        other._shorter_sampler = self._sampler or self._shorter_sampler
+        known = {id(forest): stage for forest, stage in zip(self.forests, self._stages, strict=False)}
+        shared = itertools.takewhile(lambda forest: id(forest) in known, forests)
+        other._stages = tuple(known[id(forest)] for forest in shared)
         return other
+
+    @property
+    def fastest_decisions(self) -> core.Cascade | core.RowFilter:
+        """What decides on rows: by the stages' tables first, where they are compiled."""
+        return self._row_filter_for(0) or self.decisions
 
     @property
     def stages(self) -> tuple[core.Stage, ...]:
@@ -138,10 +146,16 @@ class CompiledCascade:
         """Return what draws by rejection."""
         if self._sampler is None:
             width = self.space.num_columns
-            conditions = core.Conditions([core.Condition(*c) for c in self.conditions()], width)
+            if self._conditions is None:
+                self._conditions = core.Conditions([core.Condition(*c) for c in self.conditions()], width)
             self._sampler = core.PlainSampler(
-                self.stages, width, conditions=conditions, share_blocks=self.costs.share_blocks
+                self.stages,
+                width,
+                conditions=self._conditions,
+                share_blocks=self.costs.share_blocks,
+                shorter=self._shorter_sampler,
             )
+            self._shorter_sampler = None
         return self._sampler
 
     def regions(self) -> Regions:
@@ -316,6 +330,11 @@ def compile_forest(model: Model | ForestArrays, stage: int) -> core.Forest:
 def export_by_core(model: Model) -> ForestArrays:
     """Export a model, its trees read by the core; see `export_forest`."""
     return export_forest(model, _read_trees)
+
+
+def read_by_core(data: bytes) -> ForestArrays:
+    """Export a model from its file, its trees read by the core; see `export_file`."""
+    return export_file(data, _read_trees)
 
 
 def _read_trees(document: bytes, place: int) -> tuple[FlatTrees, int]:

@@ -102,11 +102,11 @@ class UniformRows(Sequence[list[Any]]):
 
     def __init__(self, space: HyperParameterList, uniforms: NDArray[np.float64], X: NDArray[np.float32]) -> None:
         self._space = space
-        self._uniforms = uniforms
+        self.uniforms = uniforms
         self.X = X
 
     def __len__(self) -> int:
-        return len(self._uniforms)
+        return len(self.uniforms)
 
     @overload
     def __getitem__(self, place: int) -> list[Any]: ...
@@ -116,8 +116,8 @@ class UniformRows(Sequence[list[Any]]):
 
     def __getitem__(self, place: int | slice) -> list[Any] | list[list[Any]]:
         if isinstance(place, slice):
-            return self._space.values_from_uniforms(self._uniforms[place])
-        return self._space.values_from_uniforms(self._uniforms[[place]])[0]
+            return self._space.values_from_uniforms(self.uniforms[place])
+        return self._space.values_from_uniforms(self.uniforms[[place]])[0]
 
     def __iter__(self) -> Iterator[list[Any]]:
         return iter(self[:])

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["EDGE", "encode_uniforms", "encoding_of", "uniforms_of"]
+__all__ = ["EDGE", "encode_uniforms", "encoding_of", "encoding_of_column", "uniforms_of"]
 
 EDGE = 2.0**-40  # uniforms stay within (0, 1)
 _MOST_LISTED = 1 << 16
@@ -43,7 +43,7 @@ def encoding_of(space: HyperParameterList) -> core.SpaceEncoding | None:
     """Return the encoding of a space, made once; None where the core does not know a column."""
     codec = space.codec
     if codec not in _known:
-        columns = [_column_of(column) for column in codec.columns]
+        columns = [encoding_of_column(column) for column in codec.columns]
         known = [column for column in columns if column is not None]
         parents = [core.ParentValues(*entry) for entry in codec.values_of_parents()]
         _known[codec] = core.SpaceEncoding(known, parents) if len(known) == len(columns) else None
@@ -85,8 +85,11 @@ def uniforms_of(space: HyperParameterList, X: NDArray[np.float32]) -> Floats:
     return result
 
 
-def _column_of(column: AbstractHyperParameter) -> core.ColumnEncoding | None:
-    """Describe a column to the core; a subclass may encode as it likes, so that only the very classes count."""
+def encoding_of_column(column: AbstractHyperParameter) -> core.ColumnEncoding | None:
+    """Describe a column to the core; None for one that it does not know.
+
+    A subclass may encode as it likes, so that only the very classes count.
+    """
     if isinstance(column, ConditionalColumn):
         column = column.column
     kinds = core.EncodingKind

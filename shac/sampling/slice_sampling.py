@@ -7,12 +7,14 @@ from between it and the current point. That leaves the flat density on the regio
 decisions a step however small the region is. A chain stays in the part of the region that its initial point lies in,
 and a short one near it.
 
-Chain j of a sample is a function of the seed, the sample's number and j alone.
+Where a chain ends is a function of the seed and of its place among all chains: more of them change nothing for those
+before. Each kind of random number has a stream for all chains. Searches of earlier versions had a generator for each
+sample, whose making took longer than the walks.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -42,6 +44,7 @@ def slice_sample(
     *,
     seed: int,
     threads: int | None = None,
+    shared_stream: bool = True,
 ) -> Floats:
     """Draw by slice sampling within the region that a cascade accepts.
 
@@ -58,6 +61,8 @@ def slice_sample(
         Not negative.
     threads : int, optional
         Threads that decide; does not change the result.
+    shared_stream : bool
+        Whether chains share their streams of random numbers; else those of each sample have a generator.
 
     Returns
     -------
@@ -67,11 +72,16 @@ def slice_sample(
     cascade = cascade.newest_first()
     spread = spread_of(initial_points)
     samples_at_once = max(1, _CHAINS_AT_ONCE // chains_per_sample)
+    streams = _Streams(seed, initial_points)
     ends = [np.empty((0, initial_points.shape[1]))]
     for first in range(0, num_samples, samples_at_once):
         numbers = range(first, min(first + samples_at_once, num_samples))
-        chains = _Chains(seed, numbers, initial_points, chains_per_sample, spread)
-        ends.append(chains.walk(cascade, threads))
+        if shared_stream:
+            numbers_of_chains = streams.next(len(numbers) * chains_per_sample)
+        else:
+            own = [_numbers_of_sample(seed, number, initial_points, chains_per_sample) for number in numbers]
+            numbers_of_chains = _RandomNumbers(*map(np.concatenate, zip(*own, strict=True)))
+        ends.append(_walk(cascade, numbers_of_chains, spread, threads))
     return np.concatenate(ends)
 
 
@@ -84,51 +94,81 @@ def spread_of(points: Floats) -> Floats:
     return result
 
 
-class _Chains:
-    """The chains of several samples, and all that is random about them."""
+class _RandomNumbers(NamedTuple):
+    """All that is random about chains, in arrays whose first dimension is theirs."""
 
-    def __init__(self, seed: int, samples: range, initial_points: Floats, count: int, spread: Floats) -> None:
-        width = initial_points.shape[1]
-        total = len(samples) * count
-        self._points = np.empty((total, width))
-        self._directions = np.empty((_STEPS, total, width))
-        self._fractions = np.empty((_STEPS, total, MAX_SHRINKAGE_STEPS))
-        along_one = np.empty((_STEPS, total), dtype=np.bool_)
-        chosen = np.empty((_STEPS, total), dtype=np.int64)
-        for begin, sample in zip(range(0, total, count), samples, strict=True):
-            own = slice(begin, begin + count)
-            random = np.random.default_rng([seed, sample])
-            points = initial_points[random.integers(len(initial_points), size=count)]
-            missing = np.isnan(points)
-            points[missing] = np.clip(random.random(int(missing.sum())), EDGE, 1 - EDGE)
-            self._points[own] = points
-            self._directions[:, own] = random.normal(size=(_STEPS, count, width))
-            along_one[:, own] = random.random((_STEPS, count)) < 0.5
-            chosen[:, own] = random.integers(width, size=(_STEPS, count))
-            self._fractions[:, own] = random.random((_STEPS, count, MAX_SHRINKAGE_STEPS))
-        self._directions *= spread
-        step, chain = np.nonzero(along_one)
-        self._directions[step, chain] = 0.0
-        self._directions[step, chain, chosen[step, chain]] = 1.0
+    points: Floats  # where they begin, chains by columns
+    directions: Floats  # standard normal, chains by steps by columns
+    along_one: NDArray[np.bool_]  # whether a step is along one column, chains by steps
+    columns: NDArray[np.int64]  # along which it is then
+    fractions: Floats  # chains by steps by shrinkages
 
-    def walk(self, cascade: Cascade, threads: int | None) -> Floats:
-        """Take all steps, and return where the chains end."""
-        encoding = None if cascade.space.constraints else encoding_of(cascade.space)
-        if encoding is not None:
-            decisions, workers = cascade.decisions, thread_count(threads)
-            core.walk(encoding, decisions, self._points, self._directions, self._fractions, workers)
-            return self._points
-        for directions, fractions in zip(self._directions, self._fractions, strict=True):
-            take_step(cascade, self._points, directions, fractions, threads)
-        return self._points
+
+class _Streams:
+    """Streams of random numbers, one for each kind of them."""
+
+    def __init__(self, seed: int, initial_points: Floats) -> None:
+        self._initial_points = initial_points
+        self._has_missing = bool(np.isnan(initial_points).any())
+        self._of_kind = [np.random.default_rng([seed, kind]) for kind in range(6)]
+
+    def next(self, count: int) -> _RandomNumbers:
+        """Return the numbers of the chains that come next."""
+        start, existence, direction, coin, column, fraction = self._of_kind
+        width = self._initial_points.shape[1]
+        points = self._initial_points[start.integers(len(self._initial_points), size=count)]
+        if self._has_missing:
+            points = np.where(np.isnan(points), np.clip(existence.random(points.shape), EDGE, 1 - EDGE), points)
+        return _RandomNumbers(
+            points,
+            direction.standard_normal((count, _STEPS, width)),
+            coin.random((count, _STEPS)) < 0.5,
+            column.integers(width, size=(count, _STEPS)),
+            fraction.random((count, _STEPS, MAX_SHRINKAGE_STEPS)),
+        )
+
+
+def _numbers_of_sample(seed: int, sample: int, initial_points: Floats, count: int) -> _RandomNumbers:
+    """Return the numbers of the chains of a sample, from a generator of its own."""
+    width = initial_points.shape[1]
+    random = np.random.default_rng([seed, sample])
+    points = initial_points[random.integers(len(initial_points), size=count)]
+    missing = np.isnan(points)
+    points[missing] = np.clip(random.random(int(missing.sum())), EDGE, 1 - EDGE)
+    return _RandomNumbers(
+        points,
+        np.moveaxis(random.normal(size=(_STEPS, count, width)), 0, 1),
+        (random.random((_STEPS, count)) < 0.5).T,
+        random.integers(width, size=(_STEPS, count)).T,
+        np.moveaxis(random.random((_STEPS, count, MAX_SHRINKAGE_STEPS)), 0, 1),
+    )
+
+
+def _walk(cascade: Cascade, numbers: _RandomNumbers, spread: Floats, threads: int | None) -> Floats:
+    """Take all steps, and return where the chains end."""
+    points = np.ascontiguousarray(numbers.points)
+    directions = np.ascontiguousarray(np.moveaxis(numbers.directions, 1, 0)) * spread
+    step, chain = np.nonzero(numbers.along_one.T)
+    directions[step, chain] = 0.0
+    directions[step, chain, numbers.columns.T[step, chain]] = 1.0
+    fractions = np.ascontiguousarray(np.moveaxis(numbers.fractions, 1, 0))
+    encoding = None if cascade.space.constraints else encoding_of(cascade.space)
+    if encoding is not None:
+        core.walk(encoding, cascade.fastest_decisions, points, directions, fractions, thread_count(threads))
+        return points
+    for of_step, fractions_of_step in zip(directions, fractions, strict=True):
+        take_step(cascade, points, of_step, fractions_of_step, threads)
+    return points
 
 
 def accepted_by(cascade: Cascade, uniforms: Floats, threads: int | None) -> NDArray[np.bool_]:
     """Return which rows of uniforms the cascade and the constraints of its space accept."""
     X = encode_uniforms(cascade.space, uniforms)
     accepted = cascade.accepts(X, threads=threads)
-    if cascade.space.constraints:
-        accepted &= cascade.space.satisfied_by_uniforms(np.where(np.isnan(X), np.nan, uniforms))
+    if cascade.space.constraints:  # functions of Python, which are asked about no more rows than they have to be
+        places = np.flatnonzero(accepted)
+        exist = np.where(np.isnan(X[places]), np.nan, uniforms[places])
+        accepted[places] = cascade.space.satisfied_by_uniforms(exist)
     return accepted
 
 

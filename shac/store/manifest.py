@@ -26,8 +26,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from shac.classifier import Classifier
 from shac.errors import DamagedFileError, SaveFolderError
-from shac.export import installed_xgboost, read_document, ubjson_of
+from shac.export import installed_xgboost, read_document
 from shac.files import dump_json, open_regular, parse_json, read_beginning, read_file, write_atomic
 from shac.model_check import check_model
 from shac.model_edits import load_classifier
@@ -43,7 +44,6 @@ from shac.ubjson import parse_ubjson
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import xgboost
 
 __all__ = [
     "CLASSIFIERS_FOLDER",
@@ -63,13 +63,15 @@ FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 CLASSIFIERS_FOLDER = "classifiers"
 
+_DEPTH_OF_LINES = 3  # in the manifest: each option and each file has a line
+
 _MEBIBYTE = 1 << 20
 _MOST_BYTES = {MANIFEST_FILE: 16 * _MEBIBYTE, PARAMETERS_FILE: 16 * _MEBIBYTE, DATASET_FILE: 512 * _MEBIBYTE}
 _MOST_BYTES[WARM_START_FILE] = _MOST_BYTES[DATASET_FILE]
 _MOST_CLASSIFIER_BYTES = 64 * _MEBIBYTE
 _CLASSIFIER_NAME = re.compile(r"\d{2,}\.ubj")
 
-_known_bytes: WeakKeyDictionary[xgboost.Booster, bytes] = WeakKeyDictionary()
+_known_parameters: WeakKeyDictionary[HyperParameterList, tuple[Any, bytes]] = WeakKeyDictionary()
 _known_tables: WeakKeyDictionary[HyperParameterList, tuple[tuple[Any, ...], bytes, list[Any], bytes]] = (
     WeakKeyDictionary()
 )
@@ -127,10 +129,9 @@ def save_search(folder: Path, search: SearchRecord) -> None:
         If the folder cannot be written.
     """
     contents = {
-        f"{CLASSIFIERS_FOLDER}/{stage:02d}.ubj": _model_bytes(model.get_booster())
-        for stage, model in enumerate(search.classifiers)
+        f"{CLASSIFIERS_FOLDER}/{stage:02d}.ubj": classifier.data for stage, classifier in enumerate(search.classifiers)
     }
-    contents[PARAMETERS_FILE] = dump_json(search.space.get_config(), "parameters").encode()
+    contents[PARAMETERS_FILE] = _parameters_bytes(search.space)
     contents[DATASET_FILE] = _table_bytes(search)
     if search.earlier is not None:
         contents[WARM_START_FILE] = table_text(search.space, search.earlier.rows, search.earlier.scores).encode()
@@ -157,14 +158,18 @@ def save_search(folder: Path, search: SearchRecord) -> None:
         if exists(path) and not is_own(folder, name, files):
             _move_aside(path)
         write_atomic(path, data)
-    write_atomic(folder / MANIFEST_FILE, dump_json({"manifest": manifest, "sha256": _checksum(manifest)}, "manifest"))
+    sealed = {"manifest": manifest, "sha256": _checksum(manifest)}
+    write_atomic(folder / MANIFEST_FILE, dump_json(sealed, "manifest", depth=_DEPTH_OF_LINES))
 
 
-def _model_bytes(booster: xgboost.Booster) -> bytes:
-    """Return a classifier's file; it is made once, since a search saves all of its classifiers after each round."""
-    if booster not in _known_bytes:
-        _known_bytes[booster] = ubjson_of(booster)
-    return _known_bytes[booster]
+def _parameters_bytes(space: HyperParameterList) -> bytes:
+    """Return a search's parameters, which are written once and compared after each round."""
+    config = space.get_config()
+    known, data = _known_parameters.get(space, (None, b""))
+    if config != known:
+        data = dump_json(config, "parameters").encode()
+        _known_parameters[space] = config, data
+    return data
 
 
 def _table_bytes(search: SearchRecord) -> bytes:
@@ -240,7 +245,7 @@ def load_search(folder: Path) -> SearchRecord:
         rows=rows,
         scores=scores,
         last_values=last_values,
-        classifiers=[_read_classifier(folder, name, files[name], space) for name in sorted(files)],
+        classifiers=[_read_classifier(folder, name, manifest, space) for name in sorted(files)],
         earlier=earlier,
         objectives=objectives,
     )
@@ -371,14 +376,16 @@ def _most_bytes(name: str) -> int:
     return _MOST_BYTES.get(name, _MOST_CLASSIFIER_BYTES)
 
 
-def _read_classifier(folder: Path, name: str, entry: Any, space: HyperParameterList) -> xgboost.XGBClassifier:
+def _read_classifier(folder: Path, name: str, manifest: dict[str, Any], space: HyperParameterList) -> Classifier:
     import xgboost
 
-    data = _read_file(folder, name, entry)
+    data = _read_file(folder, name, manifest["files"][name])
     try:
-        return load_classifier(data, check_model(data, space.num_columns).base_score)
+        model = load_classifier(data, check_model(data, space.num_columns).base_score)
     except (xgboost.core.XGBoostError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedFileError(f"{folder / name}: {error}") from error
+    # Another version's is written anew in the format of this one
+    return Classifier.of(model, data if manifest.get("xgboost") == installed_xgboost() else None)
 
 
 def _sha256(data: bytes) -> str:

@@ -11,8 +11,7 @@ from shac.errors import DamagedFileError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import xgboost
-
+    from shac.classifier import Classifier
     from shac.objectives import Objectives
     from shac.space import HyperParameterList
     from shac.store.earlier import EarlierEvaluations
@@ -66,7 +65,7 @@ class SearchRecord:
         The search space.
     rows, scores : sequence
         Flat rows of values, and a score for each, or a tuple of them.
-    classifiers : sequence of xgboost.XGBClassifier
+    classifiers : sequence of Classifier
         In the order of their training.
     """
 
@@ -83,7 +82,7 @@ class SearchRecord:
     space: HyperParameterList
     rows: Sequence[Sequence[Any]]
     scores: Sequence[Any]
-    classifiers: Sequence[xgboost.XGBClassifier]
+    classifiers: Sequence[Classifier]
     overlap: int = 0
     pruning: dict[str, Any] | None = None
     pruned: Mapping[int, float] = field(default_factory=dict)
@@ -131,7 +130,7 @@ class SearchRecord:
         rows: Sequence[Sequence[Any]],
         scores: Sequence[Any],
         last_values: Mapping[int, float],
-        classifiers: Sequence[xgboost.XGBClassifier],
+        classifiers: Sequence[Classifier],
         earlier: EarlierEvaluations | None = None,
         objectives: Objectives | None = None,
     ) -> Self:
