@@ -130,11 +130,11 @@ def test_children_have_the_parameters_of_two_of_the_best_points(
     search = fitted(candidates="walk", candidates_per_sample=8, climb=True)
     plan, state = search.plan, search.state
     seen: list[Any] = []
-    monkeypatch.setattr(ablations, "best_by_surrogate", lambda plan, state, rows, *_, **__: seen.append(rows) or rows)
+    monkeypatch.setattr(ablations, "best_by_surrogate", lambda plan, state, rows, *_, **__: seen.extend(rows))
     monkeypatch.setattr(ablations, "_PART_OF_SPREAD", 0.0)
     rows = [list(row) for row in propose(plan, state, 8 * 8, seed=1, threads=1)]
     ablations.recombined(plan, state, rows, 8, seed=1, threads=1)
-    chosen = state.space.encode_rows([list(row) for row in seen[0]])
+    chosen = state.space.encode_rows([list(row) for row in seen])
     parents = state.X[np.argsort(state.scores, kind="stable")[:8]]
     is_child = np.array([np.isclose(row, parents, rtol=1e-5).any(axis=0).all() for row in chosen])
     is_first_half = np.arange(64) // 8 % 4 < 2

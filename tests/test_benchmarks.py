@@ -376,7 +376,7 @@ def test_runs_are_compared_with_those_of_an_earlier_version(
     assert "seeds from 0 on, in both" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("budget", "num_batches"), [(30, 30), (30, 5)])
+@pytest.mark.parametrize(("budget", "num_batches"), [(32, 32), (30, 5)])
 def test_the_margin_search_spends_its_budget_in_batches_of_one_too(quality: Any, budget: int, num_batches: int) -> None:
     pytest.importorskip("cmaes")
     rivals = importlib.import_module("quality.rivals")
