@@ -13,8 +13,9 @@ import numpy as np
 import shac
 from shac.engine.learning import learn, points_of_median, training_points
 from shac.engine.proposals import best_by_surrogate, encoded_rows, propose
+from shac.engine.smoothing import rbf_matrix
 from shac.evaluation import derive_seed
-from shac.sampling import UniformRows, encode_uniforms, uniforms_of
+from shac.sampling import PointCoordinates, UniformRows, encode_uniforms, uniforms_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ __all__ = [
     "Forest",
     "best_third",
     "by_margins",
+    "error_left_out",
     "points_of_the_region",
     "recombined",
     "run_search",
@@ -39,6 +41,8 @@ __all__ = [
 
 _PARENTS = 8
 _PART_OF_SPREAD = 0.25
+_LARGE_ERROR = 0.5
+_SMOOTHINGS = (1e-4, 1e-2, 0.1, 1.0)
 _EDGE = 2.0**-40
 
 
@@ -106,9 +110,10 @@ def recombined(
 
     Each parameter is that of one of two parents among the best eight, half of them moved by a quarter of the parents'
     spread. Children need not pass the classifiers. The other half is that which goes on by the local search. Where
-    parameters are conditional nothing changes.
+    parameters are conditional, or the surrogate predicts well, nothing changes.
     """
-    if 2 * state.cascade.num_stages >= plan.total_classifiers and not np.isnan(state.X).any():
+    is_late = 2 * state.cascade.num_stages >= plan.total_classifiers
+    if is_late and not np.isnan(state.X).any() and error_left_out(state) > _LARGE_ERROR:
         random = np.random.default_rng([seed, 2])
         uniforms = uniforms_of(state.space, encoded_rows(state, rows))
         candidates = uniforms.reshape(len(rows) // group_size, group_size, -1)  # a view
@@ -121,6 +126,24 @@ def recombined(
             candidates[group] = np.clip(children + _PART_OF_SPREAD * spread * moves, _EDGE, 1 - _EDGE)
         rows = UniformRows(state.space, uniforms, encode_uniforms(state.space, uniforms))
     return best_by_surrogate(plan, state, rows, group_size, seed=seed, threads=threads)
+
+
+def error_left_out(state: SearchState) -> float:
+    """Return the surrogate's squared error at better points, each left out, over their variance: 1 is to know nothing.
+
+    Of the smoothing that has the least; scores are minimised.
+    """
+    median, least = np.median(state.scores), state.scores.min()
+    if median == least:
+        return 0.0
+    losses = np.minimum((state.scores - least) / (median - least), 1.0)
+    coordinates = PointCoordinates(state.space, state.X)
+    points, is_better = coordinates.of(state.X), losses < 1
+    errors = []
+    for smoothing in _SMOOTHINGS:
+        inverse = np.linalg.inv(rbf_matrix(coordinates, points, smoothing))[: len(points), : len(points)]
+        errors.append(np.square((inverse @ losses / inverse.diagonal())[is_better]).mean())
+    return float(min(errors) / losses[is_better].var())
 
 
 def best_third(plan: SearchPlan, state: SearchState) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
