@@ -3,7 +3,7 @@
 Every run is a line of JSON in `<folder>/<problem>.jsonl`: the best value after each batch. A run that is there already
 is not made again, so that figures grow from call to call, and a stopped call goes on. What is known of the answers is
 checked first; exit code 1 where it is wrong. `--report` makes the table, the ranks and the pictures of all that is
-there; `--page` puts the figures into the tables of a page, and a picture beside it; `--against` compares the runs with
+there; `--page` puts the figures into the tables of a page, and pictures beside it; `--against` compares the runs with
 those of an earlier version, in another folder.
 """
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from benchmarks.quality.observations import Observations
-    from benchmarks.quality.page import draw_picture, refreshed
+    from benchmarks.quality.page import draw_pictures, refreshed
     from benchmarks.quality.problems import PROBLEMS, CheckError, check
     from benchmarks.quality.report import compared, read_results, read_seconds, write_report
     from benchmarks.quality.rivals import CONTENDERS
     from benchmarks.quality.task import Task
 else:
     from quality.observations import Observations
-    from quality.page import draw_picture, refreshed
+    from quality.page import draw_pictures, refreshed
     from quality.problems import PROBLEMS, CheckError, check
     from quality.report import compared, read_results, read_seconds, write_report
     from quality.rivals import CONTENDERS
@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = read_results(options.folder, [*PROBLEMS], options.first_seed)
         seconds = read_seconds(options.folder, [*PROBLEMS], options.first_seed)
         options.page.write_text(refreshed(options.page.read_text(), results, seconds))
-        draw_picture(options.page.with_suffix(".png"), results)
+        draw_pictures(options.page.with_suffix(".png"), results)
         return 0
     if options.against is not None:
         folders = (options.folder, options.against)

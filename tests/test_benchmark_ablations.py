@@ -56,7 +56,16 @@ def test_a_search_that_nothing_is_taken_from_is_that_of_the_library(rivals: Any,
 
 
 @pytest.mark.parametrize(
-    "name", ["forest", "region-points", "best-third", "sobol", "best-of-64-margins", "guided-margins", "guided-forest"]
+    "name",
+    [
+        "forest",
+        "region-points",
+        "best-third",
+        "sobol",
+        "best-of-64-margins",
+        "guided-margins",
+        "guided-forest",
+    ],
 )
 def test_every_ablation_spends_its_budget_on_another_search(rivals: Any, name: str) -> None:
     seen: list[float] = []
@@ -112,3 +121,33 @@ def test_a_forest_is_one_round_of_trees_on_parts_of_the_points(ablations: Any) -
     search = fitted(trees=ablations.Forest(num_trees=30, min_child_weight=0.1))
     assert search.classifiers
     assert all(model.num_parallel_tree == 30 and model.n_estimators == 1 for model in search.classifiers)
+
+
+def test_children_have_the_parameters_of_two_of_the_best_points(
+    ablations: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = fitted(candidates="walk", candidates_per_sample=8, climb=True)
+    plan, state = search.plan, search.state
+    seen: list[Any] = []
+    monkeypatch.setattr(ablations, "best_by_surrogate", lambda plan, state, rows, *_, **__: seen.extend(rows))
+    monkeypatch.setattr(ablations, "_PART_OF_SPREAD", 0.0)
+    monkeypatch.setattr(ablations, "error_left_out", lambda state: 1.0)
+    rows = [list(row) for row in propose(plan, state, 8 * 8, seed=1, threads=1)]
+    ablations.recombined(plan, state, rows, 8, seed=1, threads=1)
+    chosen = state.space.encode_rows([list(row) for row in seen])
+    parents = state.X[np.argsort(state.scores, kind="stable")[:8]]
+    is_child = np.array([np.isclose(row, parents, rtol=1e-5).any(axis=0).all() for row in chosen])
+    is_first_half = np.arange(64) // 8 % 4 < 2
+    assert is_child[is_first_half].all()
+    assert not is_child[~is_first_half].any()
+
+
+def test_what_is_left_out_of_waves_is_predicted_worse_than_of_a_bowl(ablations: Any) -> None:
+    state = searches.engine(None, total_budget=64, num_batches=4).state
+    random = np.random.default_rng(0)
+    rows = [[x, y] for x, y in zip(random.uniform(-5, 10, 60), random.uniform(0, 15, 60), strict=True)]
+    bowl = [(x - 2.5) ** 2 + (y - 7.5) ** 2 for x, y in rows]
+    waves = [height + 60 * np.cos(9 * x) * np.cos(9 * y) for height, (x, y) in zip(bowl, rows, strict=True)]
+    assert ablations.error_left_out(state.with_points(rows, bowl)) < 0.1
+    assert ablations.error_left_out(state.with_points(rows, waves)) > 0.5
+    assert ablations.error_left_out(state.with_points(rows, [1.0] * 60)) == 0.0

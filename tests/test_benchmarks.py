@@ -376,6 +376,21 @@ def test_runs_are_compared_with_those_of_an_earlier_version(
     assert "seeds from 0 on, in both" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("budget", "num_batches"), [(32, 32), (30, 5)])
+def test_the_margin_search_spends_its_budget_in_batches_of_one_too(quality: Any, budget: int, num_batches: int) -> None:
+    pytest.importorskip("cmaes")
+    rivals = importlib.import_module("quality.rivals")
+    problem, seen = quality.PROBLEMS["branin"], list[float]()
+    function = problem.make()
+
+    def recorded(configuration: Any) -> float:
+        seen.append(function(configuration))
+        return seen[-1]
+
+    best = rivals.CONTENDERS["cat-cma"].run(rivals.Task(problem, recorded, budget, num_batches, 3))
+    assert (len(seen), len(best), best[-1]) == (budget, num_batches, min(seen))
+
+
 def test_sorted_choices_are_in_the_order_of_their_mean_effects(quality: Any) -> None:
     rivals = importlib.import_module("quality.rivals")
     axes = importlib.import_module("quality.axes")

@@ -12,8 +12,10 @@ import numpy as np
 
 import shac
 from shac.engine.learning import learn, points_of_median, training_points
-from shac.engine.proposals import propose
+from shac.engine.proposals import best_by_surrogate, encoded_rows, propose
+from shac.engine.smoothing import rbf_matrix
 from shac.evaluation import derive_seed
+from shac.sampling import PointCoordinates, UniformRows, encode_uniforms, uniforms_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +27,23 @@ if TYPE_CHECKING:
     from shac.engine.proposals import CandidateChooser
     from shac.engine.state import SearchState
 
-__all__ = ["Ablation", "Forest", "best_third", "by_margins", "points_of_the_region", "run_search", "sobol"]
+__all__ = [
+    "Ablation",
+    "Forest",
+    "best_third",
+    "by_margins",
+    "error_left_out",
+    "points_of_the_region",
+    "recombined",
+    "run_search",
+    "sobol",
+]
+
+_PARENTS = 8
+_PART_OF_SPREAD = 0.25
+_LARGE_ERROR = 0.5
+_SMOOTHINGS = (1e-4, 1e-2, 0.1, 1.0)
+_EDGE = 2.0**-40
 
 
 @dataclass(frozen=True)
@@ -77,6 +95,55 @@ def by_margins(
     margins = state.cascade.margins(state.space.encode_rows(rows), threads=1)
     sums = margins.sum(axis=1, dtype=np.float64).reshape(-1, group_size)
     return [rows[group * group_size + int(index)] for group, index in enumerate(sums.argmax(axis=1))]
+
+
+def recombined(
+    plan: SearchPlan,
+    state: SearchState,
+    rows: list[list[Any]],
+    group_size: int,
+    *,
+    seed: int,
+    threads: int,
+) -> list[list[Any]]:
+    """Choose as the library does, from the middle of the search on for half a batch among children of the best points.
+
+    Each parameter is that of one of two parents among the best eight, half of them moved by a quarter of the parents'
+    spread. Children need not pass the classifiers. The other half is that which goes on by the local search. Where
+    parameters are conditional, or the surrogate predicts well, nothing changes.
+    """
+    is_late = 2 * state.cascade.num_stages >= plan.total_classifiers
+    if is_late and not np.isnan(state.X).any() and error_left_out(state) > _LARGE_ERROR:
+        random = np.random.default_rng([seed, 2])
+        uniforms = uniforms_of(state.space, encoded_rows(state, rows))
+        candidates = uniforms.reshape(len(rows) // group_size, group_size, -1)  # a view
+        parents = uniforms_of(state.space, state.X[np.argsort(state.scores, kind="stable")[:_PARENTS]])
+        spread = parents.std(axis=0)
+        for group in (group for group in range(len(candidates)) if group % 4 < 2):
+            first, second = parents[random.integers(len(parents), size=(2, group_size))]
+            children = np.where(random.random(first.shape) < 0.5, first, second)
+            moves = random.normal(size=first.shape) * (random.random(first.shape) < 0.5)
+            candidates[group] = np.clip(children + _PART_OF_SPREAD * spread * moves, _EDGE, 1 - _EDGE)
+        rows = UniformRows(state.space, uniforms, encode_uniforms(state.space, uniforms))
+    return best_by_surrogate(plan, state, rows, group_size, seed=seed, threads=threads)
+
+
+def error_left_out(state: SearchState) -> float:
+    """Return the surrogate's squared error at better points, each left out, over their variance: 1 is to know nothing.
+
+    Of the smoothing that has the least; scores are minimised.
+    """
+    median, least = np.median(state.scores), state.scores.min()
+    if median == least:
+        return 0.0
+    losses = np.minimum((state.scores - least) / (median - least), 1.0)
+    coordinates = PointCoordinates(state.space, state.X)
+    points, is_better = coordinates.of(state.X), losses < 1
+    errors = []
+    for smoothing in _SMOOTHINGS:
+        inverse = np.linalg.inv(rbf_matrix(coordinates, points, smoothing))[: len(points), : len(points)]
+        errors.append(np.square((inverse @ losses / inverse.diagonal())[is_better]).mean())
+    return float(min(errors) / losses[is_better].var())
 
 
 def best_third(plan: SearchPlan, state: SearchState) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

@@ -20,30 +20,43 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmarks.quality.pictures import draw_regret
-    from benchmarks.quality.report import Results, Seconds, average_ranks, head_to_head, regret_curves, regrets
+    from benchmarks.quality.pictures import draw_regret, draw_shares
+    from benchmarks.quality.report import (
+        Results,
+        Seconds,
+        average_ranks,
+        head_to_head,
+        regret_curves,
+        regrets,
+        shares_within,
+    )
 else:
-    from quality.pictures import draw_regret
-    from quality.report import average_ranks, head_to_head, regret_curves, regrets
+    from quality.pictures import draw_regret, draw_shares
+    from quality.report import average_ranks, head_to_head, regret_curves, regrets, shares_within
 
-__all__ = ["draw_picture", "refreshed"]
+__all__ = ["draw_pictures", "refreshed"]
 
 _NAMES = {
     "shac-guided": 'shac, `"guided"`',
-    "guided-same-shares": 'shac, `"guided"` with the same shares everywhere',
+    "guided-earlier": 'shac, `"guided"` as it was',
     "shac-pooled": 'shac, `"pooled"`',
     "shac-paper": 'shac, `"paper"`',
     "optuna-cmaes": "Optuna CMA-ES",
     "optuna-tpe": "Optuna TPE (`constant_liar`)",
     "optuna-gp": "Optuna GP",
+    "cat-cma": "CatCMAwM",
     "nevergrad": "Nevergrad's default",
     "random-4x": "random, 4 N",
     "random-2x": "random, 2 N",
     "random": "random, N",
 }
 _CONTENDERS = {name: contender for contender, name in _NAMES.items()}
-_STRATEGIES = {"shac-guided": "guided", "shac-pooled": "pooled", "shac-paper": "paper"}
+_STRATEGIES = {"guided-earlier": "guided", "shac-pooled": "pooled", "shac-paper": "paper"}
+_BASES = {strategy: contender for contender, strategy in _STRATEGIES.items()}
 _SETTINGS = {f'**`"{name}"`**': contender for contender, name in _STRATEGIES.items()}
+_IN_EVALUATIONS = ("shac-guided", "optuna-cmaes", "optuna-tpe", "cat-cma", "random")
+_BUDGET_IN_EVALUATIONS = 200
+_TARGETS = (0.5, 0.2, 0.1)
 _DEFAULT = f"**{_NAMES['shac-guided']}, the default**"
 
 
@@ -76,12 +89,17 @@ def _part(results: Results, budget: int, only: Sequence[str]) -> Results:
     return {key: found for key, found in results.items() if key[1] == budget and (not only or key[0] in only)}
 
 
-def draw_picture(path: Path, results: Results) -> None:
-    """Draw the regret of all that a page has a name for, but the old default."""
-    names = {
-        contender: name.replace("`", "") for contender, name in _NAMES.items() if contender != "guided-same-shares"
-    }
+def draw_pictures(path: Path, results: Results) -> None:
+    """Draw the regret of all that a page has a name for, but the earlier default, and how soon some are how good.
+
+    The second picture is beside the first and named after it.
+    """
+    names = {contender: name.replace("`", "") for contender, name in _NAMES.items() if contender != "guided-earlier"}
     draw_regret(path, regret_curves(results, names))
+    compared = {contender: names[contender] for contender in _IN_EVALUATIONS}
+    of_budget = {key: found for key, found in results.items() if key[1] == _BUDGET_IN_EVALUATIONS}
+    shares = {target: shares_within(of_budget, compared, target) for target in _TARGETS}
+    draw_shares(path.with_stem(f"{path.stem}-evaluations"), _BUDGET_IN_EVALUATIONS, shares)
 
 
 def _table(table: list[str], results: Results, seconds: Seconds) -> list[str]:
@@ -183,7 +201,6 @@ def _against_its_base(contender: str, results: Results) -> str:
     """On how many problems a setting is significantly better, and worse, than the strategy that it is a change of."""
     if contender == "shac-paper":
         return ""
-    strategy = contender.partition("-")[0]
-    base = f"shac-{strategy}" if strategy in _STRATEGIES.values() else "shac-paper"
+    base = "shac-paper" if contender in _STRATEGIES else _BASES.get(contender.partition("-")[0], "shac-paper")
     *_, num_better, worse = head_to_head(results, contender, base)
     return f"{num_better}, {0 if worse == 'none' else worse.count(',') + 1}"

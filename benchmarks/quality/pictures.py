@@ -18,7 +18,7 @@ else:
     from quality.problems import PROBLEMS
     from quality.rivals import CONTENDERS
 
-__all__ = ["draw_problem", "draw_regret"]
+__all__ = ["draw_problem", "draw_regret", "draw_shares"]
 
 
 def draw_problem(path: Path, name: str, budget: int, found: Mapping[str, NDArray[np.float64]]) -> None:
@@ -55,6 +55,24 @@ def draw_regret(path: Path, curves: Mapping[int, Mapping[str, NDArray[np.float64
             axes.plot(_evaluations(budget, regret), regret, style, color=colours[label], label=label, linewidth=width)
         axes.set(title=f"N = {budget:,}", xlabel="evaluations", yscale="log")
     panels[0].set_ylabel("average normalised regret")
+    lines = {line.get_label(): line for axes in panels for line in axes.get_lines()}
+    figure.legend([lines[label] for label in colours], [*colours], loc="outside right upper", fontsize="small")
+    figure.savefig(path, dpi=90)
+
+
+def draw_shares(path: Path, budget: int, shares: Mapping[float, Mapping[str, NDArray[np.float64]]]) -> None:
+    """Draw the share of searches within a regret after each batch, by label, in a panel for each regret."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(shares), sharey=True))
+    for axes, (target, by_label) in zip(panels, shares.items(), strict=True):
+        for i, (label, share) in enumerate(by_label.items()):
+            width, style = 1.2 if i else 2.5, "--" if label.startswith("random") else "-"
+            axes.plot(_evaluations(budget, share), 100 * share, style, color=f"C{i}", label=label, linewidth=width)
+        axes.set(title=f"regret of {target:g} or less", xlabel="evaluations")
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("searches, %")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", fontsize="small")
     figure.savefig(path, dpi=90)
 

@@ -167,6 +167,27 @@ def _bbob(number: int, dimension: int) -> Problem:
     return Problem(f"bbob-f{number}-{dimension}", _floats(dimension, -5.0, 5.0), make, optimum=0.0)
 
 
+_MIXED_VALUES = (2, 4, 8, 16)  # of an integer of COCO's mixed set; a fifth of the columns is real
+
+
+def _mixint(number: int, dimension: int) -> Problem:
+    """A function of COCO's mixed-integer set, instance 1: integers of 2, 4, 8 and 16 values, then real numbers."""
+
+    def make() -> Function:
+        from cocoex import Suite
+
+        options = f"function_indices:{number} dimensions:{dimension} instance_indices:1"
+        problem = Suite("bbob-mixint", "", options).get_problem_by_function_dimension_instance(number, dimension, 1)
+        return _of_vector(lambda x: float(problem(x)))
+
+    of_each = dimension // 5
+    integers: list[Axis] = [
+        Number(f"i{i}", 0, count - 1, integer=True)
+        for i, count in enumerate(count for count in _MIXED_VALUES for _ in range(of_each))
+    ]
+    return Problem(f"mixint-f{number}-{dimension}", (*integers, *_floats(of_each, -5.0, 5.0)), make)
+
+
 def _mixed(num_choices: int, num_floats: int) -> Problem:
     """Choices of five values that interact in pairs, and floats whose best place depends on a choice."""
     random = np.random.default_rng(100 * num_choices + num_floats)
@@ -287,5 +308,6 @@ PROBLEMS: dict[str, Problem] = {
         *(Problem(name, table_axes(name), make_table(name)) for name in TABLES),
         *(Problem(name + NOISY, table_axes(name), make_table(name), is_noisy=True) for name in TABLES),
         *(_bbob(number, dimension) for dimension in (5, 10, 20) for number in BBOB_FUNCTIONS),
+        *(_mixint(number, dimension) for number, dimension in ((8, 5), (15, 10), (21, 10))),
     )
 }

@@ -34,6 +34,7 @@ __all__ = [
     "read_seconds",
     "regret_curves",
     "regrets",
+    "shares_within",
     "write_report",
 ]
 
@@ -112,17 +113,33 @@ def normalised_regret(found: Mapping[str, NDArray[np.float64]], contender: str, 
 
 
 def regret_curves(results: Results, names: Mapping[str, str]) -> dict[int, dict[str, NDArray[np.float64]]]:
-    """Average regret after each batch by budget and label, of the contenders that ran on all problems of the budget."""
+    """Average regret after each batch by budget and label.
+
+    Of the contenders that ran on at least a third of a budget's problems, on those that all of these ran on.
+    """
     lowest = lowest_known(results)
     curves: dict[int, dict[str, NDArray[np.float64]]] = {}
     for budget in sorted({budget for _, budget in results}):
         ran = {name: found for (name, at), found in results.items() if at == budget}
+        usual = [c for c in names if 3 * sum(c in of for of in ran.values()) >= len(ran)]
+        common = {name: of for name, of in ran.items() if all(c in of for c in usual)}
         curves[budget] = {
-            label: np.mean([normalised_regret(of, c, lowest[name]).mean(axis=0) for name, of in ran.items()], axis=0)
-            for c, label in names.items()
-            if all(c in of for of in ran.values())
+            names[c]: np.mean([normalised_regret(of, c, lowest[n]).mean(axis=0) for n, of in common.items()], axis=0)
+            for c in usual
         }
     return curves
+
+
+def shares_within(results: Results, names: Mapping[str, str], regret: float) -> dict[str, NDArray[np.float64]]:
+    """Share of the searches that are within a regret after each batch, by label, on problems that all ran on."""
+    lowest = lowest_known(results)
+    common = {name: of for (name, _), of in results.items() if all(c in of for c in names)}
+    return {
+        label: np.mean(
+            [(normalised_regret(of, c, lowest[name]) <= regret).mean(axis=0) for name, of in common.items()], axis=0
+        )
+        for c, label in names.items()
+    }
 
 
 def regrets(

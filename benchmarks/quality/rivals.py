@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         best_third,
         by_margins,
         points_of_the_region,
+        recombined,
         run_search,
         sobol,
     )
@@ -34,7 +35,16 @@ if TYPE_CHECKING:
     from benchmarks.quality.strong import cat_cma, hebo, q_log_ei, smac, turbo
     from benchmarks.quality.task import Task, best_so_far
 else:
-    from quality.ablations import Ablation, Forest, best_third, by_margins, points_of_the_region, run_search, sobol
+    from quality.ablations import (
+        Ablation,
+        Forest,
+        best_third,
+        by_margins,
+        points_of_the_region,
+        recombined,
+        run_search,
+        sobol,
+    )
     from quality.axes import Choice, draw
     from quality.observations import Observations
     from quality.strong import cat_cma, hebo, q_log_ei, smac, turbo
@@ -288,6 +298,7 @@ CONTENDERS: dict[str, Contender] = {
     "guided-with-repeats": _guided_without(avoid_repeats=False),
     "guided-interpolating": _guided_without(estimate_noise=False),
     "guided-sobol": _guided_without(Ablation(first_batch=sobol)),
+    "guided-recombining": _guided_without(Ablation(choose=recombined)),
     "guided-margins": _guided_without(Ablation(choose=by_margins)),
     "guided-no-ranking": _guided_without(candidates_per_sample=1),
     "guided-no-share": _guided_without(kept_share=None),

@@ -227,16 +227,18 @@ def cat_cma(task: Task) -> list[float]:
         return {axis.name: _value(axis, told[axis.name]) for axis in task.problem.axes}
 
     values: list[float] = []
+    population = task.batch_size if task.batch_size > 1 else None  # it cannot learn of one: the package's own size then
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        search, restarts = CatCMAwM(**spaces, population_size=task.batch_size, seed=task.seed), 0
-        for _ in range(task.num_batches):
+        search, restarts = CatCMAwM(**spaces, population_size=population, seed=task.seed), 0
+        while len(values) < task.budget:
             if search.should_stop():
                 restarts += 1
-                search = CatCMAwM(**spaces, population_size=task.batch_size, seed=task.seed + 1000 * restarts)
-            batch = [search.ask() for _ in range(task.batch_size)]
+                search = CatCMAwM(**spaces, population_size=population, seed=task.seed + 1000 * restarts)
+            batch = [search.ask() for _ in range(min(search.population_size, task.budget - len(values)))]
             scores = [task.function(setting(solution)) for solution in batch]
-            search.tell(list(zip(batch, scores, strict=True)))
+            if len(batch) == search.population_size:
+                search.tell(list(zip(batch, scores, strict=True)))
             values += scores
     return _checked(values, task)
 
