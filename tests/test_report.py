@@ -215,7 +215,7 @@ def test_what_survives_of_integers_is_a_range_and_of_few_values_a_list() -> None
     def middle(worker_id: int, parameters: Any) -> float:
         return float(-abs(parameters["channels"] - 20) - abs(parameters["size"] - 5))
 
-    engine = shac.SHAC(middle, space, 60, 6, save_dir="integers", seed=0)
+    engine = shac.SHAC(middle, space, 60, 6, save_dir="integers", seed=1)
     engine.concurrent_evaluators()
     engine.fit(progress=False)
     channels, layers, size = [marginals.survivors() for marginals in stage_marginals(view_of(engine))]
