@@ -49,12 +49,15 @@ def test_the_share_kept_of_fresh_samples_is_the_share_asked_for(
         if stage < num_stages:
             cascade = cascade.extended(model)
     samples, fresh = (cascade.sample(NUM_SAMPLES, seed=seed)[0] for seed in (10, 11))
+    margins = shac.Cascade([model], space).margins(samples)[:, 0]
     for share in SHARES:
         moved = calibrate_threshold(Classifier.of(model), space, samples, share)
         assert moved is not None
         accepts = shac.Cascade([moved.classifier.model], space).accepts
         assert abs(accepts(fresh).mean() - share) < TOLERANCE
-        assert share - 0.001 <= accepts(samples).mean() <= share
+        accepted = accepts(samples)
+        next_best = margins == margins[~accepted].max()  # all alike, which are accepted or refused together
+        assert accepted.mean() <= share < (accepted | next_best).mean()
 
 
 def test_ties_lower_the_share_and_leave_at_least_the_best() -> None:

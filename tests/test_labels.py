@@ -25,13 +25,14 @@ BETTER = [1, 0, 0, 0, 0, 0, 1, 0, 1]
 def trained_on(monkeypatch: pytest.MonkeyPatch) -> "list[dict[float, int]]":
     """The labels of all points that XGBoost was given, by their only parameter, for each classifier."""
     seen: list[dict[float, int]] = []
-    fit = xgboost.XGBClassifier.fit
 
-    def recorded(model: Any, X: Any, y: Any, *arguments: Any, **settings: Any) -> Any:
-        seen.append({float(row[0]): int(label) for row, label in zip(X, y, strict=True)})
-        return fit(model, X, y, *arguments, **settings)
+    class Recorded(xgboost.DMatrix):
+        def __init__(self, data: Any, label: Any = None, **settings: Any) -> None:
+            if label is not None:
+                seen.append({float(row[0]): int(of_row) for row, of_row in zip(data, label, strict=True)})
+            super().__init__(data, label, **settings)
 
-    monkeypatch.setattr(xgboost.XGBClassifier, "fit", recorded)
+    monkeypatch.setattr(xgboost, "DMatrix", Recorded)
     return seen
 
 

@@ -59,8 +59,8 @@ class Ablation:
 class Forest(shac.TreeSettings):
     """A random forest: each tree on its own 70 % of the points, each split among 60 % of the columns."""
 
-    def arguments(self) -> dict[str, Any]:
-        boosted = shac.TreeSettings.arguments(self)
+    def arguments(self, num_points: int) -> dict[str, Any]:
+        boosted = shac.TreeSettings.arguments(self, num_points)
         return {
             **boosted,
             "n_estimators": 1,
