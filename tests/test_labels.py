@@ -26,7 +26,7 @@ def trained_on(monkeypatch: pytest.MonkeyPatch) -> "list[dict[float, int]]":
     """The labels of all points that XGBoost was given, by their only parameter, for each classifier."""
     seen: list[dict[float, int]] = []
 
-    class Recorded(xgboost.DMatrix):
+    class Recorded(xgboost.DMatrix):  # type: ignore[misc]  # XGBoost has no types
         def __init__(self, data: Any, label: Any = None, **settings: Any) -> None:
             if label is not None:
                 seen.append({float(row[0]): int(of_row) for row, of_row in zip(data, label, strict=True)})
