@@ -287,3 +287,12 @@ def test_a_search_is_saved_where_xgboost_is_installed_under_another_name(monkeyp
     searches.engine(total_budget=10, num_batches=1).fit(skip_cv_checks=True)
     manifest = json.loads((FOLDER / "manifest.json").read_text())["manifest"]
     assert manifest["xgboost"] == xgboost.__version__
+
+
+def test_parameters_that_change_in_their_place_are_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = shac.HyperParameterList([shac.UniformHP("x", 0.0, 1.0)])
+    config: dict[str, Any] = {"values": [1]}
+    monkeypatch.setattr(shac.HyperParameterList, "get_config", lambda self: config)
+    assert storage._parameters_bytes(space) == storage._parameters_bytes(space) == b'{\n  "values": [\n    1\n  ]\n}\n'
+    config["values"][0] = True  # equal to 1, in the same list
+    assert storage._parameters_bytes(space) == b'{\n  "values": [\n    true\n  ]\n}\n'

@@ -71,7 +71,7 @@ _MOST_BYTES[WARM_START_FILE] = _MOST_BYTES[DATASET_FILE]
 _MOST_CLASSIFIER_BYTES = 64 * _MEBIBYTE
 _CLASSIFIER_NAME = re.compile(r"\d{2,}\.ubj")
 
-_known_parameters: WeakKeyDictionary[HyperParameterList, tuple[Any, bytes]] = WeakKeyDictionary()
+_known_parameters: WeakKeyDictionary[HyperParameterList, tuple[str, bytes]] = WeakKeyDictionary()
 _known_tables: WeakKeyDictionary[HyperParameterList, tuple[tuple[Any, ...], bytes, list[Any], bytes]] = (
     WeakKeyDictionary()
 )
@@ -165,10 +165,11 @@ def save_search(folder: Path, search: SearchRecord) -> None:
 def _parameters_bytes(space: HyperParameterList) -> bytes:
     """Return a search's parameters, which are written once and compared after each round."""
     config = space.get_config()
-    known, data = _known_parameters.get(space, (None, b""))
-    if config != known:
+    line = dump_json(config, "parameters", one_line=True)  # 1 and True are equal, and lists may change in their place
+    known, data = _known_parameters.get(space, ("", b""))
+    if line != known:
         data = dump_json(config, "parameters").encode()
-        _known_parameters[space] = config, data
+        _known_parameters[space] = line, data
     return data
 
 
