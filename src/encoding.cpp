@@ -14,15 +14,21 @@ namespace {
 
 template <typename Out, typename In>
 Array<Out> each_row(const SpaceEncoding& encoding, const Array<In>& rows, const char* name,
-                    void (*write)(const SpaceEncoding&, MatrixView<const In>, MatrixView<Out>)) {
+                    std::size_t threads,
+                    bool (*write)(const SpaceEncoding&, MatrixView<const In>, MatrixView<Out>,
+                                  const Workers&)) {
     const auto in = matrix_view(rows, name);
     if (in.width != encoding.width()) {
         throw std::invalid_argument(std::string(name) + ": expected a column for each of the space");
     }
     Array<Out> result({in.rows, in.width});
     const MatrixView<Out> out{result.mutable_data(), in.rows, in.width};
-    const py::gil_scoped_release unlocked;
-    write(encoding, in, out);
+    bool finished = false;
+    {
+        const py::gil_scoped_release unlocked;
+        finished = write(encoding, in, out, interruptible_workers(threads));
+    }
+    raise_unless(finished);
     return result;
 }
 
@@ -66,22 +72,22 @@ void register_encoding(py::module_& module) {
         .def_property_readonly("width", &SpaceEncoding::width)
         .def(
             "encode",
-            [](const SpaceEncoding& encoding, const Array<double>& uniforms) {
-                return each_row<float>(encoding, uniforms, "uniforms", &encode_rows);
+            [](const SpaceEncoding& encoding, const Array<double>& uniforms, std::size_t threads) {
+                return each_row<float>(encoding, uniforms, "uniforms", threads, &encode_rows);
             },
-            py::arg("uniforms").noconvert())
+            py::arg("uniforms").noconvert(), py::arg("threads") = 1)
         .def(
             "cdf",
-            [](const SpaceEncoding& encoding, const Array<float>& encoded) {
-                return each_row<double>(encoding, encoded, "encoded", &cdf_of_rows);
+            [](const SpaceEncoding& encoding, const Array<float>& encoded, std::size_t threads) {
+                return each_row<double>(encoding, encoded, "encoded", threads, &cdf_of_rows);
             },
-            py::arg("encoded").noconvert())
+            py::arg("encoded").noconvert(), py::arg("threads") = 1)
         .def(
             "uniforms_of",
-            [](const SpaceEncoding& encoding, const Array<float>& encoded) {
-                return each_row<double>(encoding, encoded, "encoded", &uniforms_of_rows);
+            [](const SpaceEncoding& encoding, const Array<float>& encoded, std::size_t threads) {
+                return each_row<double>(encoding, encoded, "encoded", threads, &uniforms_of_rows);
             },
-            py::arg("encoded").noconvert());
+            py::arg("encoded").noconvert(), py::arg("threads") = 1);
 }
 
 }  // namespace shac

@@ -52,7 +52,8 @@ def uniforms_for(space: shac.HyperParameterList, count: int) -> NDArray[np.float
 def test_the_core_encodes_as_the_parameters_do_to_the_bit(space: shac.HyperParameterList) -> None:
     uniforms = uniforms_for(space, 20_000)
     assert encoding_of(space) is not None
-    np.testing.assert_array_equal(encode_uniforms(space, uniforms), space.encode_uniforms(uniforms))
+    for threads in (1, 3):
+        np.testing.assert_array_equal(encode_uniforms(space, uniforms, threads), space.encode_uniforms(uniforms))
 
 
 @pytest.mark.parametrize("space", [*KINDS.values()], ids=[*KINDS])

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cascades
 import numpy as np
@@ -199,6 +199,19 @@ def test_columns_are_independent() -> None:
     X, _ = shac.Cascade([], cascades.unit_space(9)).sample(20_000, seed=5)
     correlations = np.corrcoef(X.T) - np.eye(9)
     assert np.abs(correlations).max() < 5 / np.sqrt(20_000)
+
+
+@pytest.mark.parametrize("method", ["plain", "region"])
+def test_samples_that_are_written_on_several_threads_are_those_of_one(
+    cascade: shac.Cascade, method: Literal["plain", "region"]
+) -> None:
+    expected = cascade.draw(9000, seed=2, threads=1, method=method)
+    draw = cascade.draw(9000, seed=2, threads=3, method=method)
+    assert draw.uniforms is not None
+    assert expected.uniforms is not None
+    np.testing.assert_array_equal(draw.uniforms, expected.uniforms)
+    np.testing.assert_array_equal(draw.X, expected.X)
+    assert draw.report.rejected_by_stage == expected.report.rejected_by_stage
 
 
 @pytest.mark.parametrize("columns", [1, 2, 4])

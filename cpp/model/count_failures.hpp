@@ -11,8 +11,10 @@
 // it.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "support/array_view.hpp"
 
@@ -40,6 +42,33 @@ std::size_t count_failures(std::size_t num_stages, std::size_t relax, ArrayView<
         left = kept;
     }
     return left;
+}
+
+/// The second half of a test whose first half, `count_failures` with what is proven, has left rows open by
+/// position of the stage: counts their failures. Nearly all rows that one stage leaves open another rejects,
+/// so that few are asked about.
+///
+/// `rows` are ascending. `settle(position, asked)` says of each row asked, in `fails` by row, whether it
+/// fails. Otherwise as `count_failures`.
+template <typename Settle, typename OnDrop>
+std::size_t count_open_failures(std::vector<std::vector<std::uint32_t>>& open, std::size_t relax,
+                                ArrayView<std::uint32_t> rows, std::uint32_t* failures,
+                                std::vector<std::uint8_t>& fails, Settle settle, OnDrop on_drop) {
+    const auto decide = [&](std::size_t position, ArrayView<const std::uint32_t> left) {
+        std::vector<std::uint32_t>& asked = open[position];
+        const auto is_gone = [&](std::uint32_t row) {
+            return !std::binary_search(left.begin(), left.end(), row);
+        };
+        asked.erase(std::remove_if(asked.begin(), asked.end(), is_gone), asked.end());
+        for (const std::uint32_t row : left) {
+            fails[row] = 0;
+        }
+        if (!asked.empty()) {
+            settle(position, ArrayView<const std::uint32_t>{asked.data(), asked.size()});
+        }
+        return [&fails, left](std::size_t k) { return fails[left[k]] != 0; };
+    };
+    return count_failures(open.size(), relax, rows, failures, decide, on_drop);
 }
 
 }  // namespace shac

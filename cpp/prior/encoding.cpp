@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "prior/random.hpp"
+#include "support/costs.hpp"
 
 namespace shac {
 namespace {
@@ -42,6 +43,16 @@ float encode_logarithm(double logarithm, double least, double most) {
         return encoded;
     }
     return to_float(std::log(clip(std::exp(logarithm), least, most)));
+}
+
+template <typename Write>
+bool for_each_row(std::size_t rows, const Workers& workers, Write write) {
+    return for_row_blocks(rows, costs::kRowsBetweenStops, workers,
+                          [&](std::size_t begin, std::size_t size, std::size_t /*thread*/) {
+                              for (std::size_t i = begin; i < begin + size; ++i) {
+                                  write(i);
+                              }
+                          });
 }
 
 }  // namespace
@@ -174,24 +185,22 @@ void SpaceEncoding::uniforms_of(const float* encoded, double* uniforms) const {
     }
 }
 
-void encode_rows(const SpaceEncoding& encoding, MatrixView<const double> uniforms,
-                 MatrixView<float> encoded) {
-    for (std::size_t i = 0; i < uniforms.rows; ++i) {
-        encoding.encode(uniforms.row(i), encoded.row(i));
-    }
+bool encode_rows(const SpaceEncoding& encoding, MatrixView<const double> uniforms, MatrixView<float> encoded,
+                 const Workers& workers) {
+    return for_each_row(uniforms.rows, workers,
+                        [&](std::size_t i) { encoding.encode(uniforms.row(i), encoded.row(i)); });
 }
 
-void cdf_of_rows(const SpaceEncoding& encoding, MatrixView<const float> encoded, MatrixView<double> below) {
-    for (std::size_t i = 0; i < encoded.rows; ++i) {
-        encoding.cdf(encoded.row(i), below.row(i));
-    }
+bool cdf_of_rows(const SpaceEncoding& encoding, MatrixView<const float> encoded, MatrixView<double> below,
+                 const Workers& workers) {
+    return for_each_row(encoded.rows, workers,
+                        [&](std::size_t i) { encoding.cdf(encoded.row(i), below.row(i)); });
 }
 
-void uniforms_of_rows(const SpaceEncoding& encoding, MatrixView<const float> encoded,
-                      MatrixView<double> uniforms) {
-    for (std::size_t i = 0; i < encoded.rows; ++i) {
-        encoding.uniforms_of(encoded.row(i), uniforms.row(i));
-    }
+bool uniforms_of_rows(const SpaceEncoding& encoding, MatrixView<const float> encoded,
+                      MatrixView<double> uniforms, const Workers& workers) {
+    return for_each_row(encoded.rows, workers,
+                        [&](std::size_t i) { encoding.uniforms_of(encoded.row(i), uniforms.row(i)); });
 }
 
 }  // namespace shac

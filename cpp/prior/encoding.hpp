@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "support/array_view.hpp"
+#include "support/parallel.hpp"
 
 namespace shac {
 
@@ -75,9 +76,12 @@ class SpaceEncoding {
 /// Uniforms stay this far away from 0 and 1.
 constexpr double kUniformEdge = 1.0 / 1099511627776.0;
 
-void encode_rows(const SpaceEncoding& encoding, MatrixView<const double> uniforms, MatrixView<float> encoded);
-void cdf_of_rows(const SpaceEncoding& encoding, MatrixView<const float> encoded, MatrixView<double> below);
-void uniforms_of_rows(const SpaceEncoding& encoding, MatrixView<const float> encoded,
-                      MatrixView<double> uniforms);
+/// Each row of an array; false when `workers.stop` ended it.
+bool encode_rows(const SpaceEncoding& encoding, MatrixView<const double> uniforms, MatrixView<float> encoded,
+                 const Workers& workers);
+bool cdf_of_rows(const SpaceEncoding& encoding, MatrixView<const float> encoded, MatrixView<double> below,
+                 const Workers& workers);
+bool uniforms_of_rows(const SpaceEncoding& encoding, MatrixView<const float> encoded,
+                      MatrixView<double> uniforms, const Workers& workers);
 
 }  // namespace shac

@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "support/costs.hpp"
+
 namespace shac {
 
 Space::Space(std::vector<Column> columns) : columns_(std::move(columns)) {
@@ -31,14 +33,18 @@ double value_or_missing(std::uint64_t uniform) {
     return uniform == kMissing ? std::numeric_limits<double>::quiet_NaN() : uniform_value(uniform);
 }
 
-void write_uniforms(std::uint64_t seed, const BlockLayout& layout, const Conditions& conditions,
-                    ArrayView<const std::uint64_t> candidates, MatrixView<double> result) {
-    std::vector<std::uint64_t> uniforms(result.width);
-    for (std::size_t i = 0; i < candidates.size; ++i) {
-        write_uniforms_of(seed, candidates[i], layout, result.width, uniforms.data(), 1);
-        conditions.apply(uniforms.data(), 1, 1);
-        std::transform(uniforms.begin(), uniforms.end(), result.row(i), value_or_missing);
-    }
+bool write_uniforms(std::uint64_t seed, const BlockLayout& layout, const Conditions& conditions,
+                    ArrayView<const std::uint64_t> candidates, MatrixView<double> result,
+                    const Workers& workers) {
+    const auto write = [&](std::size_t begin, std::size_t size, std::size_t /*thread*/) {
+        std::vector<std::uint64_t> uniforms(result.width);
+        for (std::size_t i = begin; i < begin + size; ++i) {
+            write_uniforms_of(seed, candidates[i], layout, result.width, uniforms.data(), 1);
+            conditions.apply(uniforms.data(), 1, 1);
+            std::transform(uniforms.begin(), uniforms.end(), result.row(i), value_or_missing);
+        }
+    };
+    return for_row_blocks(candidates.size, costs::kRowsBetweenStops, workers, write);
 }
 
 }  // namespace shac

@@ -21,6 +21,7 @@
 #include "prior/conditions.hpp"
 #include "prior/random.hpp"
 #include "support/array_view.hpp"
+#include "support/parallel.hpp"
 
 namespace shac {
 
@@ -53,8 +54,10 @@ class Space {
 };
 
 /// Writes the uniforms in (0, 1) of the listed candidates, candidates by columns; NaN for what is missing.
-void write_uniforms(std::uint64_t seed, const BlockLayout& layout, const Conditions& conditions,
-                    ArrayView<const std::uint64_t> candidates, MatrixView<double> result);
+/// False when `workers.stop` ended it.
+bool write_uniforms(std::uint64_t seed, const BlockLayout& layout, const Conditions& conditions,
+                    ArrayView<const std::uint64_t> candidates, MatrixView<double> result,
+                    const Workers& workers);
 
 /// The real number in (0, 1) of a uniform; NaN for one that is missing.
 double value_or_missing(std::uint64_t uniform);

@@ -13,6 +13,7 @@
 #include "rows/row_block.hpp"
 #include "support/bits.hpp"
 #include "support/costs.hpp"
+#include "tables/stage_order.hpp"
 
 namespace shac {
 
@@ -24,6 +25,7 @@ struct RowFilter::Scratch {
     std::vector<std::uint32_t> rows;
     std::vector<std::uint32_t> failures;
     Bits fails;                                    // bits, by position among the rows that are left
+    std::vector<std::uint8_t> fails_by_row;        // what forests say of what tables left open
     std::vector<std::uint32_t> undecided;          // rows that the tables say nothing of
     std::vector<std::uint32_t> places;             // of the undecided, among the rows that are left
     std::vector<std::vector<std::uint32_t>> open;  // by position of the stage: rows left undecided there
@@ -48,7 +50,8 @@ RowFilter::RowFilter(std::vector<std::shared_ptr<const Stage>> stages, std::size
 
 void RowFilter::find_failures(std::size_t stage, const ColumnBlock& block,
                               ArrayView<const std::uint32_t> rows, Scratch& scratch) const {
-    auto& [own_block, own_rows, failures, fails, undecided, places, open, margins, tables, binned] = scratch;
+    auto& [own_block, own_rows, failures, fails, fails_by_row, undecided, places, open, margins, tables,
+           binned] = scratch;
     undecided.clear();
     places.clear();
     if (tables_[stage].decides()) {
@@ -161,66 +164,38 @@ bool RowFilter::compute_accepted(const RowsView& x, std::size_t relax, ArrayView
 template <typename OnDrop>
 void RowFilter::settle_open(const std::vector<std::size_t>& order, std::size_t relax,
                             const ColumnBlock& block, Scratch& own, OnDrop on_drop) const {
-    std::vector<std::uint8_t> fails(block.size);
-    const auto decide = [&](std::size_t position, ArrayView<const std::uint32_t> left) {
-        std::fill(fails.begin(), fails.end(), std::uint8_t{0});
-        std::vector<std::uint32_t>& open = own.open[position];
-        const auto is_gone = [&](std::uint32_t row) {
-            return !std::binary_search(left.begin(), left.end(), row);
-        };
-        open.erase(std::remove_if(open.begin(), open.end(), is_gone), open.end());
-        compute_margins_of(order[position], block, {open.data(), open.size()}, own);
-        for (std::size_t k = 0; k < open.size(); ++k) {
-            fails[open[k]] = accepts_margin(own.margins[k], decision_threshold()) ? 0 : 1;
+    own.fails_by_row.resize(block.size);
+    const auto settle = [&](std::size_t position, ArrayView<const std::uint32_t> rows) {
+        compute_margins_of(order[position], block, rows, own);
+        for (std::size_t k = 0; k < rows.size; ++k) {
+            own.fails_by_row[rows[k]] = accepts_margin(own.margins[k], decision_threshold()) ? 0 : 1;
         }
-        return [&fails, left](std::size_t k) { return fails[left[k]] != 0; };
     };
-    count_failures(order.size(), relax, {own.rows.data(), own.rows.size()}, own.failures.data(), decide,
-                   on_drop);
+    count_open_failures(own.open, relax, {own.rows.data(), own.rows.size()}, own.failures.data(),
+                        own.fails_by_row, settle, on_drop);
 }
 
-/// Asks all stages about the first rows; then, again and again, takes the stage that rejects most of what is
-/// left for its cost.
+/// Asks all stages about the first rows, where the others are many.
 std::vector<std::size_t> RowFilter::order_for(const RowsView& x) const {
-    std::vector<std::size_t> order(num_stages());
-    std::iota(order.begin(), order.end(), std::size_t{0});
     if (x.rows < costs::kPilotRows * costs::kRowsForPilotRow) {
+        std::vector<std::size_t> order(num_stages());
+        std::iota(order.begin(), order.end(), std::size_t{0});
         return order;
     }
     Scratch scratch{};
     const ColumnBlock block = scratch.block.load(x, 0, costs::kPilotRows);
     std::vector<std::uint32_t> rows(costs::kPilotRows);
     std::iota(rows.begin(), rows.end(), 0U);
-    std::vector<Scratch::Bits> fails;
+    std::vector<std::vector<std::uint64_t>> rejected;
+    std::vector<double> stage_costs;
     for (std::size_t s = 0; s < num_stages(); ++s) {
         find_failures(s, block, {rows.data(), rows.size()}, scratch);
         settle_undecided(s, block, scratch);
-        fails.push_back(scratch.fails);
+        rejected.emplace_back(scratch.fails.begin(), scratch.fails.begin() + costs::kPilotRows / kLane);
+        stage_costs.push_back(tables_[s].decides() ? stages_[s]->quantized.cost()
+                                                   : stages_[s]->forest->cost());
     }
-    const auto does_fail = [&](std::size_t stage, std::uint32_t row) {
-        return (fails[stage][row / kLane] >> (row % kLane) & 1U) != 0;
-    };
-    for (auto next = order.begin(); next != order.end(); ++next) {
-        const auto worth = [&](std::size_t stage) {
-            const auto rejected = std::count_if(rows.begin(), rows.end(),
-                                                [&](std::uint32_t row) { return does_fail(stage, row); });
-            const double cost =
-                tables_[stage].decides() ? stages_[stage]->quantized.cost() : stages_[stage]->forest->cost();
-            return static_cast<double>(rejected) / (cost + 1.0);
-        };
-        std::vector<double> worths(num_stages());
-        for (auto stage = next; stage != order.end(); ++stage) {
-            worths[*stage] = worth(*stage);
-        }
-        // The first of the best, and the others in their order.
-        const auto best = std::max_element(
-            next, order.end(), [&](std::size_t a, std::size_t b) { return worths[a] < worths[b]; });
-        std::rotate(next, best, best + 1);
-        rows.erase(std::remove_if(rows.begin(), rows.end(),
-                                  [&](std::uint32_t row) { return does_fail(*next, row); }),
-                   rows.end());
-    }
-    return order;
+    return order_stages(rejected, stage_costs, costs::kPilotRows).stages;
 }
 
 }  // namespace shac

@@ -38,10 +38,10 @@ class PlainSampler {
     double candidate_cost() const { return filter_.candidate_cost(); }
 
     /// Writes the uniforms in (0, 1) of the listed candidates, candidates by columns; NaN for what is
-    /// missing.
-    void write_uniforms(std::uint64_t seed, ArrayView<const std::uint64_t> candidates,
-                        MatrixView<double> result) const {
-        shac::write_uniforms(seed, layout_, conditions_, candidates, result);
+    /// missing. False when `workers.stop` ended it.
+    bool write_uniforms(std::uint64_t seed, ArrayView<const std::uint64_t> candidates,
+                        MatrixView<double> result, const Workers& workers) const {
+        return shac::write_uniforms(seed, layout_, conditions_, candidates, result, workers);
     }
 
     Samples draw(const SampleRequest& request, const Workers& workers) const;

@@ -1,14 +1,12 @@
 // Samples from a region's boxes: no draw from what is proven to be rejected.
 //
-// Candidate j of a seed picks a box by its mass (alias method: Walker 1977, in the form of Vose 1991), draws
-// its uniforms within the box, and is tested by the box's undecided stages only; an accepted box passes every
-// candidate. Words come from Philox streams of their own (see prior/random.hpp): stream 2^31 picks, stream
-// 2^31 + 1 draws two columns a block. A uniform within a range of w integers is the upper half of the product
-// of w and 64 random bits, which favours no part of the range by more than 2^-64 of it.
+// A candidate (see box_drawer.hpp) is tested by its box's undecided stages only; an accepted box passes every
+// candidate.
 //
 // A block of candidates is drawn and tested together: the stages' tables prove what they can of the rows
-// whose boxes leave the stage undecided, and its forest decides the others. Columns are drawn when the first
-// stage asks for them, for the rows that are left then: most rows never meet most columns.
+// whose boxes leave the stage undecided, those first that reject most of a pilot for their cost; then forests
+// decide what is left open. Columns are drawn when the first stage asks for them, for the rows that are left
+// then: most rows never meet most columns.
 //
 // Immutable; any number of threads may draw.
 #pragma once
@@ -19,6 +17,7 @@
 #include <vector>
 
 #include "region/region.hpp"
+#include "sampling/box_drawer.hpp"
 #include "sampling/sampler.hpp"
 #include "support/array_view.hpp"
 
@@ -42,40 +41,39 @@ class RegionSampler {
                                        ArrayView<const std::uint64_t> passed) const;
 
     /// Writes the uniforms in (0, 1) of the listed candidates, candidates by columns; NaN for what is
-    /// missing.
-    void write_uniforms(std::uint64_t seed, ArrayView<const std::uint64_t> candidates,
-                        MatrixView<double> result) const;
+    /// missing. False when `workers.stop` ended it.
+    bool write_uniforms(std::uint64_t seed, ArrayView<const std::uint64_t> candidates,
+                        MatrixView<double> result, const Workers& workers) const;
 
   private:
     struct Scratch;
 
-    std::size_t pick_box(std::uint64_t first, std::uint64_t second) const;
+    void choose_order();
 
-    /// Picks the boxes of the candidates first + offset, for each of scratch.offsets (at most kChunk).
-    void pick_boxes(std::uint64_t seed, std::uint64_t first, Scratch& scratch) const;
+    /// Moves to `passed`, as begin + offset, those of the candidates drawn whose boxes are proven to be
+    /// accepted.
+    void take_accepted(Scratch& scratch, std::size_t begin, std::vector<std::uint32_t>& passed) const;
 
-    /// Groups of columns that are drawn together.
-    std::size_t num_groups() const;
+    /// Makes scratch.rows all candidates drawn, with what is known of their boxes.
+    void begin_testing(Scratch& scratch) const;
 
-    /// Makes room for the uniforms of the candidates in scratch.offsets; none is drawn.
-    void begin_drawing(std::uint64_t seed, std::uint64_t first, Scratch& scratch) const;
-
-    /// Draws the uniforms of a group of columns for some rows, places among scratch.offsets, within their
-    /// boxes.
-    void draw_group(std::uint32_t group, ArrayView<const std::uint32_t> rows, Scratch& scratch) const;
-
-    /// Draws all columns of all rows.
-    void draw_all(Scratch& scratch) const;
-
-    /// Shortens scratch.rows, places among scratch.offsets, to the candidates that pass.
+    /// Shortens scratch.rows to those that pass.
     void test(Scratch& scratch, ArrayView<std::uint64_t> rejected_by_stage) const;
-    void test_stage(std::size_t stage, ArrayView<const std::uint32_t> rows, Scratch& scratch) const;
+
+    /// Says in scratch.fails, by row, which a stage's tables reject; leaves the undecided in scratch.open.
+    void prove(std::size_t stage, ArrayView<const std::uint32_t> rows, Scratch& scratch) const;
+
+    /// Says in scratch.fails, by row, which a stage's forest rejects.
+    void settle(std::size_t stage, ArrayView<const std::uint32_t> rows, Scratch& scratch) const;
+
+    /// Writes the uniforms of as many of the listed candidates as are drawn at once; returns how many.
+    std::size_t write_first(std::uint64_t seed, ArrayView<const std::uint64_t> candidates,
+                            MatrixView<double> result, BoxDraws& draws) const;
 
     std::shared_ptr<const Region> region_;
-    std::vector<std::uint32_t> alias_;  // by box
-    std::vector<std::uint64_t> keep_;   // a word below it keeps the box, another takes the alias
-    std::vector<std::vector<std::uint64_t>> starts_;  // by column: first uniform of each bin, and two ends
+    BoxDrawer drawer_;
     std::vector<std::vector<std::uint32_t>> groups_;  // by stage: groups of columns that its tables ask for
+    std::vector<std::size_t> order_;                  // in which stages are asked
     const Kernels& kernels_;
 };
 

@@ -6,14 +6,9 @@
 #include "sampling/draw_group.hpp"
 #include "support/bits.hpp"
 #include "support/costs.hpp"
+#include "tables/stage_order.hpp"
 
 namespace shac {
-namespace {
-
-constexpr std::uint64_t kPilotSeed = 0x9e3779b97f4a7c15U;
-
-}  // namespace
-
 RejectionFilter::RejectionFilter(const std::vector<std::shared_ptr<const Stage>>& stages, std::size_t width,
                                  BlockLayout layout, const Conditions& conditions, const Kernels& kernels,
                                  const RejectionFilter* shorter)
@@ -58,44 +53,22 @@ void RejectionFilter::run_pilot(const RejectionFilter* shorter) {
     }
 }
 
-/// Takes, again and again, the stage that rejects most of what is left of the pilot for its cost.
 void RejectionFilter::choose_order() {
-    const std::size_t words = costs::kPilotCandidates / kLane;
-    std::vector<std::uint64_t> alive(words, ~std::uint64_t{0});
+    std::vector<double> costs;
+    for (const Stage* stage : stages_) {
+        costs.push_back(stage->quantized.cost());
+    }
+    const StageOrder order = order_stages(pilot_, costs, costs::kPilotCandidates);
+    order_ = order.stages;
+    constexpr auto kAll = static_cast<double>(costs::kPilotCandidates);
     const std::size_t groups = (width_ + kGroupColumns - 1) / kGroupColumns;
     candidate_cost_ = costs::kDraw * static_cast<double>(groups) / static_cast<double>(layout_.candidates());
     for (std::size_t position = 0; position < order_.size(); ++position) {
-        std::size_t best = position;
-        double best_rate = -1.0;
-        for (std::size_t k = position; k < order_.size(); ++k) {
-            std::size_t rejects = 0;
-            for (std::size_t w = 0; w < words; ++w) {
-                rejects += count_bits(pilot_[order_[k]][w] & alive[w]);
-            }
-            const double rate = static_cast<double>(rejects) / (stages_[order_[k]]->quantized.cost() + 1.0);
-            if (rate > best_rate) {
-                best_rate = rate;
-                best = k;
-            }
-        }
-        std::rotate(order_.begin() + static_cast<std::ptrdiff_t>(position),
-                    order_.begin() + static_cast<std::ptrdiff_t>(best),
-                    order_.begin() + static_cast<std::ptrdiff_t>(best) + 1);
-        std::size_t reached = 0;
-        for (std::size_t w = 0; w < words; ++w) {
-            reached += count_bits(alive[w]);
-            alive[w] &= ~pilot_[order_[position]][w];
-        }
-        const double cost = stages_[order_[position]]->quantized.cost() / static_cast<double>(kLane) +
-                            costs::kMove * static_cast<double>(width_);
-        candidate_cost_ += static_cast<double>(reached) / static_cast<double>(costs::kPilotCandidates) * cost;
+        const double cost =
+            costs[order_[position]] / static_cast<double>(kLane) + costs::kMove * static_cast<double>(width_);
+        candidate_cost_ += static_cast<double>(order.reached[position]) / kAll * cost;
     }
-    std::size_t left = 0;
-    for (const std::uint64_t word : alive) {
-        left += count_bits(word);
-    }
-    pass_rate_ =
-        static_cast<double>(std::max<std::size_t>(left, 1)) / static_cast<double>(costs::kPilotCandidates);
+    pass_rate_ = static_cast<double>(std::max<std::size_t>(order.num_left, 1)) / kAll;
 }
 
 void RejectionFilter::plan_steps() {

@@ -104,6 +104,12 @@ constexpr std::size_t kExactBlock = 256;
 /// Chosen: what passes the filter costs most, and is to be spread over the threads.
 constexpr double kBlocksPerThread = 4.0;
 
+// What passed
+
+/// Rows whose uniforms are written, or encoded, between two looks at the stop request. Chosen: a tenth of a
+/// millisecond, so that a few thousand rows are worth a second thread.
+constexpr std::size_t kRowsBetweenStops = 2048;
+
 // The region
 
 /// Entries of tables that finding the range of a tree within a box counts for. Chosen.

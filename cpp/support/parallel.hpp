@@ -6,6 +6,7 @@
 // thread ends the run and is thrown to the caller.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -26,5 +27,16 @@ struct Workers {
 /// threads.
 bool run_blocks(std::uint64_t count, const Workers& workers,
                 const std::function<bool(std::uint64_t block, std::size_t thread)>& work);
+
+/// Calls work(begin, size, thread) for consecutive blocks of rows; false when `workers.stop` ended it.
+template <typename Work>
+bool for_row_blocks(std::size_t rows, std::size_t block_size, const Workers& workers, Work work) {
+    const std::size_t blocks = (rows + block_size - 1) / block_size;
+    return run_blocks(blocks, workers, [&](std::uint64_t block, std::size_t thread) {
+        const auto begin = static_cast<std::size_t>(block) * block_size;
+        work(begin, std::min(block_size, rows - begin), thread);
+        return true;
+    });
+}
 
 }  // namespace shac

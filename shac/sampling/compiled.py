@@ -250,15 +250,18 @@ class CompiledCascade:
             count = min(math.ceil(wanted / self.space.feasible_share), max(wanted, _MOST_AT_ONCE))
         result = sampler.sample(threads=threads, **{**request, "count": count}, **limits)
         X, passed, num_refused = self._tested(result, request["relax"], threads)
-        last = int(np.flatnonzero(passed)[wanted - 1]) if 0 < wanted <= passed.sum() else len(passed)
+        last = _place_of_last(passed, wanted)
         if last < len(passed) and (last + 1 < len(passed) or result["end"] != "count"):
             # Counts are those of the candidates up to the last that is wanted: drawn again to just there.
             result = sampler.sample(threads=threads, **{**request, "count": last + 1}, **limits)
             X, passed, num_refused = self._tested(result, request["relax"], threads)
+        uniforms = result["uniforms"]
+        if not passed.all():
+            X, uniforms = X[passed], uniforms[passed]
         return Piece(
-            rows=self.space.values_from_uniforms(result["uniforms"][passed]) if values else [],
-            X=X[passed],
-            uniforms=result["uniforms"][passed],
+            rows=self.space.values_from_uniforms(uniforms) if values else [],
+            X=X,
+            uniforms=uniforms,
             num_drawn=result["num_drawn"],
             next_candidate=request["first_candidate"] + result["num_drawn"],
             rejected_by_stage=np.array(result["rejected_by_stage"], dtype=np.int64),
@@ -271,7 +274,7 @@ class CompiledCascade:
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_], int]:
         """Encode what the sampler let pass, and tell what passes by value, too, and how many constraints refuse."""
         uniforms = result["uniforms"]
-        X = encode_uniforms(self.space, uniforms)
+        X = encode_uniforms(self.space, uniforms, threads)
         passed = self.accepts(X, relax, threads)
         if not passed.all():
             _logger.debug("redrawing %d samples that rounded onto a threshold", int((~passed).sum()))
@@ -299,6 +302,14 @@ class CompiledCascade:
     def _bins_of(self, parameter: AbstractHyperParameter) -> ThresholdBins:
         """Columns of one multi-parameter share a marginal, and so its edges."""
         return self._bins.setdefault(id(parameter), ThresholdBins(parameter))
+
+
+def _place_of_last(passed: NDArray[np.bool_], wanted: int) -> int:
+    """Return the place of the last row that is wanted of those that passed; behind all rows where some are missing."""
+    num_passed = int(np.count_nonzero(passed))
+    if not 0 < wanted <= num_passed:
+        return len(passed)
+    return wanted - 1 if num_passed == len(passed) else int(np.flatnonzero(passed)[wanted - 1])
 
 
 def compile_forest(model: Model | ForestArrays, stage: int) -> core.Forest:

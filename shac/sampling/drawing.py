@@ -121,7 +121,7 @@ def draw_samples(compiled: CompiledCascade, request: DrawRequest, *, values: boo
         of_call["count"] = request.count - pieces.num_samples
         of_call["first_candidate"] = piece.next_candidate
         limits["max_candidates"] -= piece.num_drawn
-    return pieces.finish(started, compiled.space.num_columns, _region_of(sampler))
+    return pieces.finish(started, _region_of(sampler))
 
 
 def method_of(compiled: CompiledCascade, n: int, relax: int) -> Literal["plain", "region"]:

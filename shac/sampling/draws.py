@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shac.sampling.extension import core
     from shac.space import HyperParameterList
 
-__all__ = ["Draw", "Piece", "Pieces", "SampleReport", "UniformRows"]
+__all__ = ["Draw", "Piece", "Pieces", "SampleReport", "UniformRows", "joined_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,11 @@ class Piece:
     num_refused: int = 0  # by constraints
 
 
+def joined_rows(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """Return the rows of several arrays; those of a single one are not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
 class Pieces:
     """The pieces that one call was drawn in; nearly always one."""
 
@@ -151,7 +156,7 @@ class Pieces:
     def num_samples(self) -> int:
         return sum(len(piece.X) for piece in self._pieces)
 
-    def finish(self, started: float, num_columns: int, region: core.Region | None) -> Draw:
+    def finish(self, started: float, region: core.Region | None) -> Draw:
         last = self._pieces[-1]
         rejected = sum((p.rejected_by_stage for p in self._pieces), np.zeros(self._num_stages, dtype=np.int64))
         report = SampleReport(
@@ -171,9 +176,9 @@ class Pieces:
             )
         uniforms = [piece.uniforms for piece in self._pieces if piece.uniforms is not None]
         return Draw(
-            uniforms=np.concatenate(uniforms) if len(uniforms) == len(self._pieces) else None,
+            uniforms=joined_rows(uniforms) if len(uniforms) == len(self._pieces) else None,
             rows=[row for piece in self._pieces for row in piece.rows],
-            X=np.concatenate([np.empty((0, num_columns), dtype=np.float32), *(p.X for p in self._pieces)]),
+            X=joined_rows([piece.X for piece in self._pieces]),
             next_candidate=last.next_candidate,
             report=report,
         )

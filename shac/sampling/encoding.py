@@ -50,12 +50,12 @@ def encoding_of(space: HyperParameterList) -> core.SpaceEncoding | None:
     return _known[codec]
 
 
-def encode_uniforms(space: HyperParameterList, uniforms: Floats) -> NDArray[np.float32]:
-    """Encode the values of uniforms; see `HyperParameterList.encode_uniforms`."""
+def encode_uniforms(space: HyperParameterList, uniforms: Floats, threads: int = 1) -> NDArray[np.float32]:
+    """Encode the values of uniforms; see `HyperParameterList.encode_uniforms`. Threads are for columns of the core."""
     encoding = encoding_of(space)
     if encoding is None:
         return space.encode_uniforms(uniforms)
-    return encoding.encode(np.ascontiguousarray(uniforms, dtype=np.float64))
+    return encoding.encode(np.ascontiguousarray(uniforms, dtype=np.float64), threads)
 
 
 def uniforms_of(space: HyperParameterList, X: NDArray[np.float32]) -> Floats:

@@ -8,6 +8,7 @@ import numpy as np
 
 from shac.errors import EmptyRegionError
 from shac.sampling.costs import DIVIDING_SHARE, NEWEST_COSTS, Costs
+from shac.sampling.draws import joined_rows
 from shac.sampling.extension import core
 
 if TYPE_CHECKING:
@@ -140,8 +141,8 @@ def make_sampler(region: core.Region, num_stages: int, relax: int) -> core.Regio
 
 def _joined(rounds: list[core.SampleResult]) -> core.SampleResult:
     return {
-        "candidates": np.concatenate([r["candidates"] for r in rounds]),
-        "uniforms": np.concatenate([r["uniforms"] for r in rounds]),
+        "candidates": joined_rows([r["candidates"] for r in rounds]),
+        "uniforms": joined_rows([r["uniforms"] for r in rounds]),
         "num_drawn": sum(r["num_drawn"] for r in rounds),
         "rejected_by_stage": np.sum([r["rejected_by_stage"] for r in rounds], axis=0).tolist(),
         "end": rounds[-1]["end"],

@@ -61,7 +61,7 @@ double share_below_quarter(const RegionSampler& sampler, std::size_t count) {
     request.count = count;
     const shac::Samples samples = sampler.draw(request, {1, {}});
     std::vector<double> uniforms(2 * count);
-    sampler.write_uniforms(1, {samples.candidates.data(), count}, {uniforms.data(), count, 2});
+    sampler.write_uniforms(1, {samples.candidates.data(), count}, {uniforms.data(), count, 2}, {});
     std::size_t below = 0;
     for (std::size_t i = 0; i < count; ++i) {
         below += uniforms[2 * i] < 0.25 ? 1U : 0U;
@@ -189,7 +189,7 @@ TEST_CASE("samples of undecided boxes are inside what the stages accept") {
         const shac::Samples samples = sampler.draw(request, {2, {}});
         CHECK(samples.candidates.size() == 2000);
         std::vector<double> uniforms(4000);
-        sampler.write_uniforms(4, {samples.candidates.data(), 2000}, {uniforms.data(), 2000, 2});
+        sampler.write_uniforms(4, {samples.candidates.data(), 2000}, {uniforms.data(), 2000, 2}, {});
         std::size_t in_lower_half = 0;
         for (std::size_t i = 0; i < 2000; ++i) {
             CHECK(uniforms[2 * i] < 0.25);
@@ -294,7 +294,7 @@ TEST_CASE("exactly the draws that every forest accepts pass, also by columns tha
     for (const std::size_t budget : {std::size_t{1}, std::size_t{2}}) {
         const RegionSampler sampler = sampler_of(whole.refined(budget));
         std::vector<double> uniforms(5 * kDrawn);
-        sampler.write_uniforms(7, {all.data(), kDrawn}, {uniforms.data(), kDrawn, 5});
+        sampler.write_uniforms(7, {all.data(), kDrawn}, {uniforms.data(), kDrawn, 5}, {});
         std::vector<std::uint64_t> expected;
         for (std::size_t i = 0; i < kDrawn; ++i) {
             const double* const row = uniforms.data() + 5 * i;

@@ -24,7 +24,7 @@ TEST_CASE("a uniform falls in the bin with as many edges at or below it") {
 TEST_CASE("uniforms of listed candidates come candidate by candidate") {
     const std::vector<std::uint64_t> candidates{7, 3};
     std::vector<double> values(20);
-    shac::write_uniforms(11, {}, {}, {candidates.data(), 2}, {values.data(), 2, 10});
+    shac::write_uniforms(11, {}, {}, {candidates.data(), 2}, {values.data(), 2, 10}, {});
     for (std::size_t i = 0; i < 2; ++i) {
         for (std::size_t c = 0; c < 10; ++c) {
             const auto u =

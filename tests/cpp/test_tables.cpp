@@ -11,6 +11,7 @@
 #include "random_forest.hpp"
 #include "sampling/plain_sampler.hpp"
 #include "tables/quantized_stage.hpp"
+#include "tables/stage_order.hpp"
 #include "trees.hpp"
 
 using shac::kUniformRange;
@@ -38,6 +39,21 @@ std::vector<std::uint64_t> accepted(const std::vector<std::shared_ptr<const Stag
 }
 
 }  // namespace
+
+TEST_CASE("the stage comes first that rejects most of what is left for its cost, the earlier of equals") {
+    using Bits = std::vector<std::uint64_t>;
+    // Of 70 rows: all but 6; the last 10; the first 4; the first 4, dearer; and bits behind the last row.
+    const std::vector<Bits> rejected{
+        {~std::uint64_t{0}, 0}, {std::uint64_t{15} << 60, 63}, {15, 0}, {15, 0}, {0, ~std::uint64_t{63}}};
+    const shac::StageOrder cheap = shac::order_stages(rejected, {9.0, 9.0, 9.0, 10.0, 9.0}, 70);
+    CHECK(cheap.stages == std::vector<std::size_t>{0, 1, 2, 3, 4});
+    CHECK(cheap.reached == std::vector<std::size_t>{70, 6, 0, 0, 0});
+    CHECK(cheap.num_left == 0);
+    const shac::StageOrder dear = shac::order_stages(rejected, {999.0, 9.0, 9.0, 8.0, 9.0}, 70);
+    CHECK(dear.stages == std::vector<std::size_t>{1, 3, 0, 2, 4});
+    CHECK(dear.reached == std::vector<std::size_t>{70, 60, 56, 0, 0});
+    CHECK(shac::order_stages({}, {}, 70).num_left == 70);
+}
 
 TEST_CASE("tables and trees of every kind drop no candidate that the exact forest accepts") {
     const std::vector<Shape> shapes{

@@ -227,7 +227,7 @@ void check_region(const std::shared_ptr<const shac::Region>& region, const Sampl
     const Samples drawn = sampler.draw(own, {1, {}});
     std::vector<double> uniforms(drawn.candidates.size() * width);
     sampler.write_uniforms(request.seed, {drawn.candidates.data(), drawn.candidates.size()},
-                           {uniforms.data(), drawn.candidates.size(), width});
+                           {uniforms.data(), drawn.candidates.size(), width}, {});
     for (std::size_t i = 0; i < drawn.candidates.size(); ++i) {
         require(failures(stages, uniforms.data() + i * width, width) <= request.relax);
         check_conditions(region->conditions(), uniforms.data() + i * width, width);
