@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import sys
@@ -43,8 +44,23 @@ def _no_process_is_left() -> Iterator[None]:
 
 
 def _processes_of_tests() -> set[psutil.Process]:
-    children = psutil.Process().children(recursive=True)
-    return {process for process in (*children, *filter(_is_marked, psutil.process_iter())) if _counts(process)}
+    return {process for process in _found_processes() if _counts(process)}
+
+
+def _found_processes() -> Iterator[psutil.Process]:
+    """Yield what has the mark, and children that were started without it."""
+    if not sys.platform.startswith("linux"):
+        yield from psutil.Process().children(recursive=True)
+        yield from filter(_is_marked, psutil.process_iter())
+        return
+    # psutil takes six milliseconds for it, before and after each of four thousand tests.
+    mark = "=".join(MARK).encode() + b"\0"
+    parent = b" %d " % os.getpid()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, psutil.Error):
+            stat = (folder / "stat").read_bytes()
+            if mark in (folder / "environ").read_bytes() or stat.rpartition(b")")[2][2:].startswith(parent):
+                yield psutil.Process(int(folder.name))
 
 
 def _is_marked(process: psutil.Process) -> bool:

@@ -47,18 +47,9 @@ def test_every_choice_trains(change: dict[str, str], monkeypatch: pytest.MonkeyP
     assert 0 <= demo.validation_accuracy(0, setting(**change)) <= 1
 
 
-def test_a_small_demo_searches_predicts_and_judges() -> None:
-    lines: list[str] = []
-    result = demo.run_demo("run", total_budget=6, num_batches=2, num_samples=1, seed=1, write=lines.append)
-    assert len(lines) == 1 + 2 + 1
-    assert result.num_classifiers == 1
-    assert result.predicted.shape == result.random.shape == (1,)
-    assert np.isfinite([*result.predicted, *result.random, result.best]).all()
-    assert set(result.seconds) == {"evaluating", "training", "sampling", "predicting"}
-    assert Path("run/manifest.json").exists()
-
-
-def test_a_demo_that_is_interrupted_goes_on_and_prints_a_table_and_the_best_setting() -> None:
+def test_a_demo_that_is_interrupted_goes_on_and_prints_a_table_and_the_best_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     command = [sys.executable, "-m", "shac", "demo", "--total-budget", "8", "--num-batches", "2", "--samples", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
@@ -77,6 +68,14 @@ def test_a_demo_that_is_interrupted_goes_on_and_prints_a_table_and_the_best_sett
     assert "--resume goes on with it" in again.stderr
     assert "Traceback" not in again.stderr
 
+    results = []
+
+    def run_demo(*arguments: Any, **options: Any) -> demo.DemoResult:
+        results.append(run(*arguments, **options))
+        return results[-1]
+
+    run = demo.run_demo
+    monkeypatch.setattr(demo, "run_demo", run_demo)
     resumed = CliRunner().invoke(main, [*command[3:], "--resume"])
     assert resumed.exit_code == 0, resumed.stderr
     assert "pass all 1 classifiers" in resumed.stdout
@@ -84,6 +83,13 @@ def test_a_demo_that_is_interrupted_goes_on_and_prints_a_table_and_the_best_sett
     rounds = [line.split()[:2] for line in resumed.stderr.splitlines()]
     assert ["2", "8"] in rounds
     assert ["1", "4"] not in rounds
+
+    (result,) = results
+    assert result.num_classifiers == 1
+    assert result.predicted.shape == result.random.shape == (1,)
+    assert np.isfinite([*result.predicted, *result.random, result.best]).all()
+    assert set(result.seconds) == {"evaluating", "training", "sampling", "predicting"}
+    assert Path("shac_demo/manifest.json").exists()
 
 
 @pytest.mark.parametrize(
