@@ -39,15 +39,17 @@ def small(**options: Any) -> SHACSearchCV:
 @pytest.mark.parametrize(
     "search",
     [
-        SHACSearchCV(GaussianNB(), {"var_smoothing": loguniform(1e-12, 1e-3)}, n_iter=4, num_batches=2, random_state=0),
-        SHACSearchCV(Ridge(), {"alpha": [0.1, 1.0, 10.0]}, n_iter=4, num_batches=2, random_state=0),
+        SHACSearchCV(
+            GaussianNB(), {"var_smoothing": loguniform(1e-12, 1e-3)}, n_iter=4, num_batches=2, cv=2, random_state=0
+        ),
+        SHACSearchCV(Ridge(), {"alpha": [0.1, 1.0, 10.0]}, n_iter=4, num_batches=2, cv=2, random_state=0),
     ],
 )
 def test_it_passes_the_checks_of_scikit_learn(search: SHACSearchCV) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         results = check_estimator(search, on_fail=None, on_skip=None)
-        rival = RandomizedSearchCV(search.estimator, search.param_distributions, n_iter=4, random_state=0)
+        rival = RandomizedSearchCV(search.estimator, search.param_distributions, n_iter=4, cv=2, random_state=0)
         expected = check_estimator(rival, on_fail=None, on_skip=None)
     failed = {result["check_name"]: result["exception"] for result in results if result["status"] == "failed"}
     of_rival = {result["check_name"] for result in expected if result["status"] == "failed"}
