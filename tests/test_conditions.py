@@ -64,8 +64,9 @@ def test_a_setting_with_too_much_or_too_little_is_named(setting: dict[str, Any],
 
 
 def test_what_depends_on_a_missing_parameter_is_missing() -> None:
-    rows = conditional.space(()).sample_rows(5000, np.random.default_rng(0))
-    names = [dict(conditional.space(()).to_parameters(row)) for row in rows]
+    space = conditional.space(())
+    rows = space.sample_rows(5000, np.random.default_rng(0))
+    names = [dict(space.to_parameters(row)) for row in rows]
     assert all(conditional.is_valid(setting, constrained=False) for setting in names)
     assert {"step" in setting for setting in names} == {True, False}
 
