@@ -170,6 +170,24 @@ def test_the_estimate_is_the_same_for_any_number_of_threads_and_grows_with_what_
     assert search.cascade.estimate(0).seconds == shac.Cascade([], cascades.unit_space(2)).estimate(5).seconds == 0
 
 
+def test_an_estimate_asks_constraints_about_no_more_rows_than_a_tenth_of_the_time_is_for() -> None:
+    asked = 0
+
+    def beyond_the_region(x0: NDArray[np.float64]) -> NDArray[np.bool_]:
+        nonlocal asked
+        asked += len(x0)
+        return np.asarray(x0 > 0.9)
+
+    X = np.random.default_rng(0).random((200, 2), dtype=np.float32)
+    models = [cascades.train_stage(X, X[:, 0])]  # accepts the lower half of x0
+    space = shac.HyperParameterList(reals(2), constraints=[beyond_the_region])
+    asked = 0
+    estimate = shac.Cascade(models, space).estimate(10, max_seconds=20.0)
+    assert estimate.is_lower_bound
+    assert 100_000 < asked < 5_000_000  # of 2 columns, at 0.2 microseconds a value on a busy machine
+    assert estimate.seconds > 20
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -24,6 +24,7 @@ _CORES = 2
 # took 1.4 to 4 times that for a candidate, and 0.5 to 7 times for a draw.
 _SLOWDOWN = 4.0
 _SECONDS_PER_PYTHON_VALUE = 1e-6
+_SECONDS_PER_CONSTRAINED_VALUE = 5e-8  # whole arrays: 2.6e-8 to 9e-8, on one core
 _PILOT_SEED = 0x9E3779B97F4A7C15  # not that of any draw that is returned
 _PILOT_SAMPLES = 16
 _FIRST_PILOT = 4096
@@ -76,7 +77,9 @@ def estimate_draw(compiled: CompiledCascade, n: int, *, max_seconds: float, thre
     candidates = _FIRST_PILOT
     drawn = passed = hits = 0
     allowed = _PILOT_SHARE * max_seconds
-    while hits < _PILOT_SAMPLES and (not drawn or pilot.seconds(2 * drawn) <= allowed):
+    while hits < _PILOT_SAMPLES and (
+        not drawn or pilot.seconds(2 * drawn) + pilot.seconds_of_constraints(2 * passed) <= allowed
+    ):
         more_passed, more_hits = pilot.count(drawn, candidates)
         passed, hits = passed + more_passed, hits + more_hits
         drawn += candidates
@@ -84,7 +87,8 @@ def estimate_draw(compiled: CompiledCascade, n: int, *, max_seconds: float, thre
     if not hits and sampler is not None:
         _prove_not_empty(compiled)
     of_each = n / (hits + 0.5)
-    seconds = pilot.seconds(of_each * (drawn + 0.5), of_each * (passed + 0.5))
+    samples = of_each * (passed + 0.5)
+    seconds = pilot.seconds(of_each * (drawn + 0.5), samples) + pilot.seconds_of_constraints(samples)
     return DrawEstimate(seconds, is_lower_bound=not hits)
 
 
@@ -122,6 +126,12 @@ class _Pilot:
         else:
             cost = candidates * costs.of_candidate(self._sampler)
         return cost * _SLOWDOWN / _CORES
+
+    def seconds_of_constraints(self, samples: float) -> float:
+        """Estimate what asking the constraints about so many that pass the cascade takes, on one core."""
+        if self._sampler is None or not self._compiled.space.constraints:
+            return 0.0
+        return samples * self._compiled.space.num_columns * _SECONDS_PER_CONSTRAINED_VALUE * _SLOWDOWN
 
 
 def _prove_not_empty(compiled: CompiledCascade) -> None:
