@@ -141,42 +141,8 @@ class SearchRecord:
         DamagedFileError
             If no search can have come to it.
         """
-        match settings, progress:
-            case (
-                {
-                    "engine": str(),
-                    "total_budget": int(budget),
-                    "num_batches": int(batches),
-                    "objective": "max" | "min" | list(),
-                    "total_classifiers": int(),
-                    "seed": int(seed),
-                },
-                {"training_begin": int(begin), "last_attempt": int(attempt), "accuracies": list(accuracies)},
-            ):
-                sound = (
-                    all(type(number) is int for number in (budget, batches, seed, begin, attempt))
-                    and type(settings["total_classifiers"]) is int
-                    and budget >= batches >= 1
-                    and 0 <= seed < 2**64
-                    and 0 <= begin <= len(rows)
-                    and 0 <= attempt <= len(rows)
-                    and len(accuracies) == len(classifiers)
-                    and all(type(accuracy) is float for accuracy in accuracies)
-                    and isinstance(settings.get("strategy"), dict | None)
-                    and type(settings.get("overlap", 0)) is int
-                    and 0 <= settings.get("overlap", 0) < -(-budget // batches)
-                    and isinstance(settings.get("pruning"), dict | None)
-                    and type(settings.get("cost_aware", False)) is bool
-                    and _are_durations(progress.get("seconds"), len(rows), settings.get("cost_aware", False))
-                    and type(settings.get("costs_version", 1)) is int
-                    and _are_indices(pruned := progress.get("pruned", []), len(rows))
-                    and (not last_values or sorted(last_values) == pruned)
-                    and _are_indices(progress.get("enqueued", []), len(rows))
-                    and _is_queue(progress.get("queue", []), space.num_columns)
-                )
-            case _:
-                sound = False
-        if not sound:
+        num_known = len(rows), len(classifiers), space.num_columns
+        if not _is_sound(settings, progress, num_known, last_values):
             raise DamagedFileError(
                 f"{where}: expected the settings and the progress of a search of {len(rows)} evaluations and "
                 f"{len(classifiers)} classifiers, got {settings} and {progress}"
@@ -208,6 +174,49 @@ class SearchRecord:
             enqueued=tuple(progress.get("enqueued", [])),
             earlier=earlier,
         )
+
+
+def _is_sound(
+    settings: dict[str, Any],
+    progress: dict[str, Any],
+    num_known: tuple[int, int, int],
+    last_values: Mapping[int, float],
+) -> bool:
+    """Return whether a search of so many evaluations, classifiers and columns can have come to this."""
+    num_rows, num_classifiers, num_columns = num_known
+    match settings, progress:
+        case (
+            {
+                "engine": str(),
+                "total_budget": int(budget),
+                "num_batches": int(batches),
+                "objective": "max" | "min" | list(),
+                "total_classifiers": int(total_classifiers),
+                "seed": int(seed),
+            },
+            {"training_begin": int(begin), "last_attempt": int(attempt), "accuracies": list(accuracies)},
+        ):
+            return (
+                all(type(number) is int for number in (budget, batches, total_classifiers, seed, begin, attempt))
+                and budget >= batches >= 1
+                and 0 <= seed < 2**64
+                and 0 <= begin <= num_rows
+                and 0 <= attempt <= num_rows
+                and len(accuracies) == num_classifiers
+                and all(type(accuracy) is float for accuracy in accuracies)
+                and isinstance(settings.get("strategy"), dict | None)
+                and type(settings.get("overlap", 0)) is int
+                and 0 <= settings.get("overlap", 0) < -(-budget // batches)
+                and isinstance(settings.get("pruning"), dict | None)
+                and type(settings.get("cost_aware", False)) is bool
+                and _are_durations(progress.get("seconds"), num_rows, settings.get("cost_aware", False))
+                and type(settings.get("costs_version", 1)) is int
+                and _are_indices(pruned := progress.get("pruned", []), num_rows)
+                and (not last_values or sorted(last_values) == pruned)
+                and _are_indices(progress.get("enqueued", []), num_rows)
+                and _is_queue(progress.get("queue", []), num_columns)
+            )
+    return False
 
 
 def _are_indices(numbers: Any, count: int) -> bool:
