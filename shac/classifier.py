@@ -6,6 +6,7 @@ does on few points, so that it is left to those who want the object.
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -60,6 +61,11 @@ class Classifier:
         made = cls(ubjson_of(model.get_booster()) if data is None else data)
         made.model = model
         return made
+
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of the file, which a search's manifest has after each round."""
+        return hashlib.sha256(self.data).hexdigest()
 
     @cached_property
     def model(self) -> xgboost.XGBClassifier:

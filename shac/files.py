@@ -19,6 +19,9 @@ __all__ = ["dump_json", "open_regular", "parse_json", "read_beginning", "read_fi
 _DO_NOT_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe in a file's place is opened at once, and refused
 _DO_NOT_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
+_PLAIN_TYPES = frozenset({str, bool, type(None)})
+_PLAIN_INTEGERS = range(-(1 << 63), 1 << 63)  # which are certain to be written
+_OF_A_LINE = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
@@ -147,13 +150,23 @@ def open_regular(path: Path, flags: int, *, follow: bool = True) -> int:
     OSError
         If it cannot be opened.
     """
-    if not follow and path.is_symlink():
-        raise DamagedFileError(f"{path}: expected a file, got a symbolic link to {path.readlink()}")
-    descriptor = os.open(path, flags | _DO_NOT_WAIT | _BINARY | (0 if follow else _DO_NOT_FOLLOW), 0o666)
+    if not (follow or _DO_NOT_FOLLOW):  # where the system cannot refuse it
+        _check_no_link(path)
+    try:
+        descriptor = os.open(path, flags | _DO_NOT_WAIT | _BINARY | (0 if follow else _DO_NOT_FOLLOW), 0o666)
+    except OSError:
+        if not follow:
+            _check_no_link(path)
+        raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise DamagedFileError(f"{path}: expected a file, got a folder, a pipe or a device")
     return descriptor
+
+
+def _check_no_link(path: Path) -> None:
+    if path.is_symlink():
+        raise DamagedFileError(f"{path}: expected a file, got a symbolic link to {path.readlink()}")
 
 
 def _sync_folder(folder: Path) -> None:
@@ -201,7 +214,7 @@ def dump_json(value: Any, what: str, *, one_line: bool = False, depth: int | Non
     try:
         plain = _to_plain(value, what)
         if one_line:
-            return json.dumps(plain, separators=(",", ":"), allow_nan=False)
+            return _OF_A_LINE.encode(plain)
         return (json.dumps(plain, indent=2, allow_nan=False) if depth is None else _in_lines(plain, depth)) + "\n"
     except RecursionError:
         raise ValueError(f"{what}: expected a value that does not hold itself, got one nested without end") from None
@@ -278,6 +291,14 @@ def _checked_digits(value: int, what: str) -> int:
     return value
 
 
+def _is_plain(value: Any) -> bool:
+    """Whether a value is written as it is; most are, and the way to them need not be named."""
+    kind = type(value)
+    if kind is float:
+        return math.isfinite(value)
+    return kind in _PLAIN_TYPES or (kind is int and value in _PLAIN_INTEGERS)
+
+
 def _to_plain(value: Any, what: str) -> Any:
     if type(value) is int:
         return _checked_digits(value, what)
@@ -288,9 +309,11 @@ def _to_plain(value: Any, what: str) -> Any:
     if type(value) is tuple:
         return {"$tuple": [_to_plain(entry, f"{what}[{i}]") for i, entry in enumerate(value)]}
     if isinstance(value, list):
-        return [_to_plain(entry, f"{what}[{i}]") for i, entry in enumerate(value)]
+        return [entry if _is_plain(entry) else _to_plain(entry, f"{what}[{i}]") for i, entry in enumerate(value)]
     if isinstance(value, dict) and all(type(key) is str for key in value):
-        plain = {key: _to_plain(entry, f"{what}[{key!r}]") for key, entry in value.items()}
+        plain = {
+            key: entry if _is_plain(entry) else _to_plain(entry, f"{what}[{key!r}]") for key, entry in value.items()
+        }
         # A mapping that looks like a tag is wrapped, so that it comes back as it was.
         return {"$dict": plain} if _is_tag(plain) else plain
     raise ValueError(

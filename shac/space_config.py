@@ -42,21 +42,24 @@ def _check_restorable(parameter: AbstractHyperParameter, arguments: Mapping[str,
     cls = type(parameter)
     if cls.load_from_config.__func__ is not AbstractHyperParameter.load_from_config.__func__:  # type: ignore[attr-defined]
         return
-    signature = _signature_of(cast("Any", cls))
+    misfit = _misfit_of(cast("Any", cls), tuple(arguments))
+    if misfit:
+        raise ValueError(
+            f"parameter {parameter.name!r}: expected a class whose constructor takes what get_config returns, {misfit}"
+        )
+
+
+@lru_cache(maxsize=256)
+def _misfit_of(cls: Any, names: tuple[str, ...]) -> str:
+    """Return why a class cannot be made of arguments of these names; empty where it can."""
+    signature = inspect.signature(cls)
     takes_seed = "seed" in signature.parameters or any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
-    given = {name: value for name, value in arguments.items() if takes_seed or name != "seed"}
+    given = {name: None for name in names if takes_seed or name != "seed"}
     try:
         signature.bind(**given)
     except TypeError as error:
-        raise ValueError(
-            f"parameter {parameter.name!r}: expected a class whose constructor takes what get_config returns, "
-            f"{[*given]}, got {cls.__name__}{signature}: {error}"
-        ) from None
-
-
-@lru_cache(maxsize=64)
-def _signature_of(cls: Any) -> inspect.Signature:
-    return inspect.signature(cls)
+        return f"{[*given]}, got {cls.__name__}{signature}: {error}"
+    return ""
 
 
 def parts_of(config: Any) -> tuple[list[AbstractHyperParameter], dict[str, Any], list[Constraint]]:

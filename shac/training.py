@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -203,10 +204,38 @@ def _boosted(X: NDArray[np.float32], labels: NDArray[np.int64], seed: int, trees
     settings = {"objective": "binary:logistic", "nthread": 1, "seed": seed % _LARGEST_INT32, **trees.arguments(len(X))}
     num_trees = settings.pop("n_estimators")
     points = xgboost.DMatrix(X, label=labels, nthread=1)
-    booster = xgboost.Booster(settings, [points])
+    booster = _nameless_booster()(settings, [points])
     for tree in range(num_trees):
         booster.update(points, tree)
     return booster
+
+
+@cache
+def _nameless_booster() -> type[xgboost.Booster]:
+    """Return a booster that does not look for names and types of columns at each tree: there are none.
+
+    Looking for them took a third of the time of trees for a batch of ten points.
+    """
+    import xgboost
+
+    class NamelessBooster(xgboost.Booster):  # type: ignore[misc]
+        @property
+        def feature_names(self) -> None:
+            return None
+
+        @feature_names.setter
+        def feature_names(self, names: list[str] | None) -> None:
+            pass
+
+        @property
+        def feature_types(self) -> None:
+            return None
+
+        @feature_types.setter
+        def feature_types(self, types: list[str] | None) -> None:
+            pass
+
+    return NamelessBooster
 
 
 def _predicted(booster: xgboost.Booster, X: NDArray[np.float32]) -> NDArray[np.int64]:

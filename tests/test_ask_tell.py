@@ -353,9 +353,11 @@ def test_a_round_reads_the_journal_that_another_process_has_written_to() -> None
     assert len(read_journal(Path("shac_run/journal.jsonl"))) == 60
 
 
-@pytest.mark.parametrize(("seconds", "num_waits"), [(0.0, 1), (0.1, 8)])
+@pytest.mark.parametrize(
+    ("seconds", "since_asked", "num_waits"), [(None, 0.0, 1), (None, 0.1, 8), (0.01, 100.0, 1), (100.0, 0.0, 8)]
+)
 def test_short_evaluations_told_together_share_a_wait_for_the_disk_and_long_ones_do_not(
-    seconds: float, num_waits: int, monkeypatch: pytest.MonkeyPatch
+    seconds: float | None, since_asked: float, num_waits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = engine(None)
     settings = asked.ask(10)
@@ -363,11 +365,11 @@ def test_short_evaluations_told_together_share_a_wait_for_the_disk_and_long_ones
     waits: list[int] = []
     now = time.time()
     monkeypatch.setattr("shac.store.journal.time.monotonic", lambda: 1e9)
-    monkeypatch.setattr("shac.engine.trials.time.time", lambda: now + seconds)
+    monkeypatch.setattr("shac.engine.trials.time.time", lambda: now + since_asked)
     monkeypatch.setattr("shac.store.journal.os.fsync", waits.append)
     for trial in asked._search._asked.handed_out:  # type: ignore[union-attr]
         object.__setattr__(trial, "asked", now)
     for setting in settings[1:9]:
-        asked.tell(setting, 0.0)
+        asked.tell(setting, 0.0, seconds=seconds)
     assert len(waits) == num_waits
     assert len(read_journal(Path("shac_run/journal.jsonl"))) == 9

@@ -80,6 +80,33 @@ def test_a_lock_that_was_given_back_can_be_taken_again() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_lock_is_taken_at_once_where_its_file_is_there_and_free_and_nothing_is_made_for_it() -> None:
+    lock = FolderLock(Path("folder"))
+    assert not lock.take_at_once()
+    assert not Path("folder").exists()
+    with FolderLock(Path("folder")):
+        assert not lock.take_at_once()
+    assert lock.take_at_once()
+    with pytest.raises(shac.SaveFolderError, match=f"in use by process {os.getpid()} "), FolderLock(Path("folder")):
+        pass
+    lock.release()
+    assert Path("folder/.lock").read_bytes() == b""
+
+
+def test_a_score_is_told_into_a_folder_that_was_moved_away_as_into_a_new_one() -> None:
+    search = searches.engine(None, total_budget=20, num_batches=2)
+    one, two = search.ask(2)
+    search.tell(one, 1.0)
+    Path("shac_run").rename("elsewhere")
+    search.tell(two, 2.0)
+    assert Path("elsewhere/.lock").read_bytes() == b""
+    assert [entry.score for entry in read_journal(Path("elsewhere/journal.jsonl"))] == [1.0]
+    assert [entry.score for entry in read_journal(Path("shac_run/journal.jsonl"))] == [1.0, 2.0]
+    again = searches.engine(None, total_budget=20, num_batches=2)
+    again.restore_data()
+    assert again.plan.seed == search.plan.seed
+
+
 def test_a_forked_process_does_not_hold_the_lock_of_its_parent() -> None:
     body = """
         import os, time

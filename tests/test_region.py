@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import shac
 from shac.sampling.extension import core
+from shac.sampling.refining import make_sampler
 from shac.sampling.region import Regions
 
 TESTS = Path(__file__).parent
@@ -309,3 +310,27 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
     assert divided == 199_999
     assert boxes > 100_000
     assert float(megabytes) < 200 * boxes / 200_000
+
+
+def test_the_pilot_that_chooses_a_method_is_not_drawn_again_to_draw_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    pilots: list[int] = []
+
+    class Watched:
+        def __init__(self, sampler: core.RegionSampler) -> None:
+            self.sampler = sampler
+
+        def sample(self, **request: Any) -> Any:
+            pilots.append(request["max_candidates"])
+            return self.sampler.sample(**request)
+
+    monkeypatch.setattr("shac.sampling.region.make_sampler", lambda *arguments: Watched(make_sampler(*arguments)))
+    space = shac.HyperParameterList([shac.UniformHP(f"x{i}", 0.0, 1.0) for i in range(6)])
+    X = np.random.default_rng(0).random((400, 6)).astype(np.float32)
+    models = [xgboost.XGBClassifier(n_estimators=50, n_jobs=1).fit(X, X @ np.roll(X[0], i) < 1.2) for i in range(4)]
+    cascade = shac.Cascade(models, space)
+    method = cascade.method_for(100)
+    num_pilots = len(pilots)
+    assert num_pilots > 0
+    cascade.method_for(100)
+    assert len(pilots) == num_pilots
+    assert method == cascade.method_for(100)

@@ -13,6 +13,7 @@ namespace shac {
 namespace {
 
 constexpr std::size_t kTreeWords = 8;        // words of 64 rows that a tree decides at a time
+constexpr std::size_t kFewWords = 3;         // up to so many, trees are gone up row by row
 constexpr std::uint32_t kCountedLevels = 4;  // up to so many, counting edges beats searching them
 
 SHAC_AVX2 inline __m256i load(const void* from) {
@@ -251,6 +252,63 @@ SHAC_AVX2 void add_large_table(const LargeTable& table, const std::uint8_t* bins
     }
 }
 
+// Few rows: from the leaves up.
+
+/// For 32 rows, bytes that are all ones where a row goes right.
+SHAC_AVX2 inline __m256i goes_right(const TreeTable::Node& node, const std::uint8_t* bins) {
+    const __m256i bin = load(bins + node.slot * kChunk);
+    return _mm256_cmpeq_epi8(_mm256_max_epu8(bin, _mm256_set1_epi8(static_cast<char>(node.threshold + 1))),
+                             bin);
+}
+
+SHAC_AVX2 inline __m256i goes_right(const LeafTrees::Node& node, const std::uint8_t* bins) {
+    const __m256i above =
+        _mm256_sub_epi8(load(bins + node.slot * kChunk), _mm256_set1_epi8(static_cast<char>(node.first)));
+    return _mm256_cmpeq_epi8(_mm256_min_epu8(above, _mm256_set1_epi8(static_cast<char>(node.span))), above);
+}
+
+/// The number of the first leaf below a position of a heap, left to right.
+inline std::size_t first_leaf(std::size_t position, std::uint32_t depth) {
+    while (position < (std::size_t{1} << depth)) {
+        position *= 2;
+    }
+    return position - (std::size_t{1} << depth);
+}
+
+/// Finds the leaves of 32 rows at a time, from the lowest nodes up: each takes what stands at its right or
+/// its left child. The work grows with the nodes that a tree has, not with those of a complete one.
+template <typename Node>
+class LeafFinder {
+  public:
+    /// `nodes` stand in any order, each before those below it.
+    SHAC_AVX2 LeafFinder(const Node* nodes, std::size_t count, std::uint32_t depth)
+        : nodes_(nodes), count_(count) {
+        at_[1] = _mm256_setzero_si256();
+        for (std::size_t n = 0; n < count; ++n) {
+            for (std::size_t child = 2 * std::size_t{nodes[n].position};
+                 child <= 2 * std::size_t{nodes[n].position} + 1; ++child) {
+                at_[child] = _mm256_set1_epi8(static_cast<char>(first_leaf(child, depth)));
+            }
+        }
+    }
+
+    SHAC_AVX2 __m256i leaves_of(const std::uint8_t* bins) {
+        for (std::size_t n = count_; n-- > 0;) {
+            const std::size_t position = nodes_[n].position;
+            at_[position] =
+                _mm256_blendv_epi8(at_[2 * position], at_[2 * position + 1], goes_right(nodes_[n], bins));
+        }
+        return at_[1];
+    }
+
+  private:
+    const Node* nodes_;
+    std::size_t count_;
+    __m256i at_[std::size_t{2} << kMaxTreeDepth];  // by position; what stands below no node is not read
+};
+
+// Many rows: all of a tree's comparisons as bits, and levels chosen between by bits.
+
 /// A byte of `value` for each bit that is set, 0 for the others.
 SHAC_AVX2 inline __m256i expand(std::uint32_t bits, char value) {
     const __m256i spread = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2,
@@ -297,6 +355,20 @@ SHAC_AVX2 inline __m256i leaf_index(const std::uint64_t (*met)[kTreeWords], std:
 
 SHAC_AVX2 void add_tree(const TreeTable& tree, const std::uint8_t* bins, std::size_t words,
                         std::int16_t* sums) {
+    std::uint8_t low[64];
+    std::uint8_t high[64];
+    for (std::size_t leaf = 0; leaf < 64; ++leaf) {
+        low[leaf] = static_cast<std::uint8_t>(tree.leaves[leaf]);
+        high[leaf] = static_cast<std::uint8_t>(static_cast<std::uint16_t>(tree.leaves[leaf]) >> 8);
+    }
+    const std::size_t size = std::size_t{1} << tree.depth;
+    if (words <= kFewWords) {
+        LeafFinder<TreeTable::Node> finder(tree.nodes.data(), tree.nodes.size(), tree.depth);
+        for (std::size_t row = 0; row < words * kLane; row += 32) {
+            add_entries(low, high, size, finder.leaves_of(bins + row), sums + row);
+        }
+        return;
+    }
     std::uint64_t met[64][kTreeWords] = {};
     for (const TreeTable::Node& node : tree.nodes) {
         const std::uint8_t* const column = bins + node.slot * kChunk;
@@ -307,16 +379,10 @@ SHAC_AVX2 void add_tree(const TreeTable& tree, const std::uint8_t* bins, std::si
         }
     }
     select_levels(met, tree.depth);
-    std::uint8_t low[64];
-    std::uint8_t high[64];
-    for (std::size_t leaf = 0; leaf < 64; ++leaf) {
-        low[leaf] = static_cast<std::uint8_t>(tree.leaves[leaf]);
-        high[leaf] = static_cast<std::uint8_t>(static_cast<std::uint16_t>(tree.leaves[leaf]) >> 8);
-    }
     for (std::size_t word = 0; word < words; ++word) {
         for (std::size_t part = 0; part < 2; ++part) {
             const __m256i index = leaf_index(met, tree.depth, word, part);
-            add_entries(low, high, std::size_t{1} << tree.depth, index, sums + word * kLane + 32 * part);
+            add_entries(low, high, size, index, sums + word * kLane + 32 * part);
         }
     }
 }
@@ -404,7 +470,7 @@ SHAC_AVX2 inline void add_leaves_at(const float* leaves, __m256i index, float* s
     }
 }
 
-SHAC_AVX2 inline std::uint32_t goes_right(const LeafTrees::Node& node, const std::uint8_t* bins) {
+SHAC_AVX2 inline std::uint32_t bits_right(const LeafTrees::Node& node, const std::uint8_t* bins) {
     const __m256i above = _mm256_sub_epi8(load(bins), _mm256_set1_epi8(static_cast<char>(node.first)));
     const __m256i span = _mm256_set1_epi8(static_cast<char>(node.span));
     return static_cast<std::uint32_t>(
@@ -413,6 +479,24 @@ SHAC_AVX2 inline std::uint32_t goes_right(const LeafTrees::Node& node, const std
 
 SHAC_AVX2 void add_leaves_of(const LeafTrees& trees, const LeafTrees::Tree& tree, const std::uint8_t* bins,
                              std::size_t words, float* sums) {
+    const float* const leaves = trees.leaves.data() + tree.leaves_begin;
+    const auto add = [&](__m256i index, std::size_t row) SHAC_AVX2 {
+        if (tree.depth <= 3) {
+            add_leaves_at<1>(leaves, index, sums + row);
+        } else if (tree.depth == 4) {
+            add_leaves_at<2>(leaves, index, sums + row);
+        } else {
+            add_leaves_at<4>(leaves, index, sums + row);
+        }
+    };
+    if (words <= kFewWords) {
+        LeafFinder<LeafTrees::Node> finder(trees.nodes.data() + tree.nodes_begin,
+                                           tree.nodes_end - tree.nodes_begin, tree.depth);
+        for (std::size_t row = 0; row < words * kLane; row += 32) {
+            add(finder.leaves_of(bins + row), row);
+        }
+        return;
+    }
     std::uint64_t met[64][kTreeWords];
     const std::size_t inner = std::size_t{1} << tree.depth;
     if (tree.nodes_end - tree.nodes_begin + 1 < inner) {
@@ -422,24 +506,15 @@ SHAC_AVX2 void add_leaves_of(const LeafTrees& trees, const LeafTrees::Tree& tree
         const LeafTrees::Node& node = trees.nodes[n];
         const std::uint8_t* const column = bins + node.slot * kChunk;
         for (std::size_t word = 0; word < words; ++word) {
-            met[node.position][word] = goes_right(node, column + word * kLane) |
-                                       std::uint64_t{goes_right(node, column + word * kLane + 32)} << 32;
+            met[node.position][word] = bits_right(node, column + word * kLane) |
+                                       std::uint64_t{bits_right(node, column + word * kLane + 32)} << 32;
         }
         std::fill(&met[node.position][0] + words, &met[node.position][0] + kTreeWords, 0);
     }
     select_levels(met, tree.depth);
-    const float* const leaves = trees.leaves.data() + tree.leaves_begin;
     for (std::size_t word = 0; word < words; ++word) {
         for (std::size_t part = 0; part < 2; ++part) {
-            const __m256i index = leaf_index(met, tree.depth, word, part);
-            float* const sum = sums + word * kLane + 32 * part;
-            if (tree.depth <= 3) {
-                add_leaves_at<1>(leaves, index, sum);
-            } else if (tree.depth == 4) {
-                add_leaves_at<2>(leaves, index, sum);
-            } else {
-                add_leaves_at<4>(leaves, index, sum);
-            }
+            add(leaf_index(met, tree.depth, word, part), word * kLane + 32 * part);
         }
     }
 }

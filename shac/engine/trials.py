@@ -250,8 +250,9 @@ class Round:
 
     def tell(self, trial: Trial, entry: JournalEntry, journal: Journal) -> None:
         """Take how a trial ended; it is in the journal, behind a batch that holds it, when this returns."""
-        if trial not in self._batch:
+        if is_new := trial not in self._batch:
             self._set_batch(self._batch_with(trial))
+        if is_new or journal.is_new:  # somebody has moved the folder away, and the journal with it
             self._write_batch(journal)
         entry = self._in_batch(trial, entry)
         journal.record(entry)
@@ -388,8 +389,7 @@ class Round:
         self._seeds = [derive_seed(self._plan.seed, self.first + index) for index in range(len(batch))]
 
     def _write_batch(self, journal: Journal) -> None:
-        columns = self._state.space.columns
-        texts = [[c.to_text(value) for c, value in zip(columns, t.row, strict=True)] for t in self._batch]
+        texts = [[c.to_text(v) for c, v in zip(self._state.space.columns, t.row, strict=True)] for t in self._batch]
         journal.begin_batch(self.first, texts, self._seeds, num_ahead=self.num_ahead)
         for trial, entry in self.told.items():
             if trial.position >= len(self._carried):  # the batch that drew the others has how they ended

@@ -101,6 +101,7 @@ class Regions:
         self._width = width
         self._built: dict[tuple[int, int], core.Region] = {}
         self._samplers: dict[tuple[int, int], core.RegionSampler] = {}
+        self._pilots: dict[tuple[int, int], tuple[int, int]] = {}
 
     def region(self, relax: int, budget: int) -> core.Region:
         """Return the region after at most `budget` divisions.
@@ -160,9 +161,8 @@ class Regions:
         """
         spent = 0.0
         for budget, following in zip(_BUDGETS, (*_BUDGETS[1:], None), strict=True):
-            sampler = self.sampler(relax, budget)
+            hits, draws = self._pilot(relax, budget)
             region = self.region(relax, budget)
-            hits, draws = self._pilot(region, sampler)
             share = (hits + 0.5) / (draws + 0.5)
             ahead = self._costs.of_draws(region, n / share)
             plain = None
@@ -185,13 +185,17 @@ class Regions:
                 break
         return "region" if plain is None else "plain", budget
 
-    def _pilot(self, region: core.Region, sampler: core.RegionSampler) -> tuple[int, int]:
-        """Count accepted draws, and draws."""
-        if region.num_undecided == 0:
-            return 1, 1
-        costs = self._costs
-        pilot = sampler.sample(seed=_PILOT_SEED, count=costs.pilot_samples, max_candidates=costs.pilot_draws)
-        return len(pilot["candidates"]), pilot["num_drawn"]
+    def _pilot(self, relax: int, budget: int) -> tuple[int, int]:
+        """Count accepted draws, and draws, of a region; it is asked once to choose a method, and once to draw by it."""
+        key = relax, budget
+        if key not in self._pilots:
+            sampler, hits, draws = self.sampler(relax, budget), 1, 1
+            if self.region(relax, budget).num_undecided:
+                costs = self._costs
+                pilot = sampler.sample(seed=_PILOT_SEED, count=costs.pilot_samples, max_candidates=costs.pilot_draws)
+                hits, draws = len(pilot["candidates"]), pilot["num_drawn"]
+            self._pilots[key] = hits, draws
+        return self._pilots[key]
 
     @staticmethod
     def _finds(plain: core.PlainSampler, relax: int, candidates: int) -> bool:

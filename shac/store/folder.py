@@ -150,10 +150,13 @@ class SearchStore:
     Attributes
     ----------
     folder : Path
+    journal_path : Path
+        The file of the journal.
     """
 
     def __init__(self, folder: Path, *, overwrites: bool = False) -> None:
         self.folder = folder
+        self.journal_path = folder / JOURNAL_FILE
         self._manifest = folder / MANIFEST_FILE
         self.overwrites = overwrites
         self._known: str | None = None  # digest of the manifest that was written or read last
@@ -167,11 +170,6 @@ class SearchStore:
     def is_known(self) -> bool:
         """Whether this engine wrote or read the search in the folder."""
         return self._known is not None
-
-    @property
-    def journal_path(self) -> Path:
-        """The file of the journal."""
-        return self.folder / JOURNAL_FILE
 
     @property
     def evaluations_path(self) -> Path:
@@ -224,10 +222,8 @@ class SearchStore:
         if self._depth:
             yield
             return
-        self.check()
-        if self.overwrites and self._known is None and holds_evaluations(self.folder):
-            set_aside(self.folder)
-        with FolderLock(self.folder):
+        lock = self._taken_lock()
+        try:
             self._is_held = True  # a search that came meanwhile is not set aside
             try:
                 found = self.check()
@@ -237,9 +233,23 @@ class SearchStore:
             try:
                 if self._known is None or found != self._known:
                     self.journal_path.unlink(missing_ok=True)
+                    self._known = None  # the search itself is gone, and saved anew before its next score
                 yield
             finally:
                 self._depth -= 1
+        finally:
+            lock.release()
+
+    def _taken_lock(self) -> FolderLock:
+        """Return the folder's lock, held: at once where the engine knows the search there, else after a look at it."""
+        lock = FolderLock(self.folder)
+        if self._known is not None and lock.take_at_once():
+            return lock
+        self.check()
+        if self.overwrites and self._known is None and holds_evaluations(self.folder):
+            set_aside(self.folder)
+        lock.take()
+        return lock
 
     @contextmanager
     def journal(self, space: str, *, goes_on: bool = False) -> Iterator[Journal]:

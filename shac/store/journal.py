@@ -78,6 +78,11 @@ class Journal:
     last_sync : float
         When, by the monotonic clock, the file was last put on the disk.
 
+    Attributes
+    ----------
+    is_new : bool
+        Whether the file was not there when it was opened, and has no batch yet.
+
     Raises
     ------
     DamagedFileError
@@ -102,6 +107,7 @@ class Journal:
         self.last_sync = last_sync
         self.final_state: FileState | None = None
         self._is_synced = True  # what is there when it is opened was its writer's to put on the disk
+        self.is_new = not is_sound and not path.exists()
         if not is_sound:
             _make_sound(path, space)
         # Without a buffer: a line is the system's to keep as soon as `write` returns, even if this process is killed
@@ -127,6 +133,7 @@ class Journal:
         """Write down what is about to be evaluated; the last `num_ahead` belong to the next batch."""
         batch = {"kind": "batch", "first": first, "rows": [list(row) for row in rows], "seeds": list(seeds)}
         self._write({**batch, "ahead": num_ahead} if num_ahead else batch)
+        self.is_new = False
         self._sync()
 
     def record(self, entry: JournalEntry, *, is_final: bool = True) -> None:
@@ -142,7 +149,7 @@ class Journal:
         """
         self._write({"kind": "evaluation" if is_final else "retry", **entry.as_record()})
         now = time.monotonic()
-        is_long = entry.ended - entry.started >= _SECONDS_THAT_SHARE_A_SYNC
+        is_long = entry.duration >= _SECONDS_THAT_SHARE_A_SYNC
         if is_long or not 0 <= now - self.last_sync < _SECONDS_THAT_SHARE_A_SYNC:
             self._sync()
 

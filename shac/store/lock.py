@@ -17,10 +17,11 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING, Self
 
-from shac.errors import SaveFolderError
+from shac.errors import DamagedFileError, SaveFolderError
 from shac.files import open_regular, read_beginning
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["LOCK_FILE", "FolderLock", "is_lock"]
@@ -68,21 +69,46 @@ class FolderLock:
         self._descriptor: int | None = None
 
     def __enter__(self) -> Self:
+        self.take()
+        return self
+
+    def take(self) -> None:
+        """Hold the folder until `release`; see the class for the errors."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = open_regular(self._path, os.O_RDWR | os.O_CREAT, follow=False)
+        self._hold(open_regular(self._path, os.O_RDWR | os.O_CREAT, follow=False), self._lock)
+
+    def take_at_once(self) -> bool:
+        """Hold the folder if the lock's file is there and nobody has it, without waiting or making anything.
+
+        Returns
+        -------
+        bool
+            Whether it is held now. If not, `take` says why.
+        """
         try:
-            self._lock(descriptor)
+            self._hold(open_regular(self._path, os.O_RDWR, follow=False), _lock_now)
+        except (OSError, DamagedFileError):
+            return False
+        return True
+
+    def _hold(self, descriptor: int, lock: Callable[[int], None]) -> None:
+        try:
+            lock(descriptor)
             text = f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S %z')}\n"
-            os.truncate(descriptor, 0)
+            if os.fstat(descriptor).st_size:  # what a holder that was killed has left
+                os.truncate(descriptor, 0)
             os.write(descriptor, text.encode())
         except BaseException:
             os.close(descriptor)
             raise
         self._descriptor = descriptor
         _HOLDERS.add(self)
-        return self
 
     def __exit__(self, *exception: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Let others hold the folder."""
         descriptor, self._descriptor = self._descriptor, None
         _HOLDERS.discard(self)
         if descriptor is not None:
@@ -105,7 +131,7 @@ class FolderLock:
             warnings.warn(
                 f"save_dir: the file system of {self._path.parent} has no locks ({error.strerror}); nothing keeps a "
                 "second search from writing there",
-                stacklevel=4,
+                stacklevel=5,
             )
 
     @staticmethod

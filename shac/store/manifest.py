@@ -128,13 +128,13 @@ def save_search(folder: Path, search: SearchRecord) -> None:
     OSError
         If the folder cannot be written.
     """
-    contents = {
-        f"{CLASSIFIERS_FOLDER}/{stage:02d}.ubj": classifier.data for stage, classifier in enumerate(search.classifiers)
-    }
+    classifiers = {f"{CLASSIFIERS_FOLDER}/{i:02d}.ubj": classifier for i, classifier in enumerate(search.classifiers)}
+    contents = {name: classifier.data for name, classifier in classifiers.items()}
     contents[PARAMETERS_FILE] = _parameters_bytes(search.space)
     contents[DATASET_FILE] = _table_bytes(search)
     if search.earlier is not None:
         contents[WARM_START_FILE] = table_text(search.space, search.earlier.rows, search.earlier.scores).encode()
+    digests = {name: classifier.sha256 for name, classifier in classifiers.items()}
     manifest = {
         "format": FORMAT_VERSION,
         "settings": search.settings(),
@@ -142,7 +142,7 @@ def save_search(folder: Path, search: SearchRecord) -> None:
         "space": search.space.fingerprint(),
         "encodes_relatively": search.space.encodes_relatively,
         "xgboost": installed_xgboost(),
-        "files": {name: {"size": len(data), "sha256": _sha256(data)} for name, data in contents.items()},
+        "files": {n: {"size": len(data), "sha256": digests.get(n) or _sha256(data)} for n, data in contents.items()},
     }
     for name, data in contents.items():
         if len(data) > _most_bytes(name):
@@ -150,12 +150,13 @@ def save_search(folder: Path, search: SearchRecord) -> None:
     if (folder / CLASSIFIERS_FOLDER).is_symlink():
         raise SaveFolderError(f"save_dir: {folder / CLASSIFIERS_FOLDER} is a symbolic link, and would lead elsewhere")
     (folder / CLASSIFIERS_FOLDER).mkdir(parents=True, exist_ok=True)
-    files = manifest_files(folder)
     for name, data in contents.items():
         path = folder / name
-        if path.is_file() and path.read_bytes() == data:
+        before = path.read_bytes() if path.is_file() else None
+        if before == data:
             continue
-        if exists(path) and not is_own(folder, name, files):
+        is_continued = name == DATASET_FILE and before is not None and data.startswith(before)
+        if exists(path) and not is_continued and not is_own(folder, name, manifest_files(folder)):
             _move_aside(path)
         write_atomic(path, data)
     sealed = {"manifest": manifest, "sha256": _checksum(manifest)}
