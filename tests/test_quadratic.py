@@ -61,7 +61,9 @@ def test_points_that_are_left_out_tell_a_parabola_from_noise() -> None:
 def test_a_turned_parabola_needs_products_of_parameters() -> None:
     assert fitted(0.0, mixed=False).explained < 0.97
     low, high = np.zeros(3), np.ones(3)
-    np.testing.assert_allclose(fitted(0.0).minimum(low, high), [0.4] * 3, atol=1e-9)
+    found = fitted(0.0).minimum(low, high)
+    assert found is not None
+    assert found.tolist() == pytest.approx([0.4] * 3, abs=1e-9)
 
 
 def test_a_minimum_beyond_the_bounds_is_the_least_within_them() -> None:
