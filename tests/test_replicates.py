@@ -10,6 +10,7 @@ import optuna
 import pytest
 
 import shac
+from shac.insight import view_of
 from shac.integrations.optuna import SHACSampler
 from shac.replicates import Replicates
 
@@ -95,6 +96,8 @@ def test_what_a_noisy_search_says_is_the_best_is_better_than_its_luckiest_score(
     scores = [score for row, score in zip(engine.dataset.X, engine.dataset.Y, strict=True) if row == best]
     assert len(scores) > 2
     assert engine.best_score == pytest.approx(np.mean(scores))
+    (place,) = view_of(engine.save_dir).best_indices(1)
+    assert engine.dataset.X[place] == best
     (first, *_) = engine.recommend(2)
     assert (first.configuration, first.score) == engine.top(1)[0]
 

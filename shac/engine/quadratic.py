@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["QuadraticModel", "optimum_rows"]
 
 _POINTS_PER_TERM = 2
-_MOST_TERMS = 600
+_MOST_TERMS = 300
 _LEAST_EXPLAINED = 0.9  # of the variance of the points, each predicted from the others
 _ROOM = 0.5  # beyond the points on either side, of their range
 _LEAST_CURVATURE = 1e-6  # of the largest
