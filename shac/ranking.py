@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from shac.html_tables import table_html
 from shac.labels import check_objective
 from shac.nondominated import front_of
 from shac.objectives import Objectives
+from shac.replicates import Replicates
 
 if TYPE_CHECKING:
     from collections import OrderedDict
@@ -28,6 +28,9 @@ class RankedEvaluations:
 
     def get_best_parameters(self, objective: str | None = None) -> OrderedDict[str, Any]:
         """Return the configuration with the best score; the first of equals.
+
+        Where evaluations of the same configuration have different scores, scores are noisy, and the best of many is
+        the luckiest: then configurations are compared by their mean scores, each two standard errors to the worse.
 
         Parameters
         ----------
@@ -114,9 +117,7 @@ class RankedEvaluations:
         """
         objectives = self.objectives
         if objectives is None:
-            sign = 1.0 if self.objective == "min" else -1.0
-            finite = [i for i, score in enumerate(self.Y) if math.isfinite(score)]
-            chosen = sorted(finite, key=lambda i: sign * self.Y[i])[:_MOST_ROWS]
+            chosen = [i for i, _ in self.ranked()][:_MOST_ROWS]
         else:
             chosen = self.pareto_indices()[:_MOST_ROWS]
         if not chosen:
@@ -152,8 +153,28 @@ class RankedEvaluations:
     def _best_index(self, objective: str | None) -> int | None:
         if objective is None and self.objectives is not None:
             return None
+        return next((i for i, _ in self.ranked(objective)), None)
+
+    def ranked(self, objective: str | None = None) -> list[tuple[int, float]]:
+        """Return the numbers of evaluations, the best first, and their scores; see `get_best_parameters`.
+
+        Parameters
+        ----------
+        objective : {'max', 'min'}, optional
+            That of the search by default.
+
+        Returns
+        -------
+        list of (int, float)
+            Of those with a finite score. Where scores are noisy, each configuration is there once, with the number of
+            its first evaluation and its mean score.
+
+        Raises
+        ------
+        ValueError
+            If `objective` is neither.
+        """
         own: Any = self.objective if objective is None else objective
         check_objective(own)
-        sign = 1.0 if own == "max" else -1.0
-        finite = [i for i, score in enumerate(self.Y) if math.isfinite(score)]
-        return max(finite, key=lambda i: sign * self.Y[i], default=None)
+        sign = -1.0 if own == "max" else 1.0
+        return [(index, sign * loss) for index, loss, _ in Replicates.of(self.X, self.Y, own).ranked()]

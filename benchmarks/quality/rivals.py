@@ -89,10 +89,14 @@ def shac_search(task: Task, strategy: str | shac.Strategy, **options: Any) -> li
         engine = shac_engine(task, folder, strategy)
         if options:
             engine = shac_engine(task, folder, dataclasses.replace(engine.strategy, **options))
+        places: list[int] = []
         while batch := engine.ask(task.batch_size):
             values = [task.function(dict(setting)) for setting in batch]
             for setting, value in zip(batch, values, strict=True):
                 engine.tell(setting, value)
+            places.append(engine.dataset.ranked()[0][0])
+        if isinstance(task.function, Observations):  # the configuration that a user is told
+            task.function.name_incumbents(places)
         return best_so_far(engine.dataset.Y, task.batch_size)
 
 
@@ -296,6 +300,8 @@ CONTENDERS: dict[str, Contender] = {
     "best-of-64-surface": _variant(candidates_per_sample=64, candidates="walk"),
     "guided-no-climb": _guided_without(climb=False),
     "guided-with-repeats": _guided_without(avoid_repeats=False),
+    "guided-no-replicates": _guided_without(repeat_best=False),
+    "guided-no-quadratic": _guided_without(quadratic_model=False),
     "guided-interpolating": _guided_without(estimate_noise=False),
     "guided-sobol": _guided_without(Ablation(first_batch=sobol)),
     "guided-recombining": _guided_without(Ablation(choose=recombined)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from shac.engine.cost_aware import CostAwareSurrogate, CostModel
 from shac.engine.local_search import LocalSearch
+from shac.engine.quadratic import optimum_rows
+from shac.engine.repeating import repeated_rows
 from shac.engine.scalarising import ParetoSurrogate, spread_weights
 from shac.engine.surrogate import RBFSurrogate
 from shac.evaluation import derive_seed
@@ -90,6 +93,10 @@ def propose(
         if begins and strategy.center_point:
             first[:1] = [row for row in _center_of(state.space) if row not in pending] or first[:1]
         return first
+    if first := _first_rows(plan, state, pending)[:n]:
+        plan = replace(plan, strategy=replace(strategy, repeat_best=False, quadratic_model=False))
+        options: Any = {"seed": seed, "threads": threads, "relax_checks": relax_checks, "choose": choose}
+        return first + propose(plan, state, n - len(first), pending=[*pending, *first], **options)
     group_size = strategy.candidates_per_sample
     if strategy.candidates == "walk" and not _can_walk(plan, state):
         group_size = max(1, group_size >> max(0, cascade.num_stages - _STAGES_OF_FULL_GROUPS))
@@ -101,6 +108,12 @@ def propose(
     if choose is not None:
         return choose(plan, state, list(rows), group_size, seed=seed, threads=threads)
     return best_by_surrogate(plan, state, rows, group_size, seed=seed, threads=threads, pending=pending)
+
+
+def _first_rows(plan: SearchPlan, state: SearchState, pending: Sequence[list[Any]]) -> list[list[Any]]:
+    """Return the configurations of a round that no candidates are needed for."""
+    again = repeated_rows(plan, state, surrogate_of, pending)
+    return again if len(again) > 1 else again + optimum_rows(plan, state, pending)
 
 
 def _center_of(space: HyperParameterList) -> list[list[Any]]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from shac.engine.local_search import LocalSearch
 from shac.engine.proposals import surrogate_of
+from shac.replicates import Replicates
 from shac.sampling import slice_sample
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Recommendation:
     predicted_score : float
         What the surrogate predicts; what it is ranked by.
     score : float or None
-        What its evaluation gave; None where it was not evaluated.
+        What its evaluation gave, the mean of several that differ; None where it was not evaluated.
     """
 
     configuration: OrderedDict[str, Any]
@@ -80,23 +81,23 @@ def recommended_rows(plan: SearchPlan, state: SearchState, n: int, *, seed: int,
     list of RankedRow
         The best first; fewer than `n` where there are not so many different rows.
     """
-    finite = np.flatnonzero(np.isfinite(state.scores))
     surrogate = surrogate_of(plan, state)
-    evaluated = [state.rows[i] for i in finite]
-    scores = state.scores[finite]
-    ranks = scores if plan.objective == "min" else -scores
-    best = np.argsort(ranks, kind="stable")[: max(_LEAST_BEST, len(finite) // 10)]
+    ranked = Replicates.of(state.rows, state.scores.tolist(), plan.objective).ranked()
+    evaluated = [state.rows[known.number] for known in ranked]
+    scores = [known.loss if plan.objective == "min" else -known.loss for known in ranked]
+    best = np.arange(len(ranked))[: max(_LEAST_BEST, len(ranked) // 10)]
     new = _new_rows(state, surrogate, n, seed=seed, threads=threads)
     X = state.space.encode_rows([*evaluated, *new])
     predicted = surrogate.predicted_scores(X)
     expected = (predicted if plan.objective == "min" else -predicted)[len(evaluated) :]
     # What is not evaluated has to be better by as much as the surrogate is wrong
     margin = surrogate.error(X[best]) * surrogate.score_range if new else 0.0
-    order = np.argsort(np.concatenate([ranks, expected + margin]), kind="stable")
-    known: list[float | None] = [*scores.tolist(), *[None] * len(new)]
+    bounds = np.array([known.bound for known in ranked])
+    order = np.argsort(np.concatenate([bounds, expected + margin]), kind="stable")
+    known_scores: list[float | None] = [*scores, *[None] * len(new)]
     rows = [*evaluated, *new]
     return [
-        RankedRow(rows[i], float(predicted[i]), known[i])
+        RankedRow(rows[i], float(predicted[i]), known_scores[i])
         for i in _spread_out(surrogate, X, order, n, _spacing(surrogate, X[best]))
     ]
 

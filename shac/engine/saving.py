@@ -215,6 +215,8 @@ def _as_it_was(saved: Strategy, strategy: Strategy) -> Strategy:
         estimate_noise=saved.estimate_noise,
         center_point=saved.center_point,
         shared_stream=saved.shared_stream,
+        repeat_best=saved.repeat_best,
+        quadratic_model=saved.quadratic_model,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -127,7 +126,7 @@ class EngineSettings:
 
     @property
     def best_configuration(self) -> OrderedDict[str, Any]:
-        """The configuration with the best score, the first of equals.
+        """The configuration with the best score, the first of equals; see `Dataset.get_best_parameters`.
 
         Raises
         ------
@@ -142,7 +141,7 @@ class EngineSettings:
 
     @property
     def best_score(self) -> float:
-        """The best score.
+        """The best score; the mean of the best configuration's where evaluations of one have different scores.
 
         Raises
         ------
@@ -165,7 +164,9 @@ class EngineSettings:
         Returns
         -------
         list of (OrderedDict, float)
-            Fewer where there are fewer finite scores; of equal scores the first evaluated first.
+            Fewer where there are fewer finite scores; of equal scores the first evaluated first. Where evaluations of
+            the same configuration have different scores, each is there once, with its mean score; see
+            `Dataset.get_best_parameters`.
 
         Raises
         ------
@@ -175,10 +176,7 @@ class EngineSettings:
         n = checked_count("n", n, lowest=0)
         self.dataset.check_single("top")
         dataset = self.dataset
-        sign = -1.0 if self.objective == "max" else 1.0
-        finite = [i for i, score in enumerate(dataset.Y) if math.isfinite(score)]
-        best = sorted(finite, key=lambda i: sign * dataset.Y[i])[:n]
-        return [(dataset.prepare_parameter(dataset.X[i]), dataset.Y[i]) for i in best]
+        return [(dataset.prepare_parameter(dataset.X[i]), score) for i, score in dataset.ranked()[:n]]
 
     @property
     def classifiers(self) -> list[xgboost.XGBClassifier]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
-__all__ = ["STRATEGIES", "Strategy", "named_strategy", "with_fitting_shares"]
+__all__ = ["STRATEGIES", "Strategy", "is_real", "named_strategy", "with_fitting_shares"]
 
 TrainingPoints = Literal["batch", "all"]
 Candidates = Literal["region", "walk"]
@@ -74,6 +74,15 @@ class Strategy:
     shared_stream : bool
         Whether the walks of a batch take their random numbers from one stream; else each configuration's have their
         own, which takes longer than the walks themselves. They are as random either way. Only with 'walk'.
+    repeat_best : bool
+        Whether the best configuration is evaluated again after six tenths of the budget, and, if its scores differ,
+        the last 15 % of the budget are evaluations of the best known configurations again. Only with a budget of 100
+        or more, one objective and no pruning, and not in studies of Optuna, which take the best score for the best
+        trial.
+    quadratic_model : bool
+        Whether one configuration of a round, of each four evaluations where rounds are shorter, is the optimum of a
+        quadratic model through the best points, if nine tenths of the variance of these are explained with each point
+        left out. Only where all parameters are real numbers, without conditions or constraints, and with one objective.
 
     Raises
     ------
@@ -97,6 +106,8 @@ class Strategy:
     estimate_noise: bool = False
     center_point: bool = False
     shared_stream: bool = False
+    repeat_best: bool = False
+    quadratic_model: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -189,6 +200,8 @@ STRATEGIES = {
         estimate_noise=True,
         center_point=True,
         shared_stream=True,
+        repeat_best=True,
+        quadratic_model=True,
     ),
 }
 
@@ -232,7 +245,7 @@ def with_fitting_shares(
         return strategy
     first, last = strategy.kept_share
     distinct = {id(column): column for column in space.columns}.values()
-    if all(_is_real(column) for column in distinct):
+    if all(is_real(column) for column in distinct):
         points_per_column = points_per_classifier / space.num_columns
         power = min(space.num_columns / _FITTING_COLUMNS, _POWER_PER_POINT * points_per_column, _MOST_POWER)
         power = max(power, 1.0)
@@ -263,7 +276,7 @@ def _entropy(column: AbstractHyperParameter) -> float:
     return float(-(shares * np.log(shares)).sum())
 
 
-def _is_real(column: AbstractHyperParameter) -> bool:
+def is_real(column: AbstractHyperParameter) -> bool:
     """Whether a column has so many values that steps between them do not matter to the search."""
     if isinstance(column, ConditionalColumn) or not column.has_quantile:
         return False

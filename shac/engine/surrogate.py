@@ -176,6 +176,11 @@ class RBFSurrogate:
         return abs(self._median_score - self._best_score)
 
     @property
+    def is_smoothed(self) -> bool:
+        """Whether it passes its points by more than the least: their scores seem noisy, or the function is rugged."""
+        return self._smoothing > LEAST_SMOOTHING
+
+    @property
     def num_points(self) -> int:
         """Points that it goes through."""
         return len(self._points)

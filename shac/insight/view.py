@@ -16,6 +16,7 @@ from shac.insight.failures import Failure, list_failures
 from shac.insight.scale import ColumnScale
 from shac.insight.volume import StageDraws
 from shac.nondominated import pareto_ranks
+from shac.replicates import Replicates
 from shac.sampling import Cascade
 from shac.store.manifest import holds_search, load_search
 
@@ -145,10 +146,10 @@ class SearchView:
         return list_curves(self.folder)
 
     def best_indices(self, count: int) -> list[int]:
-        """Return the numbers of the evaluations with the best scores, the best one first."""
-        signed = self.scores if self.objective == "max" else -self.scores
-        order = np.argsort(-signed, kind="stable")
-        return [int(i) for i in order if np.isfinite(self.scores[i])][:count]
+        """Return the numbers of the evaluations with the best scores, the best one first; see `Replicates`."""
+        scores = self.scores.tolist()
+        rows = self.dataset.X if self.objectives is None else [[i] for i in range(len(scores))]
+        return [ranked.number for ranked in Replicates.of(rows, scores, self.objective).ranked()[:count]]
 
 
 def view_of(source: Any) -> SearchView:

@@ -204,7 +204,7 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
 
     def _plan(self, search_space: dict[str, BaseDistribution], objective: str | tuple[str, ...]) -> SearchPlan:
         num_rounds = self.max_classifiers + 1
-        return SearchPlan.resolve(
+        plan = SearchPlan.resolve(
             SearchArguments.checked(
                 HyperParameterList([_Axis(*item).parameter for item in search_space.items()]),
                 self.points_per_classifier * num_rounds,
@@ -216,6 +216,7 @@ class SHACSampler(BaseSampler):  # type: ignore[misc]  # the class is known only
                 cost_aware=self.cost_aware,
             )
         )
+        return replace(plan, strategy=replace(plan.strategy, repeat_best=False))  # the best trial has the best score
 
     def _forget(self) -> None:
         self._lock = threading.Lock()
@@ -278,15 +279,18 @@ class _Search:
         part, index = divmod(number - len(self.state), self.plan.batch_size)
         if part not in self.parts:
             purpose = f"batch {part}" if part else "batch"
-            self.parts[part] = self._propose(derive_seed(self.plan.seed, len(self.state), purpose=purpose))
+            seed = derive_seed(self.plan.seed, len(self.state), purpose=purpose)
+            self.parts[part] = self._propose(seed, quadratic=not part)
         return self.parts[part][index]
 
-    def _propose(self, seed: int) -> list[list[Any]]:
-        count = self.plan.batch_size
+    def _propose(self, seed: int, *, quadratic: bool) -> list[list[Any]]:
+        plan, count = self.plan, self.plan.batch_size
+        if not quadratic:  # the same optimum as that of the part before
+            plan = replace(plan, strategy=replace(plan.strategy, quadratic_model=False))
         try:
-            return propose(self.plan, self.state, count, seed=seed, threads=1)
+            return propose(plan, self.state, count, seed=seed, threads=1)
         except EmptyRegionError:  # proven, and a study goes on until its user ends it
-            return propose(self.plan, self.state, count, seed=seed, threads=1, relax_checks=True)
+            return propose(plan, self.state, count, seed=seed, threads=1, relax_checks=True)
 
 
 class _Axis:

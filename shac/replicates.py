@@ -1,0 +1,134 @@
+"""Configurations that were evaluated more than once: how noisy their scores are, and which of all is the best.
+
+The best of many noisy scores is the luckiest. A configuration counts as its mean score, two standard errors to the
+worse, where evaluations of the same configuration tell what the standard error is; where none do, or all agree, it is
+the score that counts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["RankedEvaluation", "Replicates"]
+
+_STANDARD_ERRORS = 2.0
+
+
+class RankedEvaluation(NamedTuple):
+    """An evaluation that stands for its configuration.
+
+    Parameters
+    ----------
+    number : int
+        Of the evaluation.
+    loss : float
+        The mean of the configuration's losses.
+    bound : float
+        What it is ranked by: the mean, two standard errors to the worse.
+    """
+
+    number: int
+    loss: float
+    bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class Replicates:
+    """The evaluations of a search that have a finite score, by their configurations.
+
+    Parameters
+    ----------
+    indices : ndarray of int, shape (n,)
+        Numbers of the evaluations.
+    losses : ndarray of float64, shape (n,)
+        Their scores, or the negative of what is to be large.
+    groups : ndarray of int, shape (n,)
+        Number of each one's configuration; configurations are numbered in the order of their first evaluations.
+    """
+
+    indices: NDArray[np.intp]
+    losses: NDArray[np.float64]
+    groups: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[Any]], scores: Sequence[float], objective: str) -> Replicates:
+        """Put evaluations of the same configuration together.
+
+        Parameters
+        ----------
+        rows : sequence of rows
+            Values of the parameters.
+        scores : sequence of float
+            As many; what is not finite does not count.
+        objective : {'max', 'min'}
+
+        Returns
+        -------
+        Replicates
+        """
+        indices = [i for i, score in enumerate(scores) if math.isfinite(score)]
+        sign = -1.0 if objective == "max" else 1.0
+        places: dict[str, int] = {}
+        groups = [places.setdefault(repr(list(rows[i])), len(places)) for i in indices]
+        losses = np.array([sign * scores[i] for i in indices], dtype=np.float64)
+        return cls(np.array(indices, dtype=np.intp), losses, np.array(groups, dtype=np.intp))
+
+    @property
+    def firsts(self) -> NDArray[np.intp]:
+        """Number of the first evaluation of each configuration."""
+        result: NDArray[np.intp] = self.indices[np.unique(self.groups, return_index=True)[1]]
+        return result
+
+    @property
+    def counts(self) -> NDArray[np.float64]:
+        """How often each configuration was evaluated."""
+        return np.bincount(self.groups).astype(np.float64)
+
+    @property
+    def means(self) -> NDArray[np.float64]:
+        """The mean loss of each configuration, that of equal losses to the last bit."""
+        low = np.full(len(self.counts), np.inf)
+        np.minimum.at(low, self.groups, self.losses)
+        result: NDArray[np.float64] = low + np.bincount(self.groups, self.losses - low[self.groups]) / self.counts
+        return result
+
+    @property
+    def noise(self) -> float | None:
+        """Standard deviation of the losses of one configuration; None where none was evaluated twice."""
+        freedom = len(self.losses) - len(self.counts)
+        if not freedom:
+            return None
+        deviations = self.losses - self.means[self.groups]
+        return float(np.sqrt(np.square(deviations).sum() / freedom))
+
+    def ranked(self) -> list[RankedEvaluation]:
+        """Return the best configurations first, of equal ones the first evaluated first.
+
+        Where scores are noisy, each configuration is there once, by its first evaluation; else with every evaluation.
+
+        Returns
+        -------
+        list of RankedEvaluation
+
+        Examples
+        --------
+        >>> rows, scores = [[0.1], [0.2], [0.3], [0.2], [0.2]], [1.0, 1.3, 1.35, 1.2, 1.4]
+        >>> [(ranked.number, round(ranked.loss, 2)) for ranked in Replicates.of(rows, scores, "max").ranked()]
+        [(1, -1.3), (2, -1.35), (0, -1.0)]
+        """
+        if not self.noise:
+            indices, losses, bounds = self.indices, self.losses, self.losses
+        else:
+            indices, losses = self.firsts, self.means
+            bounds = losses + _STANDARD_ERRORS * self.noise / np.sqrt(self.counts)
+        order = np.argsort(bounds, kind="stable")
+        return [RankedEvaluation(int(indices[i]), float(losses[i]), float(bounds[i])) for i in order]

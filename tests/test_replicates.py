@@ -1,0 +1,136 @@
+"""Configurations that are evaluated again: how noisy scores are, and which configuration is the best by their mean."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+
+import shac
+from shac.insight import view_of
+from shac.integrations.optuna import SHACSampler
+from shac.replicates import Replicates
+
+SPACE = [shac.UniformHP("x", 0.0, 1.0), shac.UniformHP("y", 0.0, 1.0)]
+
+
+def valley(setting: Any) -> float:
+    return float((setting["x"] - 0.3) ** 2 + (setting["y"] - 0.6) ** 2)
+
+
+def searched(tmp_path: Path, noise: float, budget: int = 200, parts: int = 1, **options: Any) -> shac.SHAC:
+    """A search in 20 rounds; the noise of an evaluation is of its number."""
+    engine = shac.SHAC(None, SPACE, budget, 20, "min", save_dir=tmp_path / f"{noise}-{parts}", seed=4, **options)
+    random = np.random.default_rng(0)
+    while batch := engine.ask(budget // 20 // parts):
+        for setting in batch:
+            engine.tell(setting, valley(setting) + noise * random.normal())
+    return engine
+
+
+def repeated(engine: shac.SHAC) -> dict[int, int]:
+    """The numbers of evaluations of what was evaluated before, with how often."""
+    seen: Counter[str] = Counter()
+    again = {}
+    for number, row in enumerate(engine.dataset.X):
+        if seen[repr(row)]:
+            again[number] = seen[repr(row)]
+        seen[repr(row)] += 1
+    return again
+
+
+def dataset(xs: list[float], scores: list[float], objective: str = "max") -> shac.Dataset:
+    result = shac.Dataset([SPACE[0]])
+    result.objective = objective
+    for x, score in zip(xs, scores, strict=True):
+        result.add_sample([x], score)
+    return result
+
+
+@pytest.mark.parametrize(("sign", "objective"), [(1.0, "max"), (-1.0, "min")])
+def test_the_best_mean_of_noisy_scores_is_better_than_the_luckiest_score(sign: float, objective: str) -> None:
+    noisy = dataset([0.1, 0.2, 0.3, 0.2, 0.2], [sign * score for score in (1.0, 1.3, 1.35, 1.2, 1.4)], objective)
+    assert dict(noisy.get_best_parameters()) == {"x": 0.2}
+    assert [(i, round(sign * score, 6)) for i, score in noisy.ranked()] == [(1, 1.3), (2, 1.35), (0, 1.0)]
+
+
+def test_a_mean_of_bad_scores_does_not_make_a_configuration_the_best() -> None:
+    assert dict(dataset([0.1, 0.2, 0.2], [1.0, 0.5, 0.4]).get_best_parameters()) == {"x": 0.1}
+
+
+def test_scores_that_agree_are_not_noisy() -> None:
+    exact = dataset([0.1, 0.2, 0.2, 0.2, 0.3], [0.7, 0.1, 0.1, 0.1, 0.7])
+    assert exact.ranked() == [(0, 0.7), (4, 0.7), (1, 0.1), (2, 0.1), (3, 0.1)]
+    assert Replicates.of(exact.X, exact.Y, "max").noise == 0
+
+
+def test_the_noise_is_the_standard_deviation_within_configurations() -> None:
+    random = np.random.default_rng(1)
+    xs = np.repeat(np.arange(300), 4)
+    found = Replicates.of([[float(x)] for x in xs], (5.0 * xs + 2.0 * random.normal(size=len(xs))).tolist(), "min")
+    assert found.noise == pytest.approx(2.0, rel=0.1)
+    assert found.counts.tolist() == [4.0] * 300
+
+
+def test_failed_evaluations_say_nothing_of_noise() -> None:
+    assert Replicates.of([[0.1], [0.1], [0.2]], [1.0, float("nan"), 2.0], "max").noise is None
+
+
+def test_a_noisy_search_ends_with_more_and_more_evaluations_of_fewer_configurations(tmp_path: Path) -> None:
+    engine = searched(tmp_path, 0.05)
+    again = repeated(engine)
+    assert [number for number in again if number < 170] == [120]
+    assert [number for number in again if number >= 170] == list(range(170, 200))
+    rounds = [{repr(engine.dataset.X[i]) for i in range(begin, begin + 10)} for begin in (170, 180, 190)]
+    assert [len(of) for of in rounds] == [10, 5, 3]
+
+
+def test_what_a_noisy_search_says_is_the_best_is_better_than_its_luckiest_score(tmp_path: Path) -> None:
+    engine = searched(tmp_path, 0.05)
+    luckiest = engine.dataset.X[int(np.argmin(engine.dataset.Y))]
+    assert valley(engine.best_configuration) < valley(dict(zip("xy", luckiest, strict=True)))
+    best = [*engine.best_configuration.values()]
+    scores = [score for row, score in zip(engine.dataset.X, engine.dataset.Y, strict=True) if row == best]
+    assert len(scores) > 2
+    assert engine.best_score == pytest.approx(np.mean(scores))
+    (place,) = view_of(engine.save_dir).best_indices(1)
+    assert engine.dataset.X[place] == best
+    (first, *_) = engine.recommend(2)
+    assert (first.configuration, first.score) == engine.top(1)[0]
+
+
+def test_a_search_without_noise_repeats_one_evaluation(tmp_path: Path) -> None:
+    engine = searched(tmp_path, 0.0)
+    assert repeated(engine) == {120: 1}
+    assert engine.dataset.X[120] == engine.dataset.X[int(np.argmin(engine.dataset.Y[:120]))]
+
+
+def test_differences_in_the_last_bits_are_no_noise(tmp_path: Path) -> None:
+    assert len(repeated(searched(tmp_path, 1e-14))) == 1
+
+
+@pytest.mark.parametrize("options", [{"budget": 80}, {"pruning": "median"}], ids=["few", "pruning"])
+def test_few_evaluations_and_searches_that_prune_repeat_nothing(tmp_path: Path, options: Any) -> None:
+    assert not repeated(searched(tmp_path, 0.05, **options))
+
+
+def test_a_round_that_is_asked_for_in_parts_repeats_the_same(tmp_path: Path) -> None:
+    whole, parts = (searched(tmp_path, 0.05, parts=parts) for parts in (1, 5))
+    assert whole.dataset.X == parts.dataset.X
+
+
+def test_a_strategy_repeats_the_best_only_if_it_is_told_to(tmp_path: Path) -> None:
+    named = shac.SHAC(None, SPACE, 200, 20, "min", save_dir=tmp_path / "named", seed=4).strategy
+    assert named.repeat_best
+    assert not repeated(searched(tmp_path, 0.05, strategy=replace(named, repeat_best=False)))
+
+
+def test_studies_of_optuna_repeat_nothing_as_their_best_trial_has_the_best_score() -> None:
+    sampler = SHACSampler(points_per_classifier=10, max_classifiers=19, seed=1)
+    study = optuna.create_study(sampler=sampler)
+    random = np.random.default_rng(0)
+    study.optimize(lambda trial: (trial.suggest_float("x", 0.0, 1.0) - 0.3) ** 2 + 0.05 * random.normal(), 200)
+    assert len({trial.params["x"] for trial in study.trials}) == 200
