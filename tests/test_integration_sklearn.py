@@ -57,6 +57,13 @@ def test_it_passes_the_checks_of_scikit_learn(search: SHACSearchCV) -> None:
     assert sum(result["status"] == "passed" for result in results) > 30
 
 
+def test_noisy_scores_do_not_make_it_fit_a_configuration_again() -> None:
+    random = np.random.default_rng(0)
+    search = small(n_iter=100, num_batches=10, cv=2, scoring=lambda estimator, X, y: random.random())
+    search.fit(*iris_like())
+    assert len({candidate["C"] for candidate in search.cv_results_["params"]}) == 100
+
+
 def test_it_searches_a_pipeline_on_digits() -> None:
     X, y = load_digits(return_X_y=True)
     X, y = X[:600], y[:600]

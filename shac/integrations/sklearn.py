@@ -92,7 +92,7 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
     search_metric : str, optional
         With several metrics, the one that the search looks at; by default the one that `refit` names, else the first.
     strategy : str or Strategy
-        How the search learns and chooses, see `SHAC`.
+        How the search learns and chooses, see `SHAC`; none evaluates a configuration again.
     resource : str, optional
         What makes a fit cheap: ``"n_samples"``, or a parameter of the estimator that is a positive integer. Each
         configuration is then fitted with more and more of it, as by `sklearn.model_selection.HalvingRandomSearchCV`,
@@ -345,7 +345,10 @@ class SHACSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn has no t
             strategy=self.strategy,
             pruning=Pruning(rule="halving", min_steps=rungs[0], reduction=self.factor) if is_pruned else None,
         )
-        engine._search.end_within_round(self.n_iter)
+        search = engine._search
+        search.end_within_round(self.n_iter)
+        # best_index_ is that of the best score, as in scikit-learn, and configurations are not there twice.
+        search.plan = replace(search.plan, strategy=replace(search.plan.strategy, repeat_best=False))
         return engine
 
     def _evaluate(
