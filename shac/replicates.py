@@ -18,9 +18,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["RankedEvaluation", "Replicates"]
+__all__ = ["RankedEvaluation", "Replicates", "squares_exponent"]
 
 _STANDARD_ERRORS = 2.0
+_LARGEST_EXPONENT = 500  # of two, whose square is a float64
+
+
+def squares_exponent(values: NDArray[np.float64]) -> int:
+    """Return the exponent of two by which to divide values so that float64 holds their squares; nearly always 0.
+
+    Examples
+    --------
+    >>> squares_exponent(np.array([1.0, -3.0])), squares_exponent(np.array([2.0**1023, 1.0]))
+    (0, 1024)
+    """
+    exponent = int(np.frexp(np.abs(values).max(initial=0.0))[1])
+    return exponent if abs(exponent) > _LARGEST_EXPONENT else 0
 
 
 class RankedEvaluation(NamedTuple):
@@ -50,14 +63,17 @@ class Replicates:
     indices : ndarray of int, shape (n,)
         Numbers of the evaluations.
     losses : ndarray of float64, shape (n,)
-        Their scores, or the negative of what is to be large.
+        Their scores, or the negative of what is to be large, in units of 2**exponent.
     groups : ndarray of int, shape (n,)
         Number of each one's configuration; configurations are numbered in the order of their first evaluations.
+    exponent : int
+        0 but for scores whose squares float64 does not hold.
     """
 
     indices: NDArray[np.intp]
     losses: NDArray[np.float64]
     groups: NDArray[np.intp]
+    exponent: int = 0
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[Any]], scores: Sequence[float], objective: str) -> Replicates:
@@ -80,7 +96,10 @@ class Replicates:
         places: dict[str, int] = {}
         groups = [places.setdefault(repr(list(rows[i])), len(places)) for i in indices]
         losses = np.array([sign * scores[i] for i in indices], dtype=np.float64)
-        return cls(np.array(indices, dtype=np.intp), losses, np.array(groups, dtype=np.intp))
+        exponent = squares_exponent(losses)
+        return cls(
+            np.array(indices, dtype=np.intp), np.ldexp(losses, -exponent), np.array(groups, dtype=np.intp), exponent
+        )
 
     @property
     def firsts(self) -> NDArray[np.intp]:
@@ -95,7 +114,7 @@ class Replicates:
 
     @property
     def means(self) -> NDArray[np.float64]:
-        """The mean loss of each configuration, that of equal losses to the last bit."""
+        """The mean loss of each configuration, that of equal losses to the last bit; in units of 2**exponent."""
         low = np.full(len(self.counts), np.inf)
         np.minimum.at(low, self.groups, self.losses)
         result: NDArray[np.float64] = low + np.bincount(self.groups, self.losses - low[self.groups]) / self.counts
@@ -131,4 +150,6 @@ class Replicates:
             indices, losses = self.firsts, self.means
             bounds = losses + _STANDARD_ERRORS * self.noise / np.sqrt(self.counts)
         order = np.argsort(bounds, kind="stable")
+        with np.errstate(over="ignore"):  # of a bound
+            losses, bounds = np.ldexp(losses, self.exponent), np.ldexp(bounds, self.exponent)
         return [RankedEvaluation(int(indices[i]), float(losses[i]), float(bounds[i])) for i in order]

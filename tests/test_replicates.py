@@ -21,13 +21,15 @@ def valley(setting: Any) -> float:
     return float((setting["x"] - 0.3) ** 2 + (setting["y"] - 0.6) ** 2)
 
 
-def searched(tmp_path: Path, noise: float, budget: int = 200, parts: int = 1, **options: Any) -> shac.SHAC:
+def searched(
+    tmp_path: Path, noise: float, budget: int = 200, parts: int = 1, unit: float = 1.0, **options: Any
+) -> shac.SHAC:
     """A search in 20 rounds; the noise of an evaluation is of its number."""
-    engine = shac.SHAC(None, SPACE, budget, 20, "min", save_dir=tmp_path / f"{noise}-{parts}", seed=4, **options)
+    engine = shac.SHAC(None, SPACE, budget, 20, "min", save_dir=tmp_path / f"{noise}-{parts}-{unit}", seed=4, **options)
     random = np.random.default_rng(0)
     while batch := engine.ask(budget // 20 // parts):
         for setting in batch:
-            engine.tell(setting, valley(setting) + noise * random.normal())
+            engine.tell(setting, unit * (valley(setting) + noise * random.normal()))
     return engine
 
 
@@ -100,6 +102,15 @@ def test_what_a_noisy_search_says_is_the_best_is_better_than_its_luckiest_score(
     assert engine.dataset.X[place] == best
     (first, *_) = engine.recommend(2)
     assert (first.configuration, first.score) == engine.top(1)[0]
+
+
+@pytest.mark.parametrize("unit", [2.0**1020, 2.0**-900])
+@pytest.mark.filterwarnings("error")
+def test_noisy_scores_at_the_ends_of_float64_are_repeated_as_others_are(tmp_path: Path, unit: float) -> None:
+    usual, strange = searched(tmp_path, 0.1, budget=100), searched(tmp_path, 0.1, budget=100, unit=unit)
+    assert repeated(usual)
+    assert strange.dataset.X == usual.dataset.X
+    assert strange.dataset.ranked() == [(number, unit * score) for number, score in usual.dataset.ranked()]
 
 
 def test_a_search_without_noise_repeats_one_evaluation(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from shac.engine.candidates import keys_of
 from shac.engine.smoothing import one_blas_thread
 from shac.engine.strategy import is_real
+from shac.replicates import squares_exponent
 from shac.sampling import uniforms_of
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ def optimum_rows(plan: SearchPlan, state: SearchState, pending: Sequence[list[An
         return []
     finite = np.flatnonzero(np.isfinite(state.scores))
     losses = -state.scores[finite] if plan.objective == "max" else state.scores[finite]
+    losses = np.ldexp(losses, -squares_exponent(losses))
     order, d = np.argsort(losses, kind="stable"), state.space.num_columns
     for num_terms, mixed in ((1 + 2 * d + d * (d - 1) // 2, True), (1 + 2 * d, False)):
         count = _POINTS_PER_TERM * num_terms + 1

@@ -78,7 +78,7 @@ def repeated_rows(
     numbers = range(max(begin, first), begin + plan.size_of_round(begin))
     if not numbers:
         return []
-    predicted = surrogate_of(plan, state).predicted_scores(state.X[firsts])
+    predicted = np.ldexp(surrogate_of(plan, state).predicted_scores(state.X[firsts]), -known.exponent)
     losses = (known.counts * means + (-predicted if plan.objective == "max" else predicted)) / (known.counts + 1)
     places = _places_to_repeat(losses, counts, [number - first for number in numbers], budget - first)
     return [list(state.rows[firsts[place]]) for place in places]
