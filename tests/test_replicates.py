@@ -10,6 +10,7 @@ import optuna
 import pytest
 
 import shac
+from shac.engine.repeating import _num_rungs
 from shac.insight import view_of
 from shac.integrations.optuna import SHACSampler
 from shac.replicates import Replicates
@@ -88,6 +89,13 @@ def test_a_noisy_search_ends_with_more_and_more_evaluations_of_fewer_configurati
     assert [number for number in again if number >= 170] == list(range(170, 200))
     rounds = [{repr(engine.dataset.X[i]) for i in range(begin, begin + 10)} for begin in (170, 180, 190)]
     assert [len(of) for of in rounds] == [10, 5, 3]
+
+
+def test_the_more_evaluations_are_made_again_the_more_parts_they_have(tmp_path: Path) -> None:
+    engine = searched(tmp_path, 0.05, budget=1000)
+    rounds = [{repr(engine.dataset.X[i]) for i in range(begin, begin + 50)} for begin in (850, 900, 950)]
+    assert [len(of) for of in rounds] == [39, 17, 9]  # four parts, of 37, 18, 9 and 4
+    assert [_num_rungs(budget) for budget in (1, 15, 30, 60, 150, 285)] == [3, 3, 3, 3, 4, 5]
 
 
 def test_what_a_noisy_search_says_is_the_best_is_better_than_its_luckiest_score(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """Evaluations made again: whether scores are noisy, and which of the best configurations are good.
 
 The best of many noisy scores is the luckiest. Later than the middle of a search its best configuration is evaluated a
-second time. If its scores differ, the last evaluations of the search are spent on what seems best: first once more on
-each of many, then on the better of these (successive halving among known configurations), by the mean of their scores
-and of the surrogate's prediction.
+second time. If its scores differ, the last evaluations of the search are spent on what seems best, by the mean of their
+scores and of the surrogate's prediction: first once more on each of many, then, in as many equal parts as it takes, on
+the better half of these, until few are left (successive halving among known configurations).
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ __all__ = ["repeated_rows"]
 _FIRST_TEST = 0.6  # of the budget
 _LAST_PART = 0.85
 _FEWEST_IN_THE_RUNNING = 3
+_MOST_IN_THE_LAST_RUNG = 5
+_FEWEST_RUNGS = 3
 _LEAST_NOISE = 0.1  # of the distance between the best and the last of those that would be repeated
 _LEAST_BUDGET = 100  # with fewer evaluations, what new ones find is worth more
 
@@ -94,14 +96,24 @@ def _place_to_test(counts: Floats, means: Floats, most: int) -> int | None:
 def _places_to_repeat(losses: Floats, counts: Floats, numbers: Sequence[int], budget: int) -> list[int]:
     """Return which configurations are evaluated again, for the given numbers of the budget of repeats."""
     counts, places = counts.copy(), []
+    num_rungs = _num_rungs(budget)
     for number in numbers:
-        if 3 * number < budget and (counts == 1).any():
+        rung = number * num_rungs // budget
+        if rung == 0 and (counts == 1).any():
             place = int(np.argmin(np.where(counts == 1, losses, np.inf)))
         else:
             repeated = np.flatnonzero(counts > 1)
-            in_the_running = max(budget // (6 if 3 * number < 2 * budget else 12), _FEWEST_IN_THE_RUNNING)
+            in_the_running = max(budget // (num_rungs << rung), _FEWEST_IN_THE_RUNNING)
             best = repeated[np.argsort(losses[repeated], kind="stable")[:in_the_running]]
             place = int(best[np.argmin(counts[best])])
         counts[place] += 1
         places.append(place)
     return places
+
+
+def _num_rungs(budget: int) -> int:
+    """Return into how many parts repeats are divided, so that few configurations are in the running in the last."""
+    num_rungs = _FEWEST_RUNGS
+    while budget // (num_rungs << (num_rungs - 1)) > _MOST_IN_THE_LAST_RUNG:
+        num_rungs += 1
+    return num_rungs
