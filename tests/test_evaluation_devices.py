@@ -4,6 +4,8 @@ import os
 import random
 import subprocess
 import sys
+import threading
+import time
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -390,3 +392,25 @@ def test_a_network_is_trained_on_the_gpu_of_its_evaluator(pin_gpus: bool) -> Non
     assert [outcome.error for outcome in outcomes] == [None, None]
     assert [outcome.worker_id for outcome in outcomes] == [0, 1]
     assert all(outcome.score < 0.05 for outcome in outcomes)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows forks no processes")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_no_process_is_forked_while_another_thread_seeds_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, begun = threading.Lock(), threading.Event()
+
+    def seed_slowly(seed: int) -> None:
+        with lock:
+            begun.set()
+            time.sleep(0.5)
+
+    monkeypatch.setattr(torch, "manual_seed", seed_slowly)
+    seeding = threading.Thread(target=seed_generators, args=(1,), kwargs={"torch": True})
+    seeding.start()
+    assert begun.wait(10)
+    child = os.fork()
+    if child == 0:
+        os._exit(int(lock.locked()))  # nobody in the child would ever release it
+    assert os.waitpid(child, 0)[1] == 0
+    seeding.join()
+    seed_generators(1, torch=False)

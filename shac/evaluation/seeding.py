@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import operator
+import os
 import random
+import threading
 from typing import SupportsIndex
 
 __all__ = ["derive_seed", "seed_generators"]
@@ -49,6 +51,13 @@ def derive_seed(engine_seed: SupportsIndex, evaluation_index: SupportsIndex, *, 
     return int.from_bytes(digest, "big") >> 1
 
 
+# PyTorch seeds its devices under locks. A process that a data loader in another thread forks meanwhile would have them
+# locked for ever, and wait for them when it seeds itself: forks wait until the seeding is done.
+_seeding = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_seeding.acquire, after_in_parent=_seeding.release, after_in_child=_seeding.release)
+
+
 def seed_generators(seed: int, *, torch: bool) -> None:
     """Seed the global generators of this process.
 
@@ -79,4 +88,5 @@ def seed_generators(seed: int, *, torch: bool) -> None:
     if torch:
         import torch as torch_package
 
-        torch_package.manual_seed(seed)  # seeds the CUDA devices too, as soon as CUDA is in use
+        with _seeding:
+            torch_package.manual_seed(seed)  # seeds the CUDA devices too, as soon as CUDA is in use
