@@ -249,9 +249,10 @@ class Dataset(RankedEvaluations):
         self.pruned = {i: last for i, last in self.pruned.items() if i < len(self.Y) and np.all(np.isnan(self.Y[i]))}
 
     def __repr__(self) -> str:
-        best = self._best_index(None)
-        score = "" if best is None else f", best {self.Y[best]:.6g}"
-        score = score if self.objectives is None else f", Pareto front of {len(self.pareto_indices())}"
+        if self.objectives is None:
+            score = "".join(f", best {score:.6g}" for _, score in self.ranked()[:1])
+        else:
+            score = f", Pareto front of {len(self.pareto_indices())}"
         of_space = "" if self._parameters is None else f" of {len(self._parameters)} parameters"
         return f"Dataset({len(self)} configurations{of_space}{score})"
 

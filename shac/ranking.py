@@ -47,10 +47,9 @@ class RankedEvaluations:
             If `objective` is neither, no score is finite, or there are several objectives: see `pareto_front`.
         """
         self.check_single("get_best_parameters")
-        best = self._best_index(objective)
-        if best is None:
+        if not (ranked := self.ranked(objective)):
             raise ValueError(f"dataset: expected at least one finite score, got none among {len(self.Y)}")
-        return self.prepare_parameter(self.X[best])
+        return self.prepare_parameter(self.X[ranked[0][0]])
 
     def pareto_front(self) -> list[tuple[OrderedDict[str, Any], tuple[float, ...]]]:
         """Return the configurations that no other dominates, and their scores, one of each objective.
@@ -117,14 +116,13 @@ class RankedEvaluations:
         """
         objectives = self.objectives
         if objectives is None:
-            chosen = [i for i, _ in self.ranked()][:_MOST_ROWS]
+            chosen: list[tuple[int, Any]] = [(i, (score,)) for i, score in self.ranked()[:_MOST_ROWS]]
         else:
-            chosen = self.pareto_indices()[:_MOST_ROWS]
+            chosen = [(i, self.Y[i]) for i in self.pareto_indices()[:_MOST_ROWS]]
         if not chosen:
             return table_html(caption, (), ())
-        scores = [(self.Y[i],) if objectives is None else self.Y[i] for i in chosen]
         head = ["evaluation", *(("score",) if objectives is None else objectives.names)]
-        rows = [[i, *map(float, own), *self.X[i]] for i, own in zip(chosen, scores, strict=True)]
+        rows = [[i, *map(float, scores), *self.X[i]] for i, scores in chosen]
         return table_html(caption, [*head, *self.column_names()], rows)
 
     def _repr_html_(self) -> str:
@@ -150,11 +148,6 @@ class RankedEvaluations:
                 "configurations that no other dominates"
             )
 
-    def _best_index(self, objective: str | None) -> int | None:
-        if objective is None and self.objectives is not None:
-            return None
-        return next((i for i, _ in self.ranked(objective)), None)
-
     def ranked(self, objective: str | None = None) -> list[tuple[int, float]]:
         """Return the numbers of evaluations, the best first, and their scores; see `get_best_parameters`.
 
@@ -177,4 +170,4 @@ class RankedEvaluations:
         own: Any = self.objective if objective is None else objective
         check_objective(own)
         sign = -1.0 if own == "max" else 1.0
-        return [(index, sign * loss) for index, loss, _ in Replicates.of(self.X, self.Y, own).ranked()]
+        return [(entry.number, sign * entry.loss) for entry in Replicates.of(self.X, self.Y, own).ranked()]

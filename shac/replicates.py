@@ -47,11 +47,14 @@ class RankedEvaluation(NamedTuple):
         The mean of the configuration's losses.
     bound : float
         What it is ranked by: the mean, two standard errors to the worse.
+    num_evaluations : int
+        Evaluations of the configuration that the mean is of; 1 where scores are not noisy.
     """
 
     number: int
     loss: float
     bound: float
+    num_evaluations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,11 @@ class Replicates:
         deviations = self.losses - self.means[self.groups]
         return float(np.sqrt(np.square(deviations).sum() / freedom))
 
+    @property
+    def is_noisy(self) -> bool:
+        """Whether evaluations of the same configuration have different scores."""
+        return bool(self.noise)
+
     def ranked(self) -> list[RankedEvaluation]:
         """Return the best configurations first, of equal ones the first evaluated first.
 
@@ -141,15 +149,44 @@ class Replicates:
         Examples
         --------
         >>> rows, scores = [[0.1], [0.2], [0.3], [0.2], [0.2]], [1.0, 1.3, 1.35, 1.2, 1.4]
-        >>> [(ranked.number, round(ranked.loss, 2)) for ranked in Replicates.of(rows, scores, "max").ranked()]
-        [(1, -1.3), (2, -1.35), (0, -1.0)]
+        >>> ranked = Replicates.of(rows, scores, "max").ranked()
+        >>> [(entry.number, round(entry.loss, 2), entry.num_evaluations) for entry in ranked]
+        [(1, -1.3, 3), (2, -1.35, 1), (0, -1.0, 1)]
         """
         if not self.noise:
-            indices, losses, bounds = self.indices, self.losses, self.losses
+            indices, losses, bounds, counts = self.indices, self.losses, self.losses, np.ones(len(self.losses))
         else:
-            indices, losses = self.firsts, self.means
-            bounds = losses + _STANDARD_ERRORS * self.noise / np.sqrt(self.counts)
+            indices, losses, counts = self.firsts, self.means, self.counts
+            bounds = losses + _STANDARD_ERRORS * self.noise / np.sqrt(counts)
         order = np.argsort(bounds, kind="stable")
         with np.errstate(over="ignore"):  # of a bound
             losses, bounds = np.ldexp(losses, self.exponent), np.ldexp(bounds, self.exponent)
-        return [RankedEvaluation(int(indices[i]), float(losses[i]), float(bounds[i])) for i in order]
+        return [RankedEvaluation(int(indices[i]), float(losses[i]), float(bounds[i]), int(counts[i])) for i in order]
+
+    def best_losses(self) -> NDArray[np.float64]:
+        """Return the mean loss of what is ranked first among the evaluations up to each.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            It becomes larger where a lucky score is found out.
+
+        Examples
+        --------
+        >>> Replicates.of([[0.1], [0.2], [0.2]], [1.0, 0.5, 1.3], "min").best_losses().tolist()
+        [1.0, 0.5, 0.9]
+        """
+        if not self.noise:
+            result: NDArray[np.float64] = np.ldexp(np.minimum.accumulate(self.losses), self.exponent)
+            return result
+        counts, means = np.zeros(len(self.counts)), np.zeros(len(self.counts))
+        squares, seen, best = 0.0, 0, np.empty(len(self.losses))
+        for i, (group, loss) in enumerate(zip(self.groups, self.losses, strict=True)):
+            seen = max(seen, group + 1)
+            counts[group] += 1
+            deviation = loss - means[group]
+            means[group] += deviation / counts[group]
+            squares += deviation * (loss - means[group])
+            noise = math.sqrt(squares / (i + 1 - seen)) if i >= seen else 0.0
+            best[i] = means[np.argmin(means[:seen] + _STANDARD_ERRORS * noise / np.sqrt(counts[:seen]))]
+        return np.asarray(np.ldexp(best, self.exponent))

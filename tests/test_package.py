@@ -56,7 +56,7 @@ LAYERS = {
     "journal": {"store"},
     "frames": {"objectives", "parameters"},
     "dataset": {"errors", "frames", "files", "labels", "objectives", "parameters", "ranking", "space", "store"},
-    "progress": {"callbacks", "objectives", "sampling"},
+    "progress": {"callbacks", "objectives", "replicates", "sampling"},
     "engine": {
         *("errors", "sampling", "training", "evaluation", "dataset", "labels", "parameters", "store", "callbacks"),
         *("classifier", "cores", "space", "reals", "progress", "objectives", "nondominated", "replicates"),

@@ -12,7 +12,6 @@ from searches import branin, engine
 import shac
 from shac.insight import (
     ColumnScale,
-    best_so_far,
     gain_shares,
     list_rounds,
     stage_marginals,
@@ -118,8 +117,7 @@ def test_history_shows_every_round_its_median_and_the_best(search: shac.SHAC) ->
     for entry in rounds:
         assert entry.median == np.nanmedian(search.dataset.Y[entry.begin : entry.end])
         assert entry.best == np.nanmin(search.dataset.Y[entry.begin : entry.end])
-    assert best_so_far(view.scores, "min")[-1] == np.nanmin(search.dataset.Y)
-    assert np.isnan(best_so_far([np.nan, 1.0], "min")[0])
+    assert view.best_so_far()[-1] == np.nanmin(search.dataset.Y)
 
 
 def test_marginals_are_those_of_the_samples_that_pass(search: shac.SHAC) -> None:

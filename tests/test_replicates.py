@@ -1,5 +1,9 @@
 """Configurations that are evaluated again: how noisy scores are, and which configuration is the best by their mean."""
 
+import io
+import json
+import math
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -8,14 +12,26 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
 
 import shac
+from shac.cli import main
 from shac.engine.repeating import _num_rungs
-from shac.insight import view_of
 from shac.integrations.optuna import SHACSampler
+from shac.progress.lines import SearchLines
+from shac.progress.search import SearchProgress
 from shac.replicates import Replicates
 
 SPACE = [shac.UniformHP("x", 0.0, 1.0), shac.UniformHP("y", 0.0, 1.0)]
+
+
+def noisy_valley(worker_id: int, setting: Any) -> float:
+    seed = shac.evaluation_seed()
+    assert seed is not None
+    return valley(setting) + 0.05 * float(np.random.default_rng(seed).normal())
 
 
 def valley(setting: Any) -> float:
@@ -106,10 +122,71 @@ def test_what_a_noisy_search_says_is_the_best_is_better_than_its_luckiest_score(
     scores = [score for row, score in zip(engine.dataset.X, engine.dataset.Y, strict=True) if row == best]
     assert len(scores) > 2
     assert engine.best_score == pytest.approx(np.mean(scores))
-    (place,) = view_of(engine.save_dir).best_indices(1)
-    assert engine.dataset.X[place] == best
     (first, *_) = engine.recommend(2)
     assert (first.configuration, first.score) == engine.top(1)[0]
+
+
+def test_all_that_shows_a_noisy_search_shows_the_mean_score_of_its_best_configuration(tmp_path: Path) -> None:
+    engine = searched(tmp_path, 0.05)
+    mean, luckiest = engine.best_score, min(engine.dataset.Y)
+    assert luckiest < mean - 0.01
+    count = sum(row == [*engine.best_configuration.values()] for row in engine.dataset.X)
+    shown = CliRunner().invoke(main, ["show", str(engine.save_dir)]).stdout
+    assert f"{mean:.6g} (mean of {count} evaluations, the first is" in shown
+    head, evaluations = (
+        line.split()
+        for line in shown.partition("Best configurations")[2].partition("Stages")[0].splitlines()
+        if line.split()[:1] in (["parameter"], ["evaluations"])
+    )
+    as_json = json.loads(CliRunner().invoke(main, ["show", "--format", "json", str(engine.save_dir)]).stdout)
+    best = as_json["best"]
+    assert (best[0]["score"], best[0]["num_evaluations"]) == (mean, count)
+    assert head[1:] == [f"{entry['score']:.5g}" for entry in best]
+    assert evaluations[1:] == [str(entry["num_evaluations"]) for entry in best]
+    page = tmp_path / "report.html"
+    shac.write_report(engine, page)
+    assert f"<b>{mean:.5g}</b><span>best mean score (minimise)</span>" in page.read_text()
+    assert f"<td>{mean:.6g}</td><td>{count}</td>" in page.read_text()
+    assert f"{mean:.4g} (dark)" in shac.plot_parallel(engine).get_title(loc="left")
+    assert f"configurations of 2 parameters, best {mean:.6g})" in repr(engine.dataset)
+    assert f">{mean:.6g}</td>" in engine.dataset._repr_html_()
+    (line,) = [line for line in shac.plot_history(engine).lines if line.get_label() == "best so far"]
+    assert np.asarray(line.get_ydata())[-1] == pytest.approx(mean)
+
+
+def test_progress_tells_the_mean_score_of_the_best_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = shac.SHAC(noisy_valley, SPACE, 100, 10, "min", save_dir=tmp_path / "run", seed=4)
+    engine.concurrent_evaluators()
+    history = engine.fit(callbacks=[SearchLines()], progress=False, max_evaluations=90)
+    mean = engine.best_score
+    assert min(engine.dataset.Y) < mean - 0.01
+    assert history.history["best"][-1] == mean
+    assert history.history["best"][:6] == [min(engine.dataset.Y[:n]) for n in range(10, 61, 10)]
+    assert f"best {mean:.6g}, " in capsys.readouterr().err.splitlines()[-1]
+    output = io.StringIO()
+    bar = SearchProgress(Console(file=output, force_terminal=True, width=120))
+    engine.fit(callbacks=[bar], progress=False)
+    assert re.findall(r"best (\S+),", output.getvalue())[-1] == f"{engine.best_score:.5g}"
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.sampled_from([math.nan, *np.linspace(-1, 1, 9)])), max_size=40),
+    st.sampled_from(["max", "min"]),
+)
+def test_the_best_so_far_is_the_best_of_the_evaluations_up_to_each(told: list[Any], objective: str) -> None:
+    found = dataset([place / 4 for place, _ in told], [float(score) for _, score in told], objective)
+    sign = -1.0 if objective == "max" else 1.0
+    known = Replicates.of(found.X, found.Y, objective)
+    best = known.best_losses()
+    assert len(best) == len(known.indices)
+    for i, end in enumerate(known.indices + 1):
+        ranked = Replicates.of(found.X[:end], found.Y[:end], objective).ranked()
+        tied = [entry.loss for entry in ranked if entry.bound <= ranked[0].bound + 1e-9]
+        assert np.isclose(best[i], tied, atol=1e-9).any()
+    if len(best):
+        assert sign * found.ranked()[0][1] == pytest.approx(known.ranked()[0].loss)
 
 
 @pytest.mark.parametrize("unit", [2.0**1020, 2.0**-900])

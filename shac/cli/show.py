@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from shac.insight import SearchView
+    from shac.insight import BestConfiguration, SearchView
 
 __all__ = ["show"]
 
@@ -51,7 +51,7 @@ def show(folder: Path, best: int, form: str) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH_OF_PIPES)
     console.print(_settings(view))
-    if view.best_indices(1):
+    if view.best(1):
         console.print(_best(view, best) if view.objectives is None else _front(view))
     if view.classifiers:
         with console.status("measuring the region after each stage"):
@@ -89,8 +89,13 @@ def _as_json(view: SearchView, count: int) -> dict[str, Any]:
         "enqueued": sorted(view.enqueued),
         "warm_start": None if view.earlier is None else view.earlier.settings(),
         "best": [
-            {"evaluation": i, "score": float(view.scores[i]), "parameters": _configuration(view, i)}
-            for i in (view.best_indices(count) if view.objectives is None else [])
+            {
+                "evaluation": best.number,
+                "score": best.score,
+                "num_evaluations": best.num_evaluations,
+                "parameters": _configuration(view, best.number),
+            }
+            for best in (view.best(count) if view.objectives is None else [])
         ],
         **({} if view.objectives is None else {"pareto_front": _front_as_json(view)}),
         "failures": [
@@ -150,7 +155,6 @@ def _settings(view: SearchView) -> Table:
     from rich.table import Table
 
     done = len(view.dataset)
-    best = view.best_indices(1)
     lines = {
         "search": f"{view.engine} in {view.folder}",
         "objective": f"{view.objective_text}, over {len(view.space)} parameters ({view.space.num_columns} columns)",
@@ -165,7 +169,7 @@ def _settings(view: SearchView) -> Table:
     if view.objectives is not None:
         lines["Pareto front"] = f"{len(view.dataset.pareto_indices())} configurations"
     else:
-        lines["best score"] = f"{view.scores[best[0]]:.6g} (evaluation {best[0]})" if best else "none yet"
+        lines["best score"] = next(map(_score_text, view.best(1)), "none yet")
     if view.earlier is not None:
         lines["warm start"] = view.earlier.describe()
     table = Table.grid(padding=(0, 2))
@@ -179,12 +183,24 @@ def _settings(view: SearchView) -> Table:
 def _best(view: SearchView, count: int) -> Table:
     from shac.insight import value_text
 
-    chosen = view.best_indices(count)
-    heads = [f"{view.scores[i]:.5g}" + (" (enqueued)" if i in view.enqueued else "") for i in chosen]
-    table = _new_table("\nBest configurations, by score", "parameter", *heads)
+    chosen = view.best(count)
+    heads = [f"{best.score:.5g}" + (" (enqueued)" if best.number in view.enqueued else "") for best in chosen]
+    title = "\nBest configurations, by score"
+    if view.replicates.is_noisy:
+        title = "\nBest configurations, by mean score, two standard errors to the worse"
+    table = _new_table(title, "parameter", *heads)
     for c, name in enumerate(view.space.get_parameter_names()):
-        table.add_row(name, *(value_text(view.dataset.X[i][c]) for i in chosen))
+        table.add_row(name, *(value_text(view.dataset.X[best.number][c]) for best in chosen))
+    if view.replicates.is_noisy:
+        table.add_section()
+        table.add_row("evaluations", *(str(best.num_evaluations) for best in chosen), style="dim")
     return table
+
+
+def _score_text(best: BestConfiguration) -> str:
+    if best.num_evaluations > 1:
+        return f"{best.score:.6g} (mean of {best.num_evaluations} evaluations, the first is {best.number})"
+    return f"{best.score:.6g} (evaluation {best.number})"
 
 
 def _front(view: SearchView) -> Table:

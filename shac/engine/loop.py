@@ -13,6 +13,7 @@ from shac.engine.learning import learn
 from shac.nondominated import front_of
 from shac.objectives import have_scores
 from shac.reals import median
+from shac.replicates import Replicates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,13 +138,22 @@ def _scores_of_round(plan: SearchPlan, state: SearchState, batch: Batch) -> dict
         return {"best": np.nan, "batch_best": np.nan, "batch_median": np.nan, "front": len(front)}
     scores = np.array(batch.scores, dtype=np.float64)
     finite = scores[np.isfinite(scores)]
-    everything = state.scores[np.isfinite(state.scores)]
     best = np.max if plan.objective == "max" else np.min
     return {
-        "best": float(best(everything)) if everything.size else np.nan,
+        "best": _best_score(plan, state),
         "batch_best": float(best(finite)) if finite.size else np.nan,
         "batch_median": median(finite) if finite.size else np.nan,
     }
+
+
+def _best_score(plan: SearchPlan, state: SearchState) -> float:
+    """Return the score of the best configuration so far: a mean, where it was evaluated more than once."""
+    if len({point.tobytes() for point in state.X}) == len(state):  # nothing was, which is sooner known than the means
+        finite = state.scores[np.isfinite(state.scores)]
+        return float(finite.max() if plan.objective == "max" else finite.min()) if finite.size else np.nan
+    ranked = Replicates.of(state.rows, state.scores.tolist(), plan.objective).ranked()
+    sign = -1.0 if plan.objective == "max" else 1.0
+    return sign * ranked[0].loss if ranked else np.nan
 
 
 def _volume(cascade: Cascade, bound: int) -> float:

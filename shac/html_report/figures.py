@@ -9,7 +9,6 @@ import numpy as np
 from shac.html_report.layout import MOST_COLUMNS, Figure, escaped, layout_of, lines_of, setting_text
 from shac.insight import (
     ABSENT,
-    best_so_far,
     gain_shares,
     list_rounds,
     range_of_better_half,
@@ -61,7 +60,7 @@ def list_figures(view: SearchView) -> dict[str, Figure]:
         figures["region"] = _region(view)
         figures["volume"] = _volume(view)
         figures["importance"] = _importance(view)
-    if view.best_indices(1):
+    if view.best(1):
         figures["parallel"] = _parallel(view)
     return figures
 
@@ -104,7 +103,7 @@ def _history(view: SearchView) -> Figure:
     for entry in rounds:
         medians_x += [entry.begin - 0.4, entry.end - 0.6, None]
         medians_y += [_number(entry.median / unit)] * 2 + [None]
-    best = best_so_far(scores, view.objective)
+    best = view.best_so_far() / unit
     traces: list[dict[str, Any]] = [
         {
             "type": "scatter", "mode": "markers", "name": "evaluation", "x": finite.tolist(),
@@ -307,7 +306,8 @@ def _importance(view: SearchView) -> Figure:
 
 def _parallel(view: SearchView) -> Figure:
     """Lines in a few groups of colour, one trace each: plotly's own parallel coordinates need WebGL."""
-    chosen = view.best_indices(_MOST_LINES)
+    best = view.best(_MOST_LINES)
+    chosen = [entry.number for entry in best]
     scales = view.scales[:MOST_COLUMNS]
     X = view.encoded[chosen]
     heights = np.stack([scale.positions(X[:, c]) for c, scale in enumerate(scales)], axis=1)
@@ -324,7 +324,7 @@ def _parallel(view: SearchView) -> Figure:
             x += [*range(len(scales)), None]
             y += [*heights[line].tolist(), None]
             texts += [setting_text(view, chosen[line])] * (len(scales) + 1)
-        low, high = view.scores[chosen[group[-1]]], view.scores[chosen[group[0]]]
+        low, high = best[group[-1]].score, best[group[0]].score
         traces.append(
             {
                 "type": "scatter", "mode": "lines", "x": x, "y": y, "text": texts, "connectgaps": False,

@@ -170,11 +170,11 @@ def _json(value: Any) -> str:
 
 
 def _cards(view: SearchView) -> str:
-    best = view.best_indices(1)
+    best = view.best(1)
     volume = stage_volumes(view.stage_draws)[-1]
     left = f"{volume.estimate:.1e}" if volume.estimate else f"< {volume.upper:.0e}"
     cards = [
-        (f"{view.scores[best[0]]:.5g}" if best else "none", f"best score ({view.objective}imise)")
+        (f"{best[0].score:.5g}" if best else "none", f"best {_score_name(view)} ({view.objective}imise)")
         if view.objectives is None
         else (str(len(view.dataset.pareto_indices())), "in the Pareto front"),
         (f"{len(view.dataset)} <small>of {view.total_budget}</small>", "evaluations"),
@@ -186,14 +186,23 @@ def _cards(view: SearchView) -> str:
     return "".join(f'<div class="card"><b>{value}</b><span>{label}</span></div>' for value, label in cards)
 
 
+def _score_name(view: SearchView) -> str:
+    return "mean score" if view.replicates.is_noisy else "score"
+
+
 def _best(view: SearchView) -> str:
-    chosen = view.best_indices(_NUM_BEST)
+    chosen = view.best(_NUM_BEST)
     if not chosen:
         return "<p>No evaluation has a score yet.</p>"
     names = view.space.get_parameter_names()
-    rows = [[f"{view.scores[i]:.6g}", _number(view, i), *map(value_text, view.dataset.X[i])] for i in chosen]
-    table = _table(["score", "evaluation", *names], rows, identity="best-table")
-    setting = dict(view.dataset.prepare_parameter(view.dataset.X[chosen[0]]))
+    counts = [[str(best.num_evaluations)] if view.replicates.is_noisy else [] for best in chosen]
+    rows = [
+        [f"{best.score:.6g}", *count, _number(view, best.number), *map(value_text, view.dataset.X[best.number])]
+        for best, count in zip(chosen, counts, strict=True)
+    ]
+    numbers = ["evaluations", "first evaluation"] if view.replicates.is_noisy else ["evaluation"]
+    table = _table([_score_name(view), *numbers, *names], rows, identity="best-table")
+    setting = dict(view.dataset.prepare_parameter(view.dataset.X[chosen[0].number]))
     python = "parameters = {\n" + "".join(f"    {name!r}: {value!r},\n" for name, value in setting.items()) + "}"
     blocks = [("Python", python), ("JSON", json.dumps(_plain(setting), indent=2))]
     copies = "".join(
@@ -201,7 +210,8 @@ def _best(view: SearchView) -> str:
         f"</button></figcaption><pre>{html.escape(text)}</pre></figure>"
         for kind, text in blocks
     )
-    return f'<div class="codes">{copies}</div>{table}'
+    ranking = "<p>Ranked by the mean score, two standard errors to the worse.</p>" if view.replicates.is_noisy else ""
+    return f'<div class="codes">{copies}</div>{ranking}{table}'
 
 
 def _front(view: SearchView) -> str:

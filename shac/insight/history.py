@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from shac.insight.view import SearchView
 
-__all__ = ["Round", "best_so_far", "list_rounds", "range_of_better_half", "score_unit"]
+__all__ = ["Round", "list_rounds", "range_of_better_half", "score_unit"]
 
 _LARGEST = 1e300  # pictures and fits take differences and squares of scores, which must be floats as well
 
@@ -52,30 +52,6 @@ def list_rounds(view: SearchView) -> list[Round]:
         )
         rounds.append(Round(number, begin, end, median, best_score))
     return rounds
-
-
-def best_so_far(scores: ArrayLike, objective: str) -> NDArray[np.float64]:
-    """Return, after each evaluation, the best finite score up to then.
-
-    Parameters
-    ----------
-    scores : array_like of float, shape (n,)
-    objective : {'max', 'min'}
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        NaN before the first finite score.
-
-    Examples
-    --------
-    >>> best_so_far([float("nan"), 2.0, 1.0, 3.0], "max").tolist()
-    [nan, 2.0, 2.0, 3.0]
-    """
-    sign = 1.0 if objective == "max" else -1.0
-    values = np.asarray(scores, dtype=np.float64)
-    best: NDArray[np.float64] = np.maximum.accumulate(np.where(np.isfinite(values), sign * values, -np.inf))
-    return np.where(np.isfinite(best), sign * best, np.nan)
 
 
 def range_of_better_half(scores: NDArray[np.float64], objective: str) -> tuple[float, float] | None:

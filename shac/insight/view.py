@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -30,7 +30,25 @@ if TYPE_CHECKING:
     from shac.space import HyperParameterList
     from shac.store.earlier import EarlierEvaluations
 
-__all__ = ["SearchView", "view_of"]
+__all__ = ["BestConfiguration", "SearchView", "view_of"]
+
+
+class BestConfiguration(NamedTuple):
+    """A configuration that is among the best.
+
+    Parameters
+    ----------
+    number : int
+        Of its first evaluation.
+    score : float
+        The mean score of its evaluations.
+    num_evaluations : int
+        Of how many that is.
+    """
+
+    number: int
+    score: float
+    num_evaluations: int
 
 
 @dataclass(frozen=True)
@@ -145,11 +163,37 @@ class SearchView:
         """What evaluations reported."""
         return list_curves(self.folder)
 
-    def best_indices(self, count: int) -> list[int]:
-        """Return the numbers of the evaluations with the best scores, the best one first; see `Replicates`."""
+    @cached_property
+    def replicates(self) -> Replicates:
+        """The evaluations with a score, by their configurations; of several objectives each stands for itself."""
         scores = self.scores.tolist()
         rows = self.dataset.X if self.objectives is None else [[i] for i in range(len(scores))]
-        return [ranked.number for ranked in Replicates.of(rows, scores, self.objective).ranked()[:count]]
+        return Replicates.of(rows, scores, self.objective)
+
+    def best(self, count: int) -> list[BestConfiguration]:
+        """Return the best configurations, the best one first; see `Replicates.ranked`."""
+        sign = -1.0 if self.objective == "max" else 1.0
+        return [
+            BestConfiguration(entry.number, sign * entry.loss, entry.num_evaluations)
+            for entry in self.replicates.ranked()[:count]
+        ]
+
+    def best_so_far(self) -> NDArray[np.float64]:
+        """Return, after each evaluation, the score of the best configuration of those until then.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            The last is that of `best`; NaN before the first finite score. Where scores are noisy, it is a mean, and
+            becomes worse where a lucky score is found out.
+        """
+        known = self.replicates
+        result = np.full(len(self.scores), np.nan)
+        if len(known.indices):
+            places = np.searchsorted(known.indices, np.arange(len(result)), side="right") - 1
+            best = known.best_losses()[np.maximum(places, 0)] * (-1.0 if self.objective == "max" else 1.0)
+            result = np.where(places >= 0, best, np.nan)
+        return result
 
 
 def view_of(source: Any) -> SearchView:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shac.insight import best_so_far, list_rounds, score_unit, view_of
+from shac.insight import list_rounds, score_unit, view_of
 from shac.insight.colours import ACCENT, BAD, FAINT, INK, SECOND
 from shac.plots.axes import new_axes, style_axes
 
@@ -58,8 +58,7 @@ def plot_history(search: Any, *, ax: Axes | None = None, eval_label: str = "scor
     for entry in rounds:
         label = "median of the round" if entry is rounds[0] else ""
         ax.hlines(entry.median / unit, entry.begin - 0.4, entry.end - 0.6, color=INK, linewidth=2, label=label)
-    best = best_so_far(view.scores, view.objective)
-    ax.step(numbers, best / unit, where="post", color=SECOND, linewidth=2, label="best so far")
+    ax.step(numbers, view.best_so_far() / unit, where="post", color=SECOND, linewidth=2, label="best so far")
     if not finite.all():
         bottom = np.full(int((~finite).sum()), 0.02)
         ax.plot(numbers[~finite], bottom, "x", color=BAD, transform=ax.get_xaxis_transform(), label="failed")

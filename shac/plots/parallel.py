@@ -48,7 +48,8 @@ def plot_parallel(search: Any, *, max_lines: int = 500, ax: Axes | None = None) 
         If matplotlib is not installed.
     """
     view = view_of(search)
-    chosen = view.best_indices(max_lines)
+    best = view.best(max_lines)
+    chosen = [entry.number for entry in best]
     if not chosen:
         raise ValueError("search: expected at least one finite score, got none")
     names = view.space.get_parameter_names()
@@ -91,9 +92,7 @@ def plot_parallel(search: Any, *, max_lines: int = 500, ax: Axes | None = None) 
     ax.set_ylim(ABSENT - 0.03 if missing.any() else -0.03, 1.03)
     ax.set_xticks(columns, [wrapped(name, _NAME_WIDTH) for name in names])
     ax.set_yticks([])
-    scores = view.scores[chosen]
-    style_axes(
-        ax, title=f"{len(chosen)} configurations, from {scores[-1]:.4g} (light) to {scores[0]:.4g} (dark)", grid=None
-    )
+    worst, first = best[-1].score, best[0].score
+    style_axes(ax, title=f"{len(chosen)} configurations, from {worst:.4g} (light) to {first:.4g} (dark)", grid=None)
     ax.tick_params(axis="x", labelcolor=INK)
     return ax

@@ -13,6 +13,7 @@ from shac.progress.display import open_display
 from shac.progress.lines import FirstFailures, classifiers_text, tell_warm_start
 from shac.progress.sampling import SamplingState, watch
 from shac.progress.text import ProgressGrid, duration_text
+from shac.replicates import Replicates
 
 if TYPE_CHECKING:
     from collections import OrderedDict
@@ -62,6 +63,7 @@ class SearchProgress(Callback):
         self._ahead: list[Any] = []  # of the next round
         self._pruned = 0  # of the round
         self._best = np.nan
+        self._is_noisy = False
         self._sampling: SamplingState | None = None
         self._failures = FirstFailures()
 
@@ -69,7 +71,7 @@ class SearchProgress(Callback):
         self._failures = FirstFailures()
         self._started = time.monotonic()
         self._evaluated_before = len(self.engine.dataset)
-        self._note_scores(self.engine.dataset.Y)
+        self._note_dataset(self.engine.dataset)
         tell_warm_start(self.engine)
         self._display = open_display(self.render, self._console)
 
@@ -104,7 +106,7 @@ class SearchProgress(Callback):
 
     def on_dataset_changed(self, dataset: Any, logs: Logs | None = None) -> None:  # noqa: ARG002
         self._batch, self._batch_size = [], 0
-        self._note_scores(dataset.Y)
+        self._note_dataset(dataset)
         self._update()
 
     def watch_sampling(self, cascade: Cascade, n: int) -> Cascade:
@@ -185,8 +187,17 @@ class SearchProgress(Callback):
     def _has_best(self) -> bool:
         return isinstance(self.engine.objective, str)  # of several objectives none has a best score
 
-    def _note_scores(self, scores: Sequence[Any]) -> None:
+    def _note_dataset(self, dataset: Any) -> None:
         if not self._has_best:
+            return
+        known = Replicates.of(dataset.X, dataset.Y, self.engine.objective)
+        self._is_noisy = known.is_noisy
+        sign = -1.0 if self.engine.objective == "max" else 1.0
+        self._best = next((sign * entry.loss for entry in known.ranked()), np.nan)
+
+    def _note_scores(self, scores: Sequence[Any]) -> None:
+        """Take scores of the round under way for the best; not where they are noisy, before they are ranked."""
+        if not self._has_best or self._is_noisy:
             return
         values = np.array([self._best, *scores], dtype=np.float64)
         finite = values[np.isfinite(values)]
