@@ -147,9 +147,11 @@ class SearchView:
 
     def best_indices(self, count: int) -> list[int]:
         """Return the numbers of the evaluations with the best scores, the best one first; see `Replicates`."""
-        scores = self.scores.tolist()
-        rows = self.dataset.X if self.objectives is None else [[i] for i in range(len(scores))]
-        return [ranked.number for ranked in Replicates.of(rows, scores, self.objective).ranked()[:count]]
+        if self.objectives is not None:
+            order = np.argsort(self.scores, kind="stable")
+            return [i for i in order.tolist() if np.isfinite(self.scores[i])][:count]
+        known = Replicates.of(self.dataset.X, self.scores.tolist(), self.objective)
+        return [ranked.number for ranked in known.ranked()[:count]]
 
 
 def view_of(source: Any) -> SearchView:
