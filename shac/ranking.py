@@ -27,7 +27,10 @@ class RankedEvaluations:
     objective: str | tuple[str, ...] | Mapping[str, str]
 
     def get_best_parameters(self, objective: str | None = None) -> OrderedDict[str, Any]:
-        """Return the configuration with the best score; the first of equals.
+        """Return the configuration with the best score.
+
+        Of equals it is the one whose five nearest configurations have the best mean score: a perfect score on few test
+        rows may be luck, and is less likely to be where other configurations are good, too.
 
         Where evaluations of the same configuration have different scores, scores are noisy, and the best of many is
         the luckiest: then configurations are compared by their mean scores, each two standard errors to the worse.

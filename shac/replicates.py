@@ -2,13 +2,15 @@
 
 The best of many noisy scores is the luckiest. A configuration counts as its mean score, two standard errors to the
 worse, where evaluations of the same configuration tell what the standard error is; where none do, or all agree, it is
-the score that counts.
+the score that counts. Where the best of several are equal, as accuracies on few test rows are, the one counts that lies
+among the best: the five configurations nearest to it have the best mean.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,6 +24,8 @@ __all__ = ["RankedEvaluation", "Replicates", "squares_exponent"]
 
 _STANDARD_ERRORS = 2.0
 _LARGEST_EXPONENT = 500  # of two, whose square is a float64
+_NUM_NEIGHBOURS = 5
+_MOST_TIED = 256  # more take turns
 
 
 def squares_exponent(values: NDArray[np.float64]) -> int:
@@ -69,6 +73,8 @@ class Replicates:
         Their scores, or the negative of what is to be large, in units of 2**exponent.
     groups : ndarray of int, shape (n,)
         Number of each one's configuration; configurations are numbered in the order of their first evaluations.
+    rows : tuple of rows
+        The configurations, in the order of their numbers.
     exponent : int
         0 but for scores whose squares float64 does not hold.
     """
@@ -76,6 +82,7 @@ class Replicates:
     indices: NDArray[np.intp]
     losses: NDArray[np.float64]
     groups: NDArray[np.intp]
+    rows: tuple[Sequence[Any], ...]
     exponent: int = 0
 
     @classmethod
@@ -98,10 +105,15 @@ class Replicates:
         sign = -1.0 if objective == "max" else 1.0
         places: dict[str, int] = {}
         groups = [places.setdefault(repr(list(rows[i])), len(places)) for i in indices]
+        distinct = dict(zip(reversed(groups), (rows[i] for i in reversed(indices)), strict=True))
         losses = np.array([sign * scores[i] for i in indices], dtype=np.float64)
         exponent = squares_exponent(losses)
         return cls(
-            np.array(indices, dtype=np.intp), np.ldexp(losses, -exponent), np.array(groups, dtype=np.intp), exponent
+            np.array(indices, dtype=np.intp),
+            np.ldexp(losses, -exponent),
+            np.array(groups, dtype=np.intp),
+            tuple(distinct[group] for group in range(len(places))),
+            exponent,
         )
 
     @property
@@ -140,7 +152,9 @@ class Replicates:
     def ranked(self) -> list[RankedEvaluation]:
         """Return the best configurations first, of equal ones the first evaluated first.
 
-        Where scores are noisy, each configuration is there once, by its first evaluation; else with every evaluation.
+        Only of several that are the best the one comes first that lies among the best configurations: the mean loss of
+        the five that are nearest to it is the lowest. Where scores are noisy, each configuration is there once, by its
+        first evaluation; else with every evaluation.
 
         Returns
         -------
@@ -154,11 +168,16 @@ class Replicates:
         [(1, -1.3, 3), (2, -1.35, 1), (0, -1.0, 1)]
         """
         if not self.noise:
-            indices, losses, bounds, counts = self.indices, self.losses, self.losses, np.ones(len(self.losses))
+            indices, groups, losses, bounds = self.indices, self.groups, self.losses, self.losses
+            counts = np.ones(len(losses))
         else:
-            indices, losses, counts = self.firsts, self.means, self.counts
+            indices, groups, losses, counts = self.firsts, np.arange(len(self.rows)), self.means, self.counts
             bounds = losses + _STANDARD_ERRORS * self.noise / np.sqrt(counts)
         order = np.argsort(bounds, kind="stable")
+        tied = np.unique(groups[bounds == bounds.min(initial=np.inf)])
+        if len(tied) > 1:
+            first = int(np.flatnonzero(groups == self._among_the_best(tied))[0])
+            order = np.concatenate([[first], order[order != first]])
         with np.errstate(over="ignore"):  # of a bound
             losses, bounds = np.ldexp(losses, self.exponent), np.ldexp(bounds, self.exponent)
         return [RankedEvaluation(int(indices[i]), float(losses[i]), float(bounds[i]), int(counts[i])) for i in order]
@@ -190,3 +209,29 @@ class Replicates:
             noise = math.sqrt(squares / (i + 1 - seen)) if i >= seen else 0.0
             best[i] = means[np.argmin(means[:seen] + _STANDARD_ERRORS * noise / np.sqrt(counts[:seen]))]
         return np.asarray(np.ldexp(best, self.exponent))
+
+    def _among_the_best(self, tied: NDArray[np.intp]) -> int:
+        """Return which of equally good configurations has the best ones around it, the first of equals there, too."""
+        columns = [_ordered_levels(column) for column in zip(*self.rows, strict=True)]
+        means = self.means
+        chosen, least = int(tied[0]), np.inf
+        for group in tied[:: math.ceil(len(tied) / _MOST_TIED)].tolist():
+            distances = np.zeros(len(means))
+            for levels, has_order in columns:
+                distances += np.square(levels - levels[group]) if has_order else levels != levels[group]
+            distances[group] = np.inf
+            farthest = np.partition(distances, min(_NUM_NEIGHBOURS, len(means)) - 1)[:_NUM_NEIGHBOURS].max()
+            nearest = np.flatnonzero(distances <= farthest)
+            nearest = nearest[np.argsort(distances[nearest], kind="stable")][:_NUM_NEIGHBOURS]
+            if (mean := float(means[nearest[nearest != group]].mean())) < least:
+                chosen, least = group, mean
+        return chosen
+
+
+def _ordered_levels(column: Sequence[Any]) -> tuple[NDArray[np.float64], bool]:
+    """Return the values of a parameter as levels between 0 and 1 in their order, or as numbers that have none."""
+    if all(isinstance(value, Real) and not isinstance(value, bool) for value in column):
+        values, levels = np.unique(np.array(column), return_inverse=True)
+        return levels / max(len(values) - 1, 1), True
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(repr(value), len(numbers)) for value in column], dtype=np.float64), False

@@ -135,6 +135,19 @@ def test_the_default_strategy_is_nowhere_behind_four_times_as_many_random_settin
     assert report.head_to_head(of_budget, "shac-guided", "random-4x")[-1] == "none"
 
 
+@pytest.mark.parametrize(("budget", "behind"), [(50, "bbob-f10-5"), (100, "none")])
+def test_with_few_evaluations_the_default_is_first_and_behind_four_times_as_many_random_settings_on_one_problem_at_most(
+    results: Any, budget: int, behind: str
+) -> None:
+    report = importlib.import_module("quality.report")
+    of_budget = {key: found for key, found in results.items() if key[1] == budget}
+    contenders = ["cat-cma", "optuna-cmaes", "optuna-tpe", "random", "random-4x", "shac-guided"]
+    assert sum({*contenders} <= found.keys() for found in of_budget.values()) == 45
+    ranks = report.average_ranks(of_budget, contenders, np.random.default_rng(0))
+    assert min(ranks, key=lambda name: ranks[name][0]) == "shac-guided"
+    assert report.head_to_head(of_budget, "shac-guided", "random-4x")[-1] == behind
+
+
 def test_the_ranks_in_the_readme_are_those_of_the_page() -> None:
     page, readme = PAGE.read_text(), " ".join((ROOT / "README.md").read_text().split())
     table = page[page.index("N = 200 with Nevergrad") :].split("\n\n")[1]

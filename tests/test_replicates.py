@@ -70,6 +70,43 @@ def dataset(xs: list[float], scores: list[float], objective: str = "max") -> sha
 
 
 @pytest.mark.parametrize(("sign", "objective"), [(1.0, "max"), (-1.0, "min")])
+def test_of_equally_good_configurations_the_one_among_good_ones_is_named(sign: float, objective: str) -> None:
+    xs = [0.1, 0.12, 0.08, 0.15, 0.05, 0.11, 0.9, 0.92, 0.88, 0.95, 0.85, 0.91]
+    scores = [1.0, *[0.5] * 5, 1.0, *[0.9] * 5]
+    equal = dataset(xs, [sign * score for score in scores], objective)
+    assert dict(equal.get_best_parameters()) == {"x": 0.9}
+    assert [i for i, _ in equal.ranked()] == [6, 0, 7, 8, 9, 10, 11, 1, 2, 3, 4, 5]
+    assert [i for i, _ in dataset(xs, [1.0] * 12).ranked()] == [*range(12)]
+
+
+def test_equal_means_of_noisy_scores_are_told_apart_by_the_configurations_around_them() -> None:
+    xs = [0.1, 0.12, 0.08, 0.15, 0.05, 0.11, 0.9, 0.92, 0.88, 0.95, 0.85, 0.91]
+    noisy = dataset([*xs, 0.1, 0.9], [1.0, *[0.25] * 5, 1.0, *[0.5] * 5, 1.25, 1.25])
+    assert noisy.ranked()[:2] == [(6, 1.125), (0, 1.125)]
+    assert dict(noisy.get_best_parameters()) == {"x": 0.9}
+
+
+def test_equals_are_near_others_by_the_order_of_numbers_whatever_their_logarithms() -> None:
+    rows = [[10.0**-i] for i in range(14)]
+    scores = [*[0.9] * 3, 1.0, *[0.9] * 2, *[0.1] * 3, 0.6, 1.0, *[0.6] * 3]
+    assert Replicates.of(rows, scores, "max").ranked()[0].number == 3
+
+
+def test_equals_are_near_others_of_the_same_choices() -> None:
+    rows = [[kind, number] for kind in "ab" for number in range(7)]
+    scores = [*[0.5] * 3, 1.0, *[0.5] * 3, *[0.9] * 3, 1.0, *[0.9] * 3]
+    assert Replicates.of(rows, scores, "max").ranked()[0].number == 10
+
+
+def test_a_few_hundred_of_thousands_of_equals_are_looked_at() -> None:
+    random = np.random.default_rng(0)
+    xs = random.random(3000).tolist()
+    ranked = Replicates.of([[x] for x in xs], [float(x > 0.5) for x in xs], "max").ranked()
+    assert len(ranked) == 3000
+    assert xs[ranked[0].number] > 0.5
+
+
+@pytest.mark.parametrize(("sign", "objective"), [(1.0, "max"), (-1.0, "min")])
 def test_the_best_mean_of_noisy_scores_is_better_than_the_luckiest_score(sign: float, objective: str) -> None:
     noisy = dataset([0.1, 0.2, 0.3, 0.2, 0.2], [sign * score for score in (1.0, 1.3, 1.35, 1.2, 1.4)], objective)
     assert dict(noisy.get_best_parameters()) == {"x": 0.2}

@@ -126,7 +126,7 @@ class EngineSettings:
 
     @property
     def best_configuration(self) -> OrderedDict[str, Any]:
-        """The configuration with the best score, the first of equals; see `Dataset.get_best_parameters`.
+        """The configuration with the best score; of equals see `Dataset.get_best_parameters`.
 
         Raises
         ------
@@ -164,9 +164,9 @@ class EngineSettings:
         Returns
         -------
         list of (OrderedDict, float)
-            Fewer where there are fewer finite scores; of equal scores the first evaluated first. Where evaluations of
-            the same configuration have different scores, each is there once, with its mean score; see
-            `Dataset.get_best_parameters`.
+            Fewer where there are fewer finite scores; of equal scores the first evaluated first, but for the best one.
+            Where evaluations of the same configuration have different scores, each is there once, with its mean score;
+            see `Dataset.get_best_parameters`.
 
         Raises
         ------
