@@ -171,7 +171,7 @@ class SearchView:
         return Replicates.of(rows, scores, self.objective)
 
     def best(self, count: int) -> list[BestConfiguration]:
-        """Return the best configurations, the best one first; see `Replicates.ranked`; of several objectives by ranks."""
+        """Return the best configurations, the best one first; see `Replicates.ranked`, and `scores`."""
         if self.objectives is not None:
             order = [i for i in np.argsort(self.scores, kind="stable").tolist() if np.isfinite(self.scores[i])]
             return [BestConfiguration(i, float(self.scores[i]), 1) for i in order[:count]]
