@@ -215,6 +215,7 @@ class Merit:
 
 class PointCoordinates:
     def __init__(self, encoding: SpaceEncoding, categories: Sequence[Sequence[float]]) -> None: ...
+    def of(self, rows: NDArray[np.float32]) -> NDArray[np.float64]: ...
 
 def search_locally(
     *,
