@@ -86,6 +86,9 @@ class Strategy:
         Whether one configuration of a round, of each four evaluations where rounds are shorter, is the optimum of a
         quadratic model through the best points, if nine tenths of the variance of these are explained with each point
         left out. Only where all parameters are real numbers, without conditions or constraints, and with one objective.
+    grown_factorization : bool
+        Whether the surrogate's equations of more than 256 points are solved by a factorization that grows with the
+        points of each round; else each round solves them anew, which gives the same weights but for their last bits.
 
     Raises
     ------
@@ -111,6 +114,7 @@ class Strategy:
     shared_stream: bool = False
     repeat_best: bool = False
     quadratic_model: bool = False
+    grown_factorization: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -205,6 +209,7 @@ STRATEGIES = {
         shared_stream=True,
         repeat_best=True,
         quadratic_model=True,
+        grown_factorization=True,
     ),
 }
 

@@ -141,9 +141,14 @@ class PointCoordinates:
         """Return the distance of each point from the nearest of others; infinite where there are none."""
         return self.point_set(others).nearest(np.ascontiguousarray(points))
 
-    def cubes(self, points: Floats) -> Floats:
-        """Return the cubes of the distances between all points."""
-        return self.point_set(points).cubes()
+    def cubes(self, points: Floats, first: int = 0) -> Floats:
+        """Return the cubes of the distances of the points, from the one at a place on, from all points."""
+        return self.point_set(points).cubes(first)
+
+    @property
+    def codec(self) -> object:
+        """What the columns of the space are known by."""
+        return self._space.codec
 
 
 @dataclass(frozen=True, slots=True)
