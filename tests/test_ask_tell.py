@@ -359,7 +359,7 @@ def test_a_round_reads_the_journal_that_another_process_has_written_to() -> None
         (None, 0.0, 0.0, 1),
         (None, 0.1, 0.0, 8),
         (None, 0.1, 0.08, 1),
-        (None, 0.6, 0.58, 8),
+        (None, 2.1, 2.08, 8),
         (0.01, 100.0, 0.0, 1),
         (100.0, 0.0, 99.99, 8),
     ],

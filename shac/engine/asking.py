@@ -148,7 +148,7 @@ class AskedEngine(SearchEngine):
         score : float, or a sequence or mapping of them
             Its score, or one of each objective; NaN for a failed evaluation. It is in the journal when this returns,
             and on the disk, too, but for evaluations of less than 50 ms, told within 50 ms of one that is: the time of
-            `tell` itself does not count, up to half a second. None for one that was ended since `report` said so: it
+            `tell` itself does not count, up to two seconds. None for one that was ended since `report` said so: it
             counts as worse than the median.
         skip_cv_checks : bool
             See `fit`.

@@ -60,7 +60,7 @@ FORMAT_VERSION = 1
 
 _CHECKSUM = ',"crc32":"'
 _SECONDS_THAT_SHARE_A_SYNC = 0.05
-_LONG_SECONDS = 0.5
+_LONG_SECONDS = 2.0
 _LARGE = 1 << 64  # an integer that is certain to be written; Python limits the digits
 _LONGEST_LINE = 1 << 28  # bytes: a batch of a million configurations
 
@@ -149,7 +149,7 @@ class Journal:
         is_final : bool
         taken : float
             Seconds of its duration that the search took itself. One of less than 50 ms beside these is short, too, up
-            to half a second.
+            to two seconds.
 
         Raises
         ------
