@@ -85,6 +85,7 @@ class Factorization:
         blocks: list[_Block] = []
         if known is not None and known.smoothing == smoothing:
             blocks = list(known.blocks[: _num_common_blocks(known.points, points)])
+        known = None  # what is not taken over makes room
         first = rbf_matrix(coordinates, points[:FIRST_POINTS], smoothing)
         done = FIRST_POINTS + _BLOCK * len(blocks)
         cubes, terms = coordinates.cubes(points, first=done), coordinates.linear_terms(points[done:])
@@ -123,7 +124,7 @@ class Factorization:
 def factorization_of(coordinates: PointCoordinates, points: Floats, smoothing: float) -> Factorization:
     """Return a factorization, grown from the last one of the same space, which is remembered."""
     space = coordinates.codec
-    made = _known[space] = Factorization.of(coordinates, points, smoothing, _known.get(space))
+    made = _known[space] = Factorization.of(coordinates, points, smoothing, _known.pop(space, None))
     return made
 
 
