@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shac.model_edits import tree_arrays, with_split_conditions
+from shac.model_edits import joined_tree_arrays, with_split_conditions
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -53,9 +53,9 @@ def _moved_splits(data: bytes, X: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the split conditions of all trees, one after the other, of which leaves have their own."""
 
     def gather(field: str, dtype: DTypeLike) -> NDArray[Any]:
-        return np.concatenate(tree_arrays(data, field)).astype(dtype)
+        return joined_tree_arrays(data, field)[0].astype(dtype)
 
-    sizes = [len(of_tree) for of_tree in tree_arrays(data, "left_children")]
+    sizes = joined_tree_arrays(data, "left_children")[1]
     first_of_tree = np.repeat(np.cumsum([0, *sizes[:-1]]), sizes)
     left, right = gather("left_children", np.int64), gather("right_children", np.int64)
     weights, conditions = gather("base_weights", np.float32), gather("split_conditions", np.float32)

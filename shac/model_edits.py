@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "base_score_in",
+    "joined_tree_arrays",
     "load_classifier",
     "shifted_base_score",
     "tree_arrays",
@@ -61,6 +62,20 @@ def tree_arrays(data: bytes, field: str) -> list[NDArray[Any]]:
     return [np.frombuffer(data, dtype, count, begin) for dtype, count, begin in _places_of(data, field)]
 
 
+def joined_tree_arrays(data: bytes, field: str) -> tuple[NDArray[Any], list[int]]:
+    """Return a field of the nodes of all trees, one after the other, and how many nodes each tree has.
+
+    See `tree_arrays`; a model has hundreds of trees of a few nodes, and an array of its own for each takes longer than
+    all the rest.
+    """
+    places = list(_places_of(data, field))
+    if len({dtype for dtype, _, _ in places}) != 1:
+        return np.concatenate(tree_arrays(data, field)), [count for _, count, _ in places]
+    dtype = places[0][0]
+    joined = b"".join([data[begin : begin + count * dtype.itemsize] for _, count, begin in places])
+    return np.frombuffer(joined, dtype), [count for _, count, _ in places]
+
+
 def with_split_conditions(data: bytes, conditions: NDArray[np.float32]) -> bytes:
     """Return a model with other split conditions, which hold the scores of leaves, too.
 
@@ -81,9 +96,10 @@ def with_split_conditions(data: bytes, conditions: NDArray[np.float32]) -> bytes
         If there are not as many nodes.
     """
     changed, done = bytearray(data), 0
+    new = conditions.astype(_TYPES[b"d"]).tobytes()
     for dtype, count, begin in _places_of(data, "split_conditions"):
-        part = conditions[done : done + count].astype(dtype).tobytes()
-        changed[begin : begin + len(part)] = part
+        size = count * dtype.itemsize
+        changed[begin : begin + size] = new[done * dtype.itemsize : done * dtype.itemsize + size]
         done += count
     if done != len(conditions) or len(changed) != len(data):
         raise InvalidModelError(f"model: expected {len(conditions)} nodes, got {done}")

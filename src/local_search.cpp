@@ -28,6 +28,18 @@ Array<double> search(const PointCoordinates& coordinates, const Cascade& cascade
     return array_of(found);
 }
 
+Array<double> coordinates_of(const PointCoordinates& coordinates, const Array<float>& rows) {
+    const auto in = matrix_view(rows, "rows");
+    if (in.width != coordinates.num_columns()) {
+        throw std::invalid_argument("rows: expected the columns of the space");
+    }
+    Array<double> result({in.rows, coordinates.width()});
+    double* const out = result.mutable_data();
+    const py::gil_scoped_release unlocked;
+    coordinates.write(in, out);
+    return result;
+}
+
 Merit make_merit(double weight, double lowest, double prediction_range, double nearest,
                  double distance_range) {
     return {weight, lowest, prediction_range, nearest, distance_range};
@@ -44,7 +56,8 @@ void register_local_search(py::module_& module) {
                          const std::vector<std::vector<float>>& categories) {
                  return std::make_unique<PointCoordinates>(encoding, categories);
              }),
-             py::arg("encoding"), py::arg("categories"));
+             py::arg("encoding"), py::arg("categories"))
+        .def("of", &coordinates_of, py::arg("rows").noconvert());
     module.def("search_locally", &search, py::kw_only(), py::arg("coordinates"), py::arg("cascade"),
                py::arg("model"), py::arg("earlier"), py::arg("merit"), py::arg("start").noconvert(),
                py::arg("step").noconvert(), py::arg("moves").noconvert());

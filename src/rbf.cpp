@@ -49,11 +49,14 @@ Array<double> nearest(const PointSet& points, const Array<double>& rows) {
     return result;
 }
 
-Array<double> cubes(const PointSet& points) {
-    Array<double> result({points.size(), points.size()});
-    const MatrixView<double> out{result.mutable_data(), points.size(), points.size()};
+Array<double> cubes(const PointSet& points, std::size_t first) {
+    if (first > points.size()) {
+        throw std::invalid_argument("first: expected the place of a point");
+    }
+    Array<double> result({points.size() - first, points.size()});
+    const MatrixView<double> out{result.mutable_data(), points.size() - first, points.size()};
     const py::gil_scoped_release unlocked;
-    write_cubes(points, out);
+    write_cubes(points, first, out);
     return result;
 }
 
@@ -64,7 +67,7 @@ void register_rbf(py::module_& module) {
         .def(py::init(&make_points), py::arg("points").noconvert(), py::arg("codes"))
         .def_property_readonly("size", &PointSet::size)
         .def("nearest", &nearest, py::arg("rows").noconvert())
-        .def("cubes", &cubes);
+        .def("cubes", &cubes, py::arg("first") = 0);
     py::class_<CubicRbf>(module, "CubicRbf")
         .def(py::init(&make_rbf), py::arg("points"), py::arg("weights"), py::arg("tail"),
              py::arg("code_tails"))

@@ -354,14 +354,23 @@ def test_a_round_reads_the_journal_that_another_process_has_written_to() -> None
 
 
 @pytest.mark.parametrize(
-    ("seconds", "since_asked", "num_waits"), [(None, 0.0, 1), (None, 0.1, 8), (0.01, 100.0, 1), (100.0, 0.0, 8)]
+    ("seconds", "since_asked", "telling", "num_waits"),
+    [
+        (None, 0.0, 0.0, 1),
+        (None, 0.1, 0.0, 8),
+        (None, 0.1, 0.08, 1),
+        (None, 2.1, 2.08, 8),
+        (0.01, 100.0, 0.0, 1),
+        (100.0, 0.0, 99.99, 8),
+    ],
 )
 def test_short_evaluations_told_together_share_a_wait_for_the_disk_and_long_ones_do_not(
-    seconds: float | None, since_asked: float, num_waits: int, monkeypatch: pytest.MonkeyPatch
+    seconds: float | None, since_asked: float, telling: float, num_waits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = engine(None)
     settings = asked.ask(10)
     asked.tell(settings[0], 0.0)  # saves the search
+    asked._seconds_telling = telling
     waits: list[int] = []
     now = time.time()
     monkeypatch.setattr("shac.store.journal.time.monotonic", lambda: 1e9)

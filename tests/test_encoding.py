@@ -153,6 +153,16 @@ def test_distances_and_predictions_are_those_of_scipy() -> None:
     np.testing.assert_allclose(nearest, expected[50:, :50].min(axis=1), rtol=1e-12)
 
 
+@pytest.mark.parametrize("make", [conditional_space, lambda: unit_space(4)], ids=["conditional", "numbers"])
+def test_coordinates_of_the_core_are_those_of_python_to_the_last_bit(make: Any) -> None:
+    space = make()
+    X = shac.Cascade([], space).sample(300, seed=4)[0]
+    coordinates = PointCoordinates(space, X)
+    found = coordinates.of(X)
+    coordinates.compiled = None
+    np.testing.assert_array_equal(found, coordinates.of(X))
+
+
 class InPython(Merit):
     """The same merit, for the search in Python."""
 

@@ -79,6 +79,19 @@ def test_evaluations_long_enough_to_matter_are_synced_one_by_one(monkeypatch: py
         assert len(synced) < 500  # instant ones share the wait for the disk
 
 
+@pytest.mark.parametrize(("duration", "taken", "num_syncs"), [(0.3, 0.0, 2), (0.3, 0.28, 1), (2.1, 2.08, 2)])
+def test_what_the_search_took_itself_is_no_part_of_a_short_evaluation(
+    duration: float, taken: float, num_syncs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    with Journal(written(), "space", last_sync=time.monotonic()) as journal:
+        monkeypatch.setattr("os.fsync", synced.append)
+        monkeypatch.setattr("time.monotonic", lambda: journal.last_sync + 0.01)
+        for _ in range(2):
+            journal.record(JournalEntry(0, {}, 1.0, None, None, 0, 0, 1, 0.0, duration), taken=taken)
+    assert len(synced) == num_syncs  # one as it is closed
+
+
 def test_a_torn_last_line_is_cut_off_wherever_it_is_torn() -> None:
     whole = written(1.0, 2.0).read_bytes()
     begin = whole[:-1].rindex(b"\n") + 1

@@ -11,6 +11,7 @@ from shac.errors import InvalidModelError
 from shac.export import export_forest, ubjson_of
 from shac.model_edits import (
     base_score_in,
+    joined_tree_arrays,
     load_classifier,
     tree_arrays,
     with_base_score,
@@ -37,6 +38,9 @@ def test_the_arrays_of_trees_are_those_of_xgboosts_json(field: str) -> None:
     assert len(arrays) == len(trees) == 7
     for array, tree in zip(arrays, trees, strict=True):
         assert np.array_equal(array, np.array(tree[field], dtype=array.dtype))
+    joined, sizes = joined_tree_arrays(ubjson_of(model.get_booster()), field)
+    assert sizes == [len(array) for array in arrays]
+    assert np.array_equal(joined, np.concatenate(arrays))
 
 
 def test_split_conditions_are_all_that_differs() -> None:

@@ -1,6 +1,7 @@
 """Configurations that were evaluated are not evaluated again while there are others."""
 
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 import shac
 from shac.engine import Strategy
+from shac.engine.proposals import surrogate_of
 
 LEVELS = 6
 
@@ -81,3 +83,13 @@ def test_a_space_with_a_real_number_keeps_its_shares(tmp_path: Path) -> None:
     space = [*grid(), shac.UniformHP("x", 0.0, 1.0)]
     engine = shac.SHAC(distance, space, 100, 10, "min", save_dir=tmp_path / "search", seed=0)
     assert engine.strategy.kept_share == (0.75, 0.4)
+
+
+def test_all_who_ask_for_the_surrogate_of_a_state_get_the_same(tmp_path: Path) -> None:
+    engine = search(tmp_path, 40, 4)
+    for configuration in engine.ask(10):
+        engine.tell(configuration, distance(0, configuration))
+    plan, state = engine.plan, engine._search.state
+    assert surrogate_of(plan, state) is surrogate_of(plan, state)
+    through_all_points = replace(plan, strategy=replace(plan.strategy, estimate_noise=False))
+    assert surrogate_of(through_all_points, state) is not surrogate_of(plan, state)

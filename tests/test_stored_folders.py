@@ -92,7 +92,15 @@ def test_a_finished_search_knows_its_strategy_and_its_seed_and_returns_at_once(
     engine = restored(make)
     named = shac.SHAC(never, engine.parameters, engine.total_budget, engine.num_batches, strategy=strategy)
     trees = replace(named.strategy.trees, gaps="lower", splits="default")
-    later = ("avoid_repeats", "estimate_noise", "center_point", "shared_stream", "repeat_best", "quadratic_model")
+    later = (
+        "avoid_repeats",
+        "estimate_noise",
+        "center_point",
+        "shared_stream",
+        "repeat_best",
+        "quadratic_model",
+        "grown_factorization",
+    )
     then = replace(named.strategy, trees=trees, **dict.fromkeys(later, False))  # type: ignore[arg-type]  # all bool
     assert (engine.strategy, engine.seed) == (then, seed)
     assert engine.fit().epochs == []

@@ -607,38 +607,72 @@ SHAC_AVX2 inline __m256d add_cube(__m256d sum, __m256d weight, __m256d square) {
     return _mm256_add_pd(sum, _mm256_mul_pd(weight, cube));
 }
 
-SHAC_AVX2 void sum_cubes(const WeightedPoints& points, const double* rows, double* sums, double* squares) {
-    const std::size_t width = points.numbers + points.codes;
-    Four sum{_mm256_setzero_pd(), _mm256_setzero_pd()};
-    Four least{_mm256_set1_pd(__builtin_inf()), _mm256_set1_pd(__builtin_inf())};
-    for (std::size_t p = 0; p < points.count; ++p) {
-        const double* const point = points.values + p * width;
-        Four square{_mm256_setzero_pd(), _mm256_setzero_pd()};
-        for (std::size_t k = 0; k < points.numbers; ++k) {
-            const Four row = lanes_at(rows + k * kDistanceLanes);
-            const __m256d value = _mm256_set1_pd(point[k]);
-            square.low = add_square(square.low, _mm256_sub_pd(row.low, value));
-            square.high = add_square(square.high, _mm256_sub_pd(row.high, value));
-        }
-        Four differing{_mm256_setzero_pd(), _mm256_setzero_pd()};
-        for (std::size_t k = points.numbers; k < width; ++k) {
-            const Four row = lanes_at(rows + k * kDistanceLanes);
-            const __m256d value = _mm256_set1_pd(point[k]);
-            differing.low = add_code(differing.low, row.low, value);
-            differing.high = add_code(differing.high, row.high, value);
-        }
-        square.low = _mm256_add_pd(square.low, differing.low);
-        square.high = _mm256_add_pd(square.high, differing.high);
-        const __m256d weight = _mm256_set1_pd(points.weights[p]);
-        sum.low = add_cube(sum.low, weight, square.low);
-        sum.high = add_cube(sum.high, weight, square.high);
+/// The squared distances of eight rows from two points.
+struct TwoSquares {
+    Four first, second;
+};
+
+/// Two sums at a time fill the time that one addition waits for the one before it.
+SHAC_AVX2 inline TwoSquares squares_from(const WeightedPoints& points, const double* first,
+                                         const double* second, const double* rows) {
+    const __m256d zero = _mm256_setzero_pd();
+    TwoSquares square{{zero, zero}, {zero, zero}};
+    for (std::size_t k = 0; k < points.numbers; ++k) {
+        const Four row = lanes_at(rows + k * kDistanceLanes);
+        const __m256d one = _mm256_set1_pd(first[k]);
+        const __m256d other = _mm256_set1_pd(second[k]);
+        square.first.low = add_square(square.first.low, _mm256_sub_pd(row.low, one));
+        square.first.high = add_square(square.first.high, _mm256_sub_pd(row.high, one));
+        square.second.low = add_square(square.second.low, _mm256_sub_pd(row.low, other));
+        square.second.high = add_square(square.second.high, _mm256_sub_pd(row.high, other));
+    }
+    TwoSquares differing{{zero, zero}, {zero, zero}};
+    for (std::size_t k = points.numbers; k < points.numbers + points.codes; ++k) {
+        const Four row = lanes_at(rows + k * kDistanceLanes);
+        const __m256d one = _mm256_set1_pd(first[k]);
+        const __m256d other = _mm256_set1_pd(second[k]);
+        differing.first.low = add_code(differing.first.low, row.low, one);
+        differing.first.high = add_code(differing.first.high, row.high, one);
+        differing.second.low = add_code(differing.second.low, row.low, other);
+        differing.second.high = add_code(differing.second.high, row.high, other);
+    }
+    square.first.low = _mm256_add_pd(square.first.low, differing.first.low);
+    square.first.high = _mm256_add_pd(square.first.high, differing.first.high);
+    square.second.low = _mm256_add_pd(square.second.low, differing.second.low);
+    square.second.high = _mm256_add_pd(square.second.high, differing.second.high);
+    return square;
+}
+
+struct SumAndLeast {
+    Four sum, least;
+
+    SHAC_AVX2 inline void add(double weight, Four square) {
+        const __m256d weights = _mm256_set1_pd(weight);
+        sum.low = add_cube(sum.low, weights, square.low);
+        sum.high = add_cube(sum.high, weights, square.high);
         least.low = _mm256_min_pd(least.low, square.low);
         least.high = _mm256_min_pd(least.high, square.high);
     }
-    _mm256_storeu_pd(sums, sum.low);
-    _mm256_storeu_pd(sums + 4, sum.high);
-    _mm256_storeu_pd(squares, least.low);
-    _mm256_storeu_pd(squares + 4, least.high);
+};
+
+SHAC_AVX2 void sum_cubes(const WeightedPoints& points, const double* rows, double* sums, double* squares) {
+    const std::size_t width = points.numbers + points.codes;
+    const __m256d zero = _mm256_setzero_pd();
+    const __m256d infinity = _mm256_set1_pd(__builtin_inf());
+    SumAndLeast result{{zero, zero}, {infinity, infinity}};
+    for (std::size_t p = 0; p < points.count; p += 2) {
+        const double* const first = points.values + p * width;
+        const bool has_second = p + 1 < points.count;
+        const TwoSquares square = squares_from(points, first, has_second ? first + width : first, rows);
+        result.add(points.weights[p], square.first);
+        if (has_second) {
+            result.add(points.weights[p + 1], square.second);
+        }
+    }
+    _mm256_storeu_pd(sums, result.sum.low);
+    _mm256_storeu_pd(sums + 4, result.sum.high);
+    _mm256_storeu_pd(squares, result.least.low);
+    _mm256_storeu_pd(squares + 4, result.least.high);
 }
 
 constexpr Kernels kAvx2{"avx2",           draw,

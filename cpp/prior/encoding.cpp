@@ -155,6 +155,14 @@ SpaceEncoding::SpaceEncoding(std::vector<ColumnEncoding> columns, std::vector<Pa
     }
 }
 
+std::vector<bool> SpaceEncoding::conditional_columns() const {
+    std::vector<bool> result(width(), false);
+    for (const ParentValues& one : parents_) {
+        result[one.column] = true;
+    }
+    return result;
+}
+
 void SpaceEncoding::encode(const double* uniforms, float* encoded) const {
     for (std::size_t c = 0; c < columns_.size(); ++c) {
         encoded[c] = std::isnan(uniforms[c]) ? kMissingValue : columns_[c].encode(uniforms[c]);

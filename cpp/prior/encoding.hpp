@@ -59,6 +59,9 @@ class SpaceEncoding {
     std::size_t width() const { return columns_.size(); }
     bool has_conditions() const { return !parents_.empty(); }
 
+    /// Which columns depend on others.
+    std::vector<bool> conditional_columns() const;
+
     /// Encodes a row of uniforms; NaN stays NaN.
     void encode(const double* uniforms, float* encoded) const;
 

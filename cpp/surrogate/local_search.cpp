@@ -1,6 +1,7 @@
 #include "surrogate/local_search.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <stdexcept>
 #include <utility>
@@ -9,6 +10,8 @@ namespace shac {
 namespace {
 
 constexpr double kSamePoint = 1e-9;
+constexpr double kMissingNumber =
+    0.5;  // the middle of a number, and half of the squared distance of two categories
 
 class Search {
   public:
@@ -47,9 +50,7 @@ class Search {
     std::vector<double> losses_of(const std::vector<float>& rows) const {
         const std::size_t count = rows.size() / width_;
         std::vector<double> points(rows.size());
-        for (std::size_t i = 0; i < count; ++i) {
-            coordinates_.write(rows.data() + i * width_, points.data() + i * width_);
-        }
+        coordinates_.write({rows.data(), count, width_}, points.data());
         const MatrixView<const double> view{points.data(), count, width_};
         std::vector<double> losses(count);
         std::vector<double> distances(count);
@@ -128,45 +129,58 @@ double Merit::of(double prediction, double distance) const {
 PointCoordinates::PointCoordinates(std::shared_ptr<const SpaceEncoding> encoding,
                                    std::vector<std::vector<float>> categories)
     : encoding_(std::move(encoding)), categories_(std::move(categories)) {
-    if (encoding_ == nullptr || encoding_->has_conditions() || categories_.size() != encoding_->width()) {
-        throw std::invalid_argument(
-            "categories: expected those of each column of a space without conditions");
+    if (encoding_ == nullptr || categories_.size() != encoding_->width()) {
+        throw std::invalid_argument("categories: expected those of each column of a space");
     }
-    for (const std::vector<float>& known : categories_) {
+    is_conditional_ = encoding_->conditional_columns();
+    width_ = categories_.size();
+    for (std::size_t c = 0; c < categories_.size(); ++c) {
+        const std::vector<float>& known = categories_[c];
         if (!std::is_sorted(known.begin(), known.end())) {
             throw std::invalid_argument("categories: expected encoded values in order");
         }
         if (!known.empty()) {
             ++num_codes_;
+        } else if (is_conditional_[c]) {
+            ++width_;
         }
     }
 }
 
-void PointCoordinates::write(const float* encoded, double* coordinates) const {
-    std::vector<double> below(width());
-    encoding_->cdf(encoded, below.data());
-    double* number = coordinates;
-    double* code = coordinates + (width() - num_codes_);
-    for (std::size_t c = 0; c < width(); ++c) {
-        const std::vector<float>& known = categories_[c];
-        if (known.empty()) {
-            *number++ = below[c];
-            continue;
+void PointCoordinates::write(MatrixView<const float> encoded, double* coordinates) const {
+    std::vector<double> below(num_columns());
+    for (std::size_t i = 0; i < encoded.rows; ++i) {
+        const float* const row = encoded.row(i);
+        encoding_->cdf(row, below.data());
+        double* number = coordinates + i * width_;
+        double* code = number + (width_ - num_codes_);
+        for (std::size_t c = 0; c < num_columns(); ++c) {
+            const std::vector<float>& known = categories_[c];
+            const bool is_missing = std::isnan(row[c]);
+            if (!known.empty()) {
+                const auto found = std::lower_bound(known.begin(), known.end(), row[c]);
+                const bool is_known = found != known.end() && *found == row[c];
+                const auto place = is_known ? found - known.begin() : known.end() - known.begin();
+                *code++ = is_missing ? -1.0 : static_cast<double>(place);
+                continue;
+            }
+            *number++ = is_missing ? kMissingNumber : below[c];
+            if (is_conditional_[c]) {
+                *number++ = is_missing ? kMissingNumber : 0.0;
+            }
         }
-        const auto found = std::lower_bound(known.begin(), known.end(), encoded[c]);
-        const bool is_known = found != known.end() && *found == encoded[c];
-        *code++ = static_cast<double>(is_known ? found - known.begin() : known.end() - known.begin());
     }
 }
 
 std::vector<double> search_locally(const PointCoordinates& coordinates, const Cascade& cascade,
                                    const CubicRbf& model, const PointSet& earlier,
                                    const LocalSearchRequest& request) {
-    const std::size_t width = coordinates.width();
+    const std::size_t width = coordinates.num_columns();
     const PointSet& points = model.points();
-    if (cascade.num_features() != width || points.width() != width ||
-        points.codes != coordinates.num_codes() || earlier.numbers != points.numbers ||
-        earlier.codes != points.codes || request.start.size != width || request.step.size != width ||
+    if (coordinates.encoding().has_conditions() || cascade.num_features() != width ||
+        points.width() != width || points.codes != coordinates.num_codes() ||
+        earlier.numbers != points.numbers || earlier.codes != points.codes || request.start.size != width ||
+        request.step.size != width ||
         request.moves.size != request.num_steps * request.num_proposals * width) {
         throw std::invalid_argument("search_locally: expected a row, a step and moves of the model's space");
     }

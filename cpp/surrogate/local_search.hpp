@@ -29,25 +29,29 @@ struct Merit {
 };
 
 /// Where encoded rows lie among the points of a model: a column's prior probability below its value, or,
-/// where it has categories, the place of its value among them, and behind them one for all others.
+/// where it has categories, the place of its value among them, and behind them one for all others. A number
+/// of a conditional column is followed by 0, or by 1/2 where it is missing; it is 1/2 then, and a code -1.
 class PointCoordinates {
   public:
-    /// `categories` has those of each column, ascending; none for a number. The space has no conditions.
-    /// Throws std::invalid_argument where they do not fit.
+    /// `categories` has those of each column, ascending; none for a number. Throws std::invalid_argument
+    /// where they do not fit.
     PointCoordinates(std::shared_ptr<const SpaceEncoding> encoding,
                      std::vector<std::vector<float>> categories);
 
     const SpaceEncoding& encoding() const { return *encoding_; }
-    std::size_t width() const { return encoding_->width(); }
+    std::size_t num_columns() const { return encoding_->width(); }
     std::size_t num_codes() const { return num_codes_; }
+    std::size_t width() const { return width_; }  // numbers and codes
 
-    /// Writes the numbers of a row, then its codes.
-    void write(const float* encoded, double* coordinates) const;
+    /// Writes the numbers of each row, then its codes.
+    void write(MatrixView<const float> encoded, double* coordinates) const;
 
   private:
     std::shared_ptr<const SpaceEncoding> encoding_;
     std::vector<std::vector<float>> categories_;
+    std::vector<bool> is_conditional_;
     std::size_t num_codes_ = 0;
+    std::size_t width_ = 0;
 };
 
 struct LocalSearchRequest {

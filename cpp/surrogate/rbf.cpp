@@ -91,7 +91,7 @@ void find_nearest(const PointSet& others, MatrixView<const double> rows, double*
               });
 }
 
-void write_cubes(const PointSet& points, MatrixView<double> cubes) {
+void write_cubes(const PointSet& points, std::size_t first, MatrixView<double> cubes) {
     const std::size_t count = points.size();
     std::vector<double> columns(points.values.size());  // each over all points
     for (std::size_t i = 0; i < count; ++i) {
@@ -100,9 +100,9 @@ void write_cubes(const PointSet& points, MatrixView<double> cubes) {
         }
     }
     std::vector<double> differing(count);
-    for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t i = first; i < count; ++i) {
         const double* const point = points.values.data() + i * points.width();
-        double* const row = cubes.row(i);
+        double* const row = cubes.row(i - first);
         std::fill(row, row + i, 0.0);
         std::fill(differing.begin(), differing.end(), 0.0);
         for (std::size_t k = 0; k < points.numbers; ++k) {
@@ -120,7 +120,9 @@ void write_cubes(const PointSet& points, MatrixView<double> cubes) {
         for (std::size_t j = 0; j < i; ++j) {
             const double square = row[j] + differing[j];
             row[j] = square * std::sqrt(square);
-            cubes.row(j)[i] = row[j];
+        }
+        for (std::size_t j = first; j < i; ++j) {
+            cubes.row(j - first)[i] = row[j];
         }
         row[i] = 0.0;
     }

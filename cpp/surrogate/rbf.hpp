@@ -59,7 +59,8 @@ bool predict_rows(const CubicRbf& model, MatrixView<const double> rows, ArrayVie
 /// Writes the distance of each row from the nearest of `count` others; infinity where there are none.
 void find_nearest(const PointSet& others, MatrixView<const double> rows, double* distances);
 
-/// Writes the cubes of the distances between all points: a symmetric matrix.
-void write_cubes(const PointSet& points, MatrixView<double> cubes);
+/// Writes the cubes of the distances of the points from `first` on from all points: of a symmetric matrix the
+/// last rows.
+void write_cubes(const PointSet& points, std::size_t first, MatrixView<double> cubes);
 
 }  // namespace shac

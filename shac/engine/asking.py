@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING, Any
 
 from shac.engine.arguments import checked_count, checked_duration, checked_score
@@ -124,7 +125,9 @@ class AskedEngine(SearchEngine):
             self._search.set_overlap(overlap)
             self._relax_checks = relax_checks
             trials = self._asked_round()
-            return [self._configuration(trials.hand_out()) for _ in range(min(count, trials.num_left))]
+            given = [trials.hand_out() for _ in range(min(count, trials.num_left))]
+            self._telling_before.update((trial.number, self._seconds_telling) for trial in given)
+            return [self._configuration(trial) for trial in given]
 
     def tell(
         self,
@@ -144,8 +147,9 @@ class AskedEngine(SearchEngine):
             are known as well.
         score : float, or a sequence or mapping of them
             Its score, or one of each objective; NaN for a failed evaluation. It is in the journal when this returns,
-            and on the disk, too, but for evaluations of less than 50 ms, told within 50 ms of one that is. None for one
-            that was ended since `report` said so: it counts as worse than the median.
+            and on the disk, too, but for evaluations of less than 50 ms, told within 50 ms of one that is: the time of
+            `tell` itself does not count, up to two seconds. None for one that was ended since `report` said so: it
+            counts as worse than the median.
         skip_cv_checks : bool
             See `fit`.
         seconds : float, optional
@@ -160,7 +164,7 @@ class AskedEngine(SearchEngine):
             If the configuration is none that `ask` gave, `score` is no number, or `seconds` is no number from 0 on, or
             missing.
         """
-        store = self._search.store
+        started, store = time.monotonic(), self._search.store
         with store.opened():
             space = self._search.space
             trials = self._asked_round()
@@ -175,8 +179,10 @@ class AskedEngine(SearchEngine):
             entry = trials.entry(trial, known, curve, checked_duration(seconds))
             if not store.is_known:
                 self.save_data()  # what another process finds the round in
+            before = self._telling_before.pop(trial.number, None)
+            taken = 0.0 if before is None or seconds is not None else self._seconds_telling - before
             with store.journal(space.fingerprint(), goes_on=True) as journal:
-                trials.tell(trial, entry, journal)
+                trials.tell(trial, entry, journal, taken=taken)
             self._search.curves.pop(trial.number, None)
             if trials.is_full:
                 self._search.close_asked_round(
@@ -184,6 +190,7 @@ class AskedEngine(SearchEngine):
                 )
                 if self.plan.overlap:
                     self._asked_round()  # all of a small last round may be told already
+        self._seconds_telling += time.monotonic() - started
 
     def report(self, parameters: Mapping[str, Any] | Sequence[Any], step: int, value: float) -> bool:
         """Take how good an evaluation is by now, and decide whether it should end; see `shac.report`.

@@ -48,7 +48,8 @@ class MeritFunction:
 
 def keys_of(X: NDArray[np.float32]) -> list[bytes]:
     """Return what is equal for equal encoded rows."""
-    return [row.tobytes() for row in X]
+    data, width = X.tobytes(), X.shape[1] * X.itemsize
+    return [data[begin : begin + width] for begin in range(0, len(X) * width, width)] if width else [b""] * len(X)
 
 
 def values_of(space: HyperParameterList, choices: Sequence[list[Any] | Floats]) -> list[list[Any]]:

@@ -14,10 +14,12 @@ from shac.store.journal import as_json_has_it
 from shac.store.table import read_value
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
-__all__ = ["Configuration", "Trial", "are_alike", "column_value", "named_values", "row_of"]
+__all__ = ["Configuration", "Trial", "WaitingTrials", "are_alike", "column_value", "named_values", "row_of"]
 
 
 class Configuration(OrderedDict[str, Any]):
@@ -56,6 +58,44 @@ class Trial:
     position: int
     row: list[Any] = field(compare=False)
     asked: float = field(compare=False, default=0.0)
+
+
+class WaitingTrials:
+    """Trials that wait for their scores, in the order in which they were handed out; none is looked for one by one.
+
+    Parameters
+    ----------
+    trials : iterable of Trial
+    """
+
+    def __init__(self, trials: Iterable[Trial] = ()) -> None:
+        self._trials = dict.fromkeys(trials)
+        self._by_number = {trial.number: trial for trial in self._trials}
+
+    def __iter__(self) -> Iterator[Trial]:
+        return iter(self._trials)
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    def __contains__(self, trial: Trial) -> bool:
+        return trial in self._trials
+
+    def numbered(self, number: int) -> Trial | None:
+        """Return the trial of a number, if one waits."""
+        return self._by_number.get(number)
+
+    def add(self, trial: Trial) -> None:
+        """Add a trial."""
+        self._trials[trial] = None
+        self._by_number.setdefault(trial.number, trial)
+
+    def discard(self, trial: Trial) -> None:
+        """Take a trial away, if it waits."""
+        if trial in self._trials:
+            del self._trials[trial]
+            if self._by_number.get(trial.number) == trial:
+                del self._by_number[trial.number]
 
 
 def named_values(space: HyperParameterList, row: list[Any]) -> dict[str, Any]:

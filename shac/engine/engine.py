@@ -40,6 +40,8 @@ class SearchEngine(EngineSettings):
     def __init__(self, search: Search, *, evaluation_timeout: float | None, max_retries: int) -> None:
         super().__init__(search, evaluation_timeout=evaluation_timeout, max_retries=max_retries)
         self._relax_checks = False
+        self._seconds_telling = 0.0
+        self._telling_before: dict[int, float] = {}  # each trial was handed out
         self._shown: SearchProgress | None = None
 
     def predict(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from shac.space import HyperParameterList
 
 __all__ = ["CandidateChooser", "best_by_surrogate", "draw_region", "encoded_rows", "propose", "surrogate_of"]
+
+_shared_surrogates: WeakKeyDictionary[SearchState, tuple[tuple[str, bool, bool], RBFSurrogate]] = WeakKeyDictionary()
 
 _PILOT_SAMPLES = 32
 _STAGES_OF_FULL_GROUPS = 6  # where nothing can walk, each stage more halves the candidates to choose from
@@ -241,21 +244,30 @@ def surrogate_for(plan: SearchPlan, state: SearchState, count: int, *, seed: int
         state.scores,
         spread_weights(len(state.objectives), (count + 1) // 2, derive_seed(seed, 0, purpose="weights of objectives")),
         estimate_noise=plan.strategy.estimate_noise,
+        grown_factorization=plan.strategy.grown_factorization,
     )
 
 
 def surrogate_of(
     plan: SearchPlan, state: SearchState, make: Callable[..., RBFSurrogate] = RBFSurrogate
 ) -> RBFSurrogate:
-    """Return the surrogate of what a search knows, as its strategy has it."""
-    return make(
+    """Return the surrogate of what a search knows, as its strategy has it: made once for all who ask the same state."""
+    options = plan.objective, plan.strategy.estimate_noise, plan.strategy.grown_factorization
+    known = _shared_surrogates.get(state)
+    if make is RBFSurrogate and known is not None and known[0] == options:
+        return known[1]
+    made = make(
         state.space,
         state.X,
         state.scores_to_learn(plan.objective),
         plan.objective,
         earlier=state.informative,
         estimate_noise=plan.strategy.estimate_noise,
+        grown_factorization=plan.strategy.grown_factorization,
     )
+    if make is RBFSurrogate:
+        _shared_surrogates[state] = options, made
+    return made
 
 
 def _wider_candidates(

@@ -64,12 +64,15 @@ def repeated_rows(
     if not plan.strategy.repeat_best or state.objectives is not None or plan.pruning is not None:
         return []
     budget, begin = plan.total_budget, len(state)
-    known = Replicates.of(state.rows, state.scores.tolist(), plan.objective)
-    if budget < _LEAST_BUDGET or not _FIRST_TEST * budget <= begin < budget or not len(known.losses):
+    if budget < _LEAST_BUDGET or not _FIRST_TEST * budget <= begin < budget:
         return []
-    waiting = Counter(repr(list(row)) for row in pending)
-    firsts, means = known.firsts, known.means
-    counts = known.counts + [waiting[repr(list(state.rows[i]))] for i in firsts]
+    known = Replicates.of(state.rows, state.scores.tolist(), plan.objective)
+    if not len(known.losses):
+        return []
+    firsts, means, counts = known.firsts, known.means, known.counts
+    if pending:
+        waiting = Counter(repr(list(row)) for row in pending)
+        counts = counts + [waiting[repr(list(state.rows[i]))] for i in firsts]
     first = math.ceil(_LAST_PART * budget)
     best = np.sort(means)[: max((budget - first) // 3, _FEWEST_IN_THE_RUNNING)]
     if known.noise is None or known.noise <= _LEAST_NOISE * (best[-1] - best[0]):

@@ -56,6 +56,8 @@ class ParetoSurrogate(RBFSurrogate):
         Of the objectives, for each choice in turn that goes by them.
     estimate_noise : bool
         See `RBFSurrogate`.
+    grown_factorization : bool
+        See `RBFSurrogate`.
     """
 
     # Directions and weights keep the choices of a batch apart; distance is for what they leave equal
@@ -70,9 +72,10 @@ class ParetoSurrogate(RBFSurrogate):
         weights: Floats,
         *,
         estimate_noise: bool = False,
+        grown_factorization: bool = False,
     ) -> None:
         self._space = space
-        self._estimate_noise = estimate_noise
+        self._estimate_noise, self._grown_factorization = estimate_noise, grown_factorization
         self._weights_of_groups = weights
         self._directions = spread_weights(losses.shape[1], _NUM_DIRECTIONS, 0)
         kept = best_and_newest(np.where(np.isfinite(ranks), ranks, np.inf))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["SearchState"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class SearchState:
     """What was evaluated, and what was learnt of it. Functions that go on return a new one.
 

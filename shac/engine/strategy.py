@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 import numpy as np
 
 from shac.engine.arguments import checked_count
+from shac.parameters import DiscreteHyperParameter
 from shac.parameters.conditional import ConditionalColumn
 from shac.reals import as_real
 from shac.training import TreeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
@@ -83,6 +86,9 @@ class Strategy:
         Whether one configuration of a round, of each four evaluations where rounds are shorter, is the optimum of a
         quadratic model through the best points, if nine tenths of the variance of these are explained with each point
         left out. Only where all parameters are real numbers, without conditions or constraints, and with one objective.
+    grown_factorization : bool
+        Whether the surrogate's equations of more than 256 points are solved by a factorization that grows with the
+        points of each round; else each round solves them anew, which gives the same weights but for their last bits.
 
     Raises
     ------
@@ -108,6 +114,7 @@ class Strategy:
     shared_stream: bool = False
     repeat_best: bool = False
     quadratic_model: bool = False
+    grown_factorization: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -202,6 +209,7 @@ STRATEGIES = {
         shared_stream=True,
         repeat_best=True,
         quadratic_model=True,
+        grown_factorization=True,
     ),
 }
 
@@ -269,7 +277,7 @@ def _entropy(column: AbstractHyperParameter) -> float:
         return _entropy(column.column)
     if not column.has_quantile:
         return math.inf
-    counts = np.unique(column.encode_array(column.quantile(_MANY_PROBES)), return_counts=True)[1]
+    counts = np.unique(_encoded(column, _MANY_PROBES), return_counts=True)[1]
     if len(counts) > len(_MANY_PROBES) // 2:
         return math.inf
     shares = counts / len(_MANY_PROBES)
@@ -280,4 +288,10 @@ def is_real(column: AbstractHyperParameter) -> bool:
     """Whether a column has so many values that steps between them do not matter to the search."""
     if isinstance(column, ConditionalColumn) or not column.has_quantile:
         return False
-    return len(np.unique(column.encode_array(column.quantile(_PROBES)))) > len(_PROBES) // 2
+    return len(np.unique(_encoded(column, _PROBES))) > len(_PROBES) // 2
+
+
+def _encoded(column: AbstractHyperParameter, uniforms: NDArray[np.float64]) -> NDArray[Any]:
+    if type(column) is DiscreteHyperParameter:  # places are what its values are encoded as
+        return column.index_quantile(uniforms)
+    return column.encode_array(column.quantile(uniforms))

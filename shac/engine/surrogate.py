@@ -11,11 +11,13 @@ which categories and few points do.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from shac.engine.candidates import MeritFunction, RankedCandidates, keys_of, values_of
+from shac.engine.factorization import FIRST_POINTS, factorization_of
 from shac.engine.smoothing import LEAST_SMOOTHING, best_smoothing, one_blas_thread, rbf_matrix
 from shac.reals import median
 from shac.sampling import SAME_POINT, Merit, PointCoordinates, encode_uniforms
@@ -61,6 +63,8 @@ class RBFSurrogate:
         these best, is what the model of what is left of their losses is added to. `X` may be empty then.
     estimate_noise : bool
         Whether it passes the points by as much as predicts them best (see `best_smoothing`); else it goes through all.
+    grown_factorization : bool
+        Whether the equations of more than 256 points go on from those of the points before; see `Strategy`.
     """
 
     _weights_of_prediction: tuple[float, ...] = (0.5, 0.8, 0.95, 1.0)
@@ -74,13 +78,14 @@ class RBFSurrogate:
         earlier: EarlierPoints | None = None,
         *,
         estimate_noise: bool = False,
+        grown_factorization: bool = False,
     ) -> None:
         self._space = space
         losses = _losses(scores, objective)
         self._best_score, self._median_score = _best_and_median(scores, objective)
         kept = best_and_newest(losses)
         X, losses = X[kept], losses[kept]
-        self._estimate_noise = estimate_noise
+        self._estimate_noise, self._grown_factorization = estimate_noise, grown_factorization
         if earlier is None:
             self._coordinates = PointCoordinates(space, X)
             tail = self._fit(self._coordinates.of(X), losses)
@@ -321,9 +326,14 @@ class RBFSurrogate:
         num_tails = self._coordinates.linear_terms(self._points[:1]).shape[1]
         if losses.min() == losses.max():  # a constant, without the last bits of a solution that candidates would go by
             return np.zeros(num_points), np.concatenate([losses[:1], np.zeros(num_tails - 1)])
-        matrix = rbf_matrix(self._coordinates, self._points, self._smoothing)
         with one_blas_thread():
-            solution: Floats = np.linalg.solve(matrix, np.concatenate([losses, np.zeros(num_tails)]))
+            solution: Floats | None = None
+            if self._grown_factorization and num_points > FIRST_POINTS:
+                with suppress(np.linalg.LinAlgError):  # points in one place, nearly
+                    solution = factorization_of(self._coordinates, self._points, self._smoothing).solve(losses)
+            if solution is None:
+                matrix = rbf_matrix(self._coordinates, self._points, self._smoothing)
+                solution = np.linalg.solve(matrix, np.concatenate([losses, np.zeros(num_tails)]))
         return solution[:num_points], solution[num_points:]
 
 

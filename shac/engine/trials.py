@@ -20,13 +20,13 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shac.engine.configurations import Trial, are_alike, named_values, row_of
+from shac.engine.configurations import Trial, WaitingTrials, are_alike, named_values, row_of
 from shac.engine.recovery import carried_batch, check_scores, rows_of, stopped_batch
 from shac.evaluation import derive_seed
 from shac.store.journal import JournalEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from shac.engine.plan import SearchPlan
@@ -61,7 +61,7 @@ class Round:
         Where the round begins.
     propose : callable
         Draws rows.
-    handed_out : sequence of Trial
+    handed_out : iterable of Trial
         Trials of rounds before that wait for their scores.
     is_shared : bool
         Whether a process before this one may have handed out trials of the round.
@@ -72,20 +72,21 @@ class Round:
         plan: SearchPlan,
         state: SearchState,
         propose: Proposer,
-        handed_out: Sequence[Trial] = (),
+        handed_out: Iterable[Trial] = (),
         *,
         is_shared: bool = False,
     ) -> None:
         self.first = len(state)
         self.size = plan.size_of_round(self.first)
         self.num_ahead = plan.size_ahead(self.first)
-        self.handed_out = list(handed_out)
+        self.handed_out = WaitingTrials(handed_out)
         self.told: dict[Trial, JournalEntry] = {}
         self.told_ahead: dict[Trial, JournalEntry] = {}
         self._plan, self._state, self._propose, self._is_shared = plan, state, propose, is_shared
         self._carried: list[list[Any]] = []
         self._stream: list[list[Any]] = []
-        self._given = {trial.position for trial in self.handed_out if trial.first == self.first}
+        self._given = {trial.position for trial in handed_out if trial.first == self.first}
+        self._first_free = 0  # no position before it can still be handed out
         self._batch: dict[Trial, int] = {}  # as the journal has it, with their places
         self._seeds: list[int] = []
         self._told_outside: Counter[str] = Counter()  # rows of the journal that the round's part of the stream lacks
@@ -200,12 +201,11 @@ class Round:
     def hand_out(self) -> Trial:
         """Return the next trial of the round's stream."""
         position = self._next_position()
-        trial = replace(self._trial(position), asked=time.time())
+        trial = self._trial(position)
         self._given.add(position)
-        taken = {other.number for other in self.handed_out}
-        number = next(n for n in itertools.count(trial.number) if n not in taken)
-        trial = replace(trial, number=number)
-        self.handed_out.append(trial)
+        number = next(n for n in itertools.count(trial.number) if self.handed_out.numbered(n) is None)
+        trial = replace(trial, number=number, asked=time.time())
+        self.handed_out.add(trial)
         return trial
 
     def find(self, parameters: Any) -> Trial:
@@ -223,14 +223,12 @@ class Round:
             If there is none.
         """
         number = parameters if type(parameters) is int else getattr(parameters, "number", None)
-        if number is not None:
-            known = next((trial for trial in self.handed_out if trial.number == number), None)
-            if known is not None:
-                return known
+        if number is not None and (known := self.handed_out.numbered(number)) is not None:
+            return known
         positions = range(self.size + self.num_ahead)
         waiting = [*self.handed_out, *(self._trial(p) for p in positions if p not in self._given)]
         if number is not None:
-            mine = waiting if self._is_shared else self.handed_out
+            mine = waiting if self._is_shared else [*self.handed_out]
             found = [trial for trial in mine if trial.number == number]
         else:
             row = row_of(self._state.space, parameters)
@@ -242,22 +240,21 @@ class Round:
                 f"parameters: expected a configuration that ask() gave and whose score is not told yet, got {what}; "
                 "fit_dataset takes evaluations that come from elsewhere"
             )
-        trial = found[0]
+        trial: Trial = found[0]
         if trial not in self.handed_out:
             self._given.add(trial.first + trial.position - self.first)
-            self.handed_out.append(trial)
+            self.handed_out.add(trial)
         return trial
 
-    def tell(self, trial: Trial, entry: JournalEntry, journal: Journal) -> None:
+    def tell(self, trial: Trial, entry: JournalEntry, journal: Journal, *, taken: float = 0.0) -> None:
         """Take how a trial ended; it is in the journal, behind a batch that holds it, when this returns."""
         if is_new := trial not in self._batch:
             self._set_batch(self._batch_with(trial))
         if is_new or journal.is_new:  # somebody has moved the folder away, and the journal with it
             self._write_batch(journal)
         entry = self._in_batch(trial, entry)
-        journal.record(entry)
-        if trial in self.handed_out:
-            self.handed_out.remove(trial)
+        journal.record(entry, taken=taken)
+        self.handed_out.discard(trial)
         self._take(trial, entry)
 
     def retry(self, trial: Trial, entry: JournalEntry, journal: Journal) -> None:
@@ -355,7 +352,9 @@ class Round:
         return queued[: self.size + self.num_ahead - len(self._carried)]
 
     def _next_position(self) -> int:
-        for position in (i for i in itertools.count() if i not in self._given):
+        while self._first_free in self._given:
+            self._first_free += 1
+        for position in (i for i in itertools.count(self._first_free) if i not in self._given):
             if position < self.size or not self._told_outside[text := repr(self._row(position))]:
                 return position
             self._told_outside[text] -= 1  # another process handed it out, and its score is told

@@ -307,6 +307,8 @@ class AbstractHyperParameter:
             if (text := repr(to_builtin(value))) not in self._choices:
                 raise ValueError(f"parameter {self.name!r}: expected one of {self.values!r}, got {value!r}")
             return text
+        if type(value) is float:
+            return repr(value)
         try:
             return repr(checked_numbers(self.name, [value]).tolist()[0])
         except ValueError as error:

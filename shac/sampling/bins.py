@@ -52,9 +52,10 @@ class ThresholdBins:
 
     def column(self, thresholds: NDArray[np.float32]) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
         """Return the core's form of the column: edges inside the range of uniforms, and a value for each bin."""
-        thresholds = np.unique(thresholds)
         if thresholds.size == 0:
             return np.empty(0, dtype=np.uint64), np.zeros(1, dtype=np.float32)
+        if not (thresholds[1:] > thresholds[:-1]).all():
+            thresholds = np.unique(thresholds)
         edges = self._edges_of(thresholds)
         below_all = np.nextafter(thresholds[:1], np.float32(-np.inf), dtype=np.float32)
         reached_by_all = thresholds[edges == 0][-1:]
@@ -91,7 +92,8 @@ class ThresholdBins:
         if self._discrete is not None:  # a whole number reaches what its ceiling reaches, and there are few of those
             thresholds = np.ceil(thresholds)
         known, edges = self._known
-        if not _contains(known, thresholds):
+        places = _places_in(known, thresholds)
+        if places is None:
             new = np.setdiff1d(thresholds, known)
             known = np.concatenate([known, new])
             edges = np.concatenate([edges, self._bisect(new)])
@@ -99,7 +101,8 @@ class ThresholdBins:
             # A quantile function that falls by a rounding error cannot make edges fall.
             known, edges = known[order], np.maximum.accumulate(edges[order])
             self._known = known, edges
-        return edges[np.searchsorted(known, thresholds)]
+            places = np.searchsorted(known, thresholds)
+        return edges[places]
 
     def _bisect(self, thresholds: NDArray[np.float32]) -> NDArray[np.int64]:
         if self._encoding is not None:
@@ -138,9 +141,11 @@ class ThresholdBins:
         return encoded
 
 
-def _contains(known: NDArray[np.float32], thresholds: NDArray[np.float32]) -> bool:
+def _places_in(known: NDArray[np.float32], thresholds: NDArray[np.float32]) -> NDArray[np.intp] | None:
+    """Return the places of thresholds, in order, among others; None where some are not there."""
     places = np.searchsorted(known, thresholds)
-    return bool(places.size == 0 or (places[-1] < known.size and np.array_equal(known[places], thresholds)))
+    is_there = places.size == 0 or (places[-1] < known.size and bool((known[places] == thresholds).all()))
+    return places if is_there else None
 
 
 def conditions_of(

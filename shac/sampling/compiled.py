@@ -291,7 +291,8 @@ class CompiledCascade:
         for parameter in self.space.columns:
             of_parameter = thresholds.pop(id(parameter), None)  # a multi-parameter has several columns
             if of_parameter is not None:
-                self._bins_of(parameter).learn(np.unique(np.concatenate(of_parameter)))
+                several = len(of_parameter) > 1
+                self._bins_of(parameter).learn(np.unique(np.concatenate(of_parameter)) if several else of_parameter[0])
 
     def _columns_of(self, forest: core.Forest) -> list[core.Column]:
         return [

@@ -54,12 +54,11 @@ class PointCoordinates:
         high = np.where(exists, X, np.float32(-np.inf)).max(axis=0)
         self._low, self._range = low, np.where(high > low, high - low, np.float32(1))
         self._known = [_known_categories(column, X[exists[:, c], c]) for c, column in enumerate(space.columns)]
-        self._encoding = encoding_of(space)
         self.num_codes = sum(known is not None for known in self._known)
         self.compiled: core.PointCoordinates | None = None
-        if self._encoding is not None and not space.conditions:
+        if (encoding := encoding_of(space)) is not None:
             categories = [[] if known is None else known.tolist() for known in self._known]
-            self.compiled = core.PointCoordinates(self._encoding, categories)
+            self.compiled = core.PointCoordinates(encoding, categories)
 
     def of(self, X: NDArray[np.float32]) -> Floats:
         """Return the numbers of each row, and behind them its codes.
@@ -73,7 +72,8 @@ class PointCoordinates:
         ndarray of float64, shape (n, numbers + codes)
             The code of a category is its place among the known ones, or behind them; -1 for what does not exist.
         """
-        below = None if self._encoding is None else self._encoding.cdf(np.ascontiguousarray(X))
+        if self.compiled is not None:
+            return self.compiled.of(np.ascontiguousarray(X))
         numbers: list[Floats] = []
         codes: list[Floats] = []
         for c, column in enumerate(self._space.columns):
@@ -86,8 +86,7 @@ class PointCoordinates:
                 code[~exists] = -1.0
                 codes.append(code)
                 continue
-            number = self._numbers_of(c, X[:, c], exists) if below is None else np.where(exists, below[:, c], _MIDDLE)
-            numbers.append(number)
+            numbers.append(self._numbers_of(c, X[:, c], exists))
             if isinstance(column, ConditionalColumn):
                 numbers.append(_CATEGORY * (~exists).astype(np.float64))
         return np.column_stack([*numbers, *codes])
@@ -100,6 +99,11 @@ class PointCoordinates:
         else:
             number[exists] = (values[exists] - self._low[c]) / self._range[c]
         return number
+
+    @property
+    def can_search(self) -> bool:
+        """Whether the core can search among the points."""
+        return self.compiled is not None and not self._space.conditions
 
     def linear_terms(self, points: Floats) -> Floats:
         """Return the terms of a linear function of coordinates: 1, the numbers, and one for each category.
@@ -137,9 +141,14 @@ class PointCoordinates:
         """Return the distance of each point from the nearest of others; infinite where there are none."""
         return self.point_set(others).nearest(np.ascontiguousarray(points))
 
-    def cubes(self, points: Floats) -> Floats:
-        """Return the cubes of the distances between all points."""
-        return self.point_set(points).cubes()
+    def cubes(self, points: Floats, first: int = 0) -> Floats:
+        """Return the cubes of the distances of the points, from the one at a place on, from all points."""
+        return self.point_set(points).cubes(first)
+
+    @property
+    def codec(self) -> object:
+        """What the columns of the space are known by."""
+        return self._space.codec
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +198,7 @@ class Merit:
     @property
     def is_compiled(self) -> bool:
         """Whether the core can search by it."""
-        return self.coordinates.compiled is not None
+        return self.coordinates.can_search
 
     def search(self, cascade: Cascade, start: NDArray[np.float32], step: Floats, moves: Floats) -> Floats:
         """Search locally within the region of a cascade; see `shac.engine.local_search`.

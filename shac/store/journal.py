@@ -60,6 +60,7 @@ FORMAT_VERSION = 1
 
 _CHECKSUM = ',"crc32":"'
 _SECONDS_THAT_SHARE_A_SYNC = 0.05
+_LONG_SECONDS = 2.0
 _LARGE = 1 << 64  # an integer that is certain to be written; Python limits the digits
 _LONGEST_LINE = 1 << 28  # bytes: a batch of a million configurations
 
@@ -136,11 +137,19 @@ class Journal:
         self.is_new = False
         self._sync()
 
-    def record(self, entry: JournalEntry, *, is_final: bool = True) -> None:
+    def record(self, entry: JournalEntry, *, is_final: bool = True, taken: float = 0.0) -> None:
         """Write down how an evaluation ended; `is_final` is False where it will be made again.
 
         The line is the operating system's when this returns: it outlives this process. It is on the disk itself as
         well, unless one was put there within the last 50 ms: very short evaluations share the wait for the disk.
+
+        Parameters
+        ----------
+        entry : JournalEntry
+        is_final : bool
+        taken : float
+            Seconds of its duration that the search took itself. One of less than 50 ms beside these is short, too, up
+            to two seconds.
 
         Raises
         ------
@@ -149,7 +158,7 @@ class Journal:
         """
         self._write({"kind": "evaluation" if is_final else "retry", **entry.as_record()})
         now = time.monotonic()
-        is_long = entry.duration >= _SECONDS_THAT_SHARE_A_SYNC
+        is_long = entry.duration - taken >= _SECONDS_THAT_SHARE_A_SYNC or entry.duration >= _LONG_SECONDS
         if is_long or not 0 <= now - self.last_sync < _SECONDS_THAT_SHARE_A_SYNC:
             self._sync()
 

@@ -144,7 +144,7 @@ TEST_CASE(
 TEST_CASE("cubes of distances are a symmetric matrix with nothing on its diagonal") {
     const PointSet points{2, 1, random_rows(9, 2, 1, 7)};
     std::vector<double> cubes(81);
-    shac::write_cubes(points, {cubes.data(), 9, 9});
+    shac::write_cubes(points, 0, {cubes.data(), 9, 9});
     for (std::size_t i = 0; i < 9; ++i) {
         for (std::size_t j = 0; j < 9; ++j) {
             const double square = square_between(&points.values[i * 3], &points.values[j * 3], 2, 1);
@@ -152,6 +152,9 @@ TEST_CASE("cubes of distances are a symmetric matrix with nothing on its diagona
             CHECK(cubes[i * 9 + j] == cubes[j * 9 + i]);
         }
     }
+    std::vector<double> last(36);
+    shac::write_cubes(points, 5, {last.data(), 4, 9});
+    CHECK(std::equal(last.begin(), last.end(), cubes.begin() + 45));
 }
 
 TEST_CASE("without other points the nearest is infinitely far") {
