@@ -217,7 +217,6 @@ def _as_it_was(saved: Strategy, strategy: Strategy) -> Strategy:
         shared_stream=saved.shared_stream,
         repeat_best=saved.repeat_best,
         quadratic_model=saved.quadratic_model,
-        root_losses=saved.root_losses,
         grown_factorization=saved.grown_factorization,
     )
 

@@ -215,7 +215,6 @@ STRATEGIES = {
         shared_stream=True,
         repeat_best=True,
         quadratic_model=True,
-        root_losses=True,
         grown_factorization=True,
     ),
 }
