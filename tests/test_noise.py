@@ -50,11 +50,13 @@ def test_errors_of_points_left_out_are_those_by_the_inverse_of_each_level(parame
     wanted = losses < 0.5
     coordinates = PointCoordinates(space, X)
     points = coordinates.of(X)
-    found = smoothing._errors_left_out(coordinates.cubes(points), coordinates.linear_terms(points), losses, wanted)
-    for level, errors in zip(smoothing._SMOOTHINGS, found, strict=True):
-        inverse = np.linalg.inv(rbf_matrix(coordinates, points, level))[:count, :count]
-        expected = ((inverse @ losses) / inverse.diagonal())[wanted]
-        np.testing.assert_allclose(errors, expected, rtol=1e-4, atol=1e-6)
+    kinds = losses, np.sqrt(losses)
+    found = smoothing._errors_left_out(coordinates.cubes(points), coordinates.linear_terms(points), kinds, wanted)
+    for own, levels in zip(kinds, found, strict=True):
+        for level, errors in zip(smoothing._SMOOTHINGS, levels, strict=True):
+            inverse = np.linalg.inv(rbf_matrix(coordinates, points, level))[:count, :count]
+            expected = ((inverse @ own) / inverse.diagonal())[wanted]
+            np.testing.assert_allclose(errors, expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("count", [60, 120, 1000])

@@ -14,6 +14,7 @@ from shac.engine.local_search import LocalSearch
 from shac.engine.quadratic import optimum_rows
 from shac.engine.repeating import repeated_rows
 from shac.engine.scalarising import ParetoSurrogate, spread_weights
+from shac.engine.strategy import is_real_space
 from shac.engine.surrogate import RBFSurrogate
 from shac.evaluation import derive_seed
 from shac.sampling import UniformRows, draw_candidates, draw_relaxing, encode_uniforms, slice_sample
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CandidateChooser", "best_by_surrogate", "draw_region", "encoded_rows", "propose", "surrogate_of"]
 
-_shared_surrogates: WeakKeyDictionary[SearchState, tuple[tuple[str, bool, bool], RBFSurrogate]] = WeakKeyDictionary()
+_shared_surrogates: WeakKeyDictionary[SearchState, tuple[tuple[Any, ...], RBFSurrogate]] = WeakKeyDictionary()
 
 _PILOT_SAMPLES = 32
 _STAGES_OF_FULL_GROUPS = 6  # where nothing can walk, each stage more halves the candidates to choose from
@@ -252,7 +253,10 @@ def surrogate_of(
     plan: SearchPlan, state: SearchState, make: Callable[..., RBFSurrogate] = RBFSurrogate
 ) -> RBFSurrogate:
     """Return the surrogate of what a search knows, as its strategy has it: made once for all who ask the same state."""
-    options = plan.objective, plan.strategy.estimate_noise, plan.strategy.grown_factorization
+    strategy = plan.strategy
+    # Where a step changes the score by much, as between choices, roots were no better
+    root_losses = strategy.root_losses and not plan.cost_aware and is_real_space(state.space)
+    options = plan.objective, strategy.estimate_noise, root_losses, strategy.grown_factorization
     known = _shared_surrogates.get(state)
     if make is RBFSurrogate and known is not None and known[0] == options:
         return known[1]
@@ -262,8 +266,9 @@ def surrogate_of(
         state.scores_to_learn(plan.objective),
         plan.objective,
         earlier=state.informative,
-        estimate_noise=plan.strategy.estimate_noise,
-        grown_factorization=plan.strategy.grown_factorization,
+        estimate_noise=strategy.estimate_noise,
+        root_losses=root_losses,
+        grown_factorization=strategy.grown_factorization,
     )
     if make is RBFSurrogate:
         _shared_surrogates[state] = options, made

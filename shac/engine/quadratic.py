@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from shac.engine.candidates import keys_of
 from shac.engine.smoothing import one_blas_thread
-from shac.engine.strategy import is_real
+from shac.engine.strategy import is_real_space
 from shac.replicates import squares_exponent
 from shac.sampling import uniforms_of
 
@@ -42,9 +41,6 @@ _SWEEPS = 100
 _EDGE = 2.0**-40
 _GRID = 2.0**30  # the last bits of a solution differ from one machine to the next, and searches must not
 _FEWEST_BETWEEN = 4  # evaluations, where rounds are shorter
-
-
-_known: WeakKeyDictionary[object, bool] = WeakKeyDictionary()  # of a codec, whose columns do not change any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +176,7 @@ def optimum_rows(plan: SearchPlan, state: SearchState, pending: Sequence[list[An
 
 
 def _has_parabolas(space: HyperParameterList) -> bool:
-    if space.codec not in _known:
-        smooth = space.has_quantile and space.has_cdf and not space.constraints
-        _known[space.codec] = smooth and all(map(is_real, space.columns))
-    return _known[space.codec]
+    return space.has_quantile and space.has_cdf and not space.constraints and is_real_space(space)
 
 
 def _if_new(state: SearchState, rows: list[list[Any]], pending: Sequence[list[Any]]) -> list[list[Any]]:

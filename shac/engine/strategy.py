@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from shac.parameters import AbstractHyperParameter
     from shac.space import HyperParameterList
 
-__all__ = ["STRATEGIES", "Strategy", "is_real", "named_strategy", "with_fitting_shares"]
+__all__ = ["STRATEGIES", "Strategy", "is_real", "is_real_space", "named_strategy", "with_fitting_shares"]
 
 TrainingPoints = Literal["batch", "all"]
 Candidates = Literal["region", "walk"]
@@ -86,6 +87,10 @@ class Strategy:
         Whether one configuration of a round, of each four evaluations where rounds are shorter, is the optimum of a
         quadratic model through the best points, if nine tenths of the variance of these are explained with each point
         left out. Only where all parameters are real numbers, without conditions or constraints, and with one objective.
+    root_losses : bool
+        Whether the surrogate goes through the square roots of losses where they are predicted better, each point from
+        the others, as in steep valleys. Only with `estimate_noise`, where all parameters are real numbers, and with one
+        objective.
     grown_factorization : bool
         Whether the surrogate's equations of more than 256 points are solved by a factorization that grows with the
         points of each round; else each round solves them anew, which gives the same weights but for their last bits.
@@ -114,6 +119,7 @@ class Strategy:
     shared_stream: bool = False
     repeat_best: bool = False
     quadratic_model: bool = False
+    root_losses: bool = False
     grown_factorization: bool = False
 
     def __post_init__(self) -> None:
@@ -225,6 +231,8 @@ _CONFIGURATIONS_PER_POINT = 10
 _MANY_PROBES = (np.arange(4096) + 0.5) / 4096
 _PROBES = (np.arange(128) + 0.5) / 128
 
+_real_spaces: WeakKeyDictionary[object, bool] = WeakKeyDictionary()  # of a codec, whose columns do not change any more
+
 
 def named_strategy(name: str) -> Strategy:
     """Return a strategy by its name.
@@ -289,6 +297,13 @@ def is_real(column: AbstractHyperParameter) -> bool:
     if isinstance(column, ConditionalColumn) or not column.has_quantile:
         return False
     return len(np.unique(_encoded(column, _PROBES))) > len(_PROBES) // 2
+
+
+def is_real_space(space: HyperParameterList) -> bool:
+    """Whether all columns of a space are real; see `is_real`."""
+    if space.codec not in _real_spaces:
+        _real_spaces[space.codec] = all(map(is_real, space.columns))
+    return _real_spaces[space.codec]
 
 
 def _encoded(column: AbstractHyperParameter, uniforms: NDArray[np.float64]) -> NDArray[Any]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from shac.engine.candidates import MeritFunction, RankedCandidates, keys_of, values_of
 from shac.engine.factorization import FIRST_POINTS, factorization_of
-from shac.engine.smoothing import LEAST_SMOOTHING, best_smoothing, one_blas_thread, rbf_matrix
+from shac.engine.smoothing import LEAST_SMOOTHING, best_scale, best_smoothing, one_blas_thread, rbf_matrix
 from shac.reals import median
 from shac.sampling import SAME_POINT, Merit, PointCoordinates, encode_uniforms
 
@@ -63,11 +63,15 @@ class RBFSurrogate:
         these best, is what the model of what is left of their losses is added to. `X` may be empty then.
     estimate_noise : bool
         Whether it passes the points by as much as predicts them best (see `best_smoothing`); else it goes through all.
+    root_losses : bool
+        Whether it goes through the square roots of losses where these are predicted better (see `best_scale`); not
+        beside points of another search, nor without `estimate_noise`.
     grown_factorization : bool
         Whether the equations of more than 256 points go on from those of the points before; see `Strategy`.
     """
 
     _weights_of_prediction: tuple[float, ...] = (0.5, 0.8, 0.95, 1.0)
+    _exponent = 1.0  # of the losses that it goes through
 
     def __init__(
         self,
@@ -78,6 +82,7 @@ class RBFSurrogate:
         earlier: EarlierPoints | None = None,
         *,
         estimate_noise: bool = False,
+        root_losses: bool = False,
         grown_factorization: bool = False,
     ) -> None:
         self._space = space
@@ -88,7 +93,7 @@ class RBFSurrogate:
         self._estimate_noise, self._grown_factorization = estimate_noise, grown_factorization
         if earlier is None:
             self._coordinates = PointCoordinates(space, X)
-            tail = self._fit(self._coordinates.of(X), losses)
+            tail = self._fit(self._coordinates.of(X), losses, choose_power=root_losses)
             self._model = self._coordinates.model(self._points, self._weights, tail)
             return
         other_losses = _losses(earlier.losses, "min")
@@ -112,11 +117,14 @@ class RBFSurrogate:
             np.concatenate([others, points]), np.concatenate([weights_of_others, self._weights]), tail
         )
 
-    def _fit(self, points: Floats, losses: Floats) -> Floats:
+    def _fit(self, points: Floats, losses: Floats, *, choose_power: bool = False) -> Floats:
         """Find the weights of basis functions around points; returns those of the linear tail."""
         self._points = points
         self._smoothing = LEAST_SMOOTHING
-        if self._estimate_noise:
+        if self._estimate_noise and choose_power:
+            self._exponent, self._smoothing = best_scale(self._coordinates, points, losses)
+            losses = losses if self._exponent == 1 else losses**self._exponent
+        elif self._estimate_noise:
             self._smoothing = best_smoothing(self._coordinates, points, losses)
         self._weights, tail = self._solve(losses)
         return tail
@@ -134,7 +142,7 @@ class RBFSurrogate:
         ndarray of float64, shape (n,)
             NaN where no score is finite.
         """
-        losses = self.predict(X)
+        losses = self._on_scale_of_scores(self.predict(X))
         result: Floats = self._best_score + losses * (self._median_score - self._best_score)
         return result
 
@@ -159,7 +167,18 @@ class RBFSurrogate:
         chosen = self._coordinates.nearest(self._points, self._coordinates.of(X)) < SAME_POINT
         if not chosen.any():
             return np.inf
-        return float(np.quantile(np.abs(self._weights / inverse.diagonal()[: len(self._points)])[chosen], 0.8))
+        errors = (self._weights / inverse.diagonal()[: len(self._points)])[chosen]
+        if self._exponent != 1:
+            predicted = self._model.predict(self._points[chosen])[0]
+            errors = self._on_scale_of_scores(predicted) - self._on_scale_of_scores(predicted - errors)
+        return float(np.quantile(np.abs(errors), 0.8))
+
+    def _on_scale_of_scores(self, losses: Floats) -> Floats:
+        """Turn losses as they are predicted into those of which scores are a line."""
+        if self._exponent == 1:
+            return losses
+        result: Floats = np.sign(losses) * np.abs(losses) ** (1 / self._exponent)
+        return result
 
     def distances(self, X: NDArray[np.float32], others: NDArray[np.float32]) -> Floats:
         """Return the distance of each configuration from the nearest of others, where each column has the length 1.
@@ -191,7 +210,7 @@ class RBFSurrogate:
         return len(self._points)
 
     def predict(self, X: NDArray[np.float32]) -> Floats:
-        """Return the losses that it predicts: 0 is the best of its points, 1 the median and all that is worse.
+        """Return the losses that it predicts, or their roots: 0 for the best of its points, 1 for the median and worse.
 
         Parameters
         ----------
