@@ -164,9 +164,9 @@ class AskedEngine(SearchEngine):
             If the configuration is none that `ask` gave, `score` is no number, or `seconds` is no number from 0 on, or
             missing.
         """
-        started, store = time.monotonic(), self._search.store
+        store = self._search.store
         with store.opened():
-            space = self._search.space
+            started, space = time.monotonic(), self._search.space
             trials = self._asked_round()
             trial = trials.find(parameters)
             curve = self._search.curves.get(trial.number, [])
@@ -190,7 +190,7 @@ class AskedEngine(SearchEngine):
                 )
                 if self.plan.overlap:
                     self._asked_round()  # all of a small last round may be told already
-        self._seconds_telling += time.monotonic() - started
+            self._seconds_telling += time.monotonic() - started
 
     def report(self, parameters: Mapping[str, Any] | Sequence[Any], step: int, value: float) -> bool:
         """Take how good an evaluation is by now, and decide whether it should end; see `shac.report`.

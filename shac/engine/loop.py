@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from shac.callbacks import Later
+from shac.engine.candidates import keys_of
 from shac.engine.learning import learn
 from shac.nondominated import front_of
 from shac.objectives import have_scores
@@ -148,7 +149,7 @@ def _scores_of_round(plan: SearchPlan, state: SearchState, batch: Batch) -> dict
 
 def _best_score(plan: SearchPlan, state: SearchState) -> float:
     """Return the score of the best configuration so far: a mean, where it was evaluated more than once."""
-    if len({point.tobytes() for point in state.X}) == len(state):  # nothing was, which is sooner known than the means
+    if len(set(keys_of(state.X))) == len(state):  # nothing was, which is sooner known than the means
         finite = state.scores[np.isfinite(state.scores)]
         return float(finite.max() if plan.objective == "max" else finite.min()) if finite.size else np.nan
     ranked = Replicates.of(state.rows, state.scores.tolist(), plan.objective).ranked()
