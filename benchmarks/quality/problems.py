@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from benchmarks.quality import designs
     from benchmarks.quality.axes import Axis, Choice, Number
+    from benchmarks.quality.discrete import BEST_SEQUENCE, PESTICIDES, choices, landscape, pest_control, sequence_energy
     from benchmarks.quality.real import (
         BOOSTING_AXES,
         MLP_AXES,
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     )
     from benchmarks.quality.tables import NOISY, TABLES, make_table, table_axes
 else:
+    from quality import designs
     from quality.axes import Axis, Choice, Number
+    from quality.discrete import BEST_SEQUENCE, PESTICIDES, choices, landscape, pest_control, sequence_energy
     from quality.real import (
         BOOSTING_AXES,
         MLP_AXES,
@@ -257,7 +261,15 @@ def _network(setting: dict[str, Any]) -> float:
     return loss + (3 * (setting["rate"] - 0.1 * layers) ** 2 if setting["dropout"] else 0.05 * layers)
 
 
+def _design(name: str) -> Problem:
+    function = getattr(designs, name.replace("-", "_"))
+    return Problem(name, designs.DESIGN_AXES[name], lambda: function, known=(designs.DESIGN_OPTIMA[name],))
+
+
 BBOB_FUNCTIONS = (1, 3, 8, 10, 15, 21)  # sphere, Rastrigin, Rosenbrock, turned ellipsoid, turned Rastrigin, 101 peaks
+# Skew Rastrigin, linear slope, turned Rosenbrock, discus, sum of powers, ill-conditioned Schaffer, Griewank-Rosenbrock,
+# Katsuura. They came after all choices but two tries, on f4 in 5 and 7 and on f23 in 7 dimensions, that were not taken.
+LATER_BBOB_FUNCTIONS = (4, 5, 9, 11, 14, 18, 19, 23)
 
 PROBLEMS: dict[str, Problem] = {
     problem.name: problem
@@ -309,5 +321,16 @@ PROBLEMS: dict[str, Problem] = {
         *(Problem(name + NOISY, table_axes(name), make_table(name), is_noisy=True) for name in TABLES),
         *(_bbob(number, dimension) for dimension in (5, 10, 20) for number in BBOB_FUNCTIONS),
         *(_mixint(number, dimension) for number, dimension in ((8, 5), (15, 10), (21, 10))),
+        *(_bbob(number, dimension) for dimension in (3, 7, 12) for number in LATER_BBOB_FUNCTIONS),
+        *(_design(name) for name in designs.DESIGN_AXES),
+        Problem("nk-16", choices(16, (0, 1, 2, 3)), lambda: landscape(16, 2, 4)),
+        Problem(
+            "labs-27",
+            choices(27, ("+", "-")),
+            lambda: sequence_energy,
+            known=(({f"c{i}": sign for i, sign in enumerate(BEST_SEQUENCE)}, 37.0),),
+            optimum=37.0,
+        ),
+        Problem("pest-control-25", choices(25, PESTICIDES), lambda: pest_control),
     )
 }
