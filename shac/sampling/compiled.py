@@ -15,7 +15,7 @@ from shac.parameters.conditional import ConditionalColumn
 from shac.sampling.bins import Condition, ThresholdBins, conditions_of
 from shac.sampling.costs import NEWEST_COSTS, ROWS_TO_COMPILE_FOR, Costs
 from shac.sampling.draws import Piece
-from shac.sampling.encoding import encode_uniforms
+from shac.sampling.encoding import encode_uniforms, encoding_of
 from shac.sampling.extension import core
 from shac.sampling.refining import RefiningSampler
 from shac.sampling.region import Regions
@@ -111,8 +111,12 @@ class CompiledCascade:
         if len(known) == len(self.forests):
             return known
         new = self.forests[len(known) :]
-        self._learn_thresholds(new)
-        known += tuple(core.Stage(forest, self._columns_of(forest), self._max_table_bytes) for forest in new)
+        encoding = encoding_of(self.space)
+        if encoding is None:
+            self._learn_thresholds(new)
+        for forest in new:
+            bins = self._columns_of(forest) if encoding is None else encoding
+            known += (core.Stage(forest, bins, self._max_table_bytes),)
         self._stages = known
         return known
 
