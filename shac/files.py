@@ -10,17 +10,30 @@ import os
 import secrets
 import stat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shac.errors import DamagedFileError
 
-__all__ = ["dump_json", "open_regular", "parse_json", "read_beginning", "read_file", "write_atomic"]
+if TYPE_CHECKING:
+    from io import FileIO
+
+__all__ = [
+    "append_bytes",
+    "dump_json",
+    "extend_file",
+    "open_regular",
+    "parse_json",
+    "read_beginning",
+    "read_file",
+    "write_atomic",
+]
 
 _DO_NOT_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe in a file's place is opened at once, and refused
 _DO_NOT_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 _PLAIN_TYPES = frozenset({str, bool, type(None)})
 _PLAIN_INTEGERS = range(-(1 << 63), 1 << 63)  # which are certain to be written
+_OF_A_LEVEL = json.JSONEncoder(allow_nan=False)  # `json.dumps` makes one at each call
 _OF_A_LINE = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
@@ -68,6 +81,63 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
             error.filename, error.filename2 = str(target), None  # the name that was given
         raise
     _sync_folder(target.parent)
+
+
+def extend_file(path: Path, data: bytes) -> None:
+    r"""Write bytes behind those that a file holds, and put them on the disk.
+
+    Other than by `write_atomic`, a part of them may be there when the process or the machine is stopped: for files
+    whose readers know how long they are. One wait for the disk takes the place of two.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    data : bytes
+
+    Raises
+    ------
+    DamagedFileError
+        If it is no file, or a link to one.
+    OSError
+        If it cannot be written; where the disk is full, say, the file is then as it was before.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.txt"
+    >>> write_atomic(path, "one\n")
+    >>> extend_file(path, b"two\n")
+    >>> path.read_text()
+    'one\ntwo\n'
+    """
+    with os.fdopen(open_regular(path, os.O_WRONLY | os.O_APPEND, follow=False), "ab", buffering=0) as file:
+        append_bytes(file, data)
+        os.fsync(file.fileno())
+
+
+def append_bytes(file: FileIO, data: bytes) -> None:
+    """Write all bytes behind what a file holds; whatever stops it, the file is then as it was before.
+
+    Parameters
+    ----------
+    file : FileIO
+        Without a buffer.
+    data : bytes
+
+    Raises
+    ------
+    OSError
+        If the disk is full, say.
+    """
+    begin = file.seek(0, os.SEEK_END)
+    try:
+        left = memoryview(data)
+        while left:  # a disk takes what fits, and says why at the next attempt
+            left = left[file.write(left) or 0 :]
+    except BaseException:
+        file.truncate(begin)
+        raise
 
 
 def read_file(path: Path, most_bytes: int) -> bytes:
@@ -223,11 +293,11 @@ def dump_json(value: Any, what: str, *, one_line: bool = False, depth: int | Non
 def _in_lines(plain: Any, depth: int, margin: str = "\n") -> str:
     """Write JSON with an entry a line on so many levels, and what is below them on the same line."""
     if depth == 0 or not plain or not isinstance(plain, (dict, list)):
-        return json.dumps(plain, allow_nan=False)
+        return _OF_A_LEVEL.encode(plain)
     own = f"{margin}  "
     if isinstance(plain, list):
         return f"[{own}{f',{own}'.join(_in_lines(entry, depth - 1, own) for entry in plain)}{margin}]"
-    entries = [f"{json.dumps(key)}: {_in_lines(entry, depth - 1, own)}" for key, entry in plain.items()]
+    entries = [f"{_OF_A_LEVEL.encode(key)}: {_in_lines(entry, depth - 1, own)}" for key, entry in plain.items()]
     return f"{{{own}{f',{own}'.join(entries)}{margin}}}"
 
 

@@ -29,7 +29,7 @@ import numpy as np
 from shac.classifier import Classifier
 from shac.errors import DamagedFileError, SaveFolderError
 from shac.export import installed_xgboost, read_document
-from shac.files import dump_json, open_regular, parse_json, read_beginning, read_file, write_atomic
+from shac.files import dump_json, extend_file, open_regular, parse_json, read_beginning, read_file, write_atomic
 from shac.model_check import check_model
 from shac.model_edits import load_classifier
 from shac.objectives import Objectives
@@ -158,7 +158,10 @@ def save_search(folder: Path, search: SearchRecord) -> None:
         is_continued = name == DATASET_FILE and before is not None and data.startswith(before)
         if exists(path) and not is_continued and not is_own(folder, name, manifest_files(folder)):
             _move_aside(path)
-        write_atomic(path, data)
+        if is_continued and before is not None and not path.is_symlink():
+            extend_file(path, data[len(before) :])
+        else:
+            write_atomic(path, data)
     sealed = {"manifest": manifest, "sha256": _checksum(manifest)}
     write_atomic(folder / MANIFEST_FILE, dump_json(sealed, "manifest", depth=_DEPTH_OF_LINES))
 
@@ -166,11 +169,10 @@ def save_search(folder: Path, search: SearchRecord) -> None:
 def _parameters_bytes(space: HyperParameterList) -> bytes:
     """Return a search's parameters, which are written once and compared after each round."""
     config = space.get_config()
-    line = dump_json(config, "parameters", one_line=True)  # 1 and True are equal, and lists may change in their place
-    known, data = _known_parameters.get(space, ("", b""))
-    if line != known:
+    text, (known, data) = repr(config), _known_parameters.get(space, ("", b""))
+    if text != known:  # 1 and True are equal, and lists may change in their place
         data = dump_json(config, "parameters").encode()
-        _known_parameters[space] = line, data
+        _known_parameters[space] = text, data
     return data
 
 
