@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,6 +114,16 @@ class ColumnCodec:
     def num_columns(self) -> int:
         """Width of a row."""
         return len(self.columns)
+
+    @cached_property
+    def has_quantile(self) -> bool:
+        """Whether the compiled sampler can draw every column."""
+        return all(column.has_quantile for column in self.columns)
+
+    @cached_property
+    def has_cdf(self) -> bool:
+        """Whether the uniforms that give a value are known for every column."""
+        return all(column.has_cdf for column in self.columns)
 
     def flatten(self, values: Iterable[Any]) -> list[Any]:
         """Spread one value for each parameter, a list for a multi-parameter, into a flat row.
