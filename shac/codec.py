@@ -116,14 +116,9 @@ class ColumnCodec:
         return len(self.columns)
 
     @cached_property
-    def has_quantile(self) -> bool:
-        """Whether the compiled sampler can draw every column."""
-        return all(column.has_quantile for column in self.columns)
-
-    @cached_property
-    def has_cdf(self) -> bool:
-        """Whether the uniforms that give a value are known for every column."""
-        return all(column.has_cdf for column in self.columns)
+    def has_functions(self) -> tuple[bool, bool]:
+        """Whether every column has a quantile function, and every one a distribution function."""
+        return all(column.has_quantile for column in self.columns), all(column.has_cdf for column in self.columns)
 
     def flatten(self, values: Iterable[Any]) -> list[Any]:
         """Spread one value for each parameter, a list for a multi-parameter, into a flat row.

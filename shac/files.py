@@ -84,7 +84,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
 
 
 def extend_file(path: Path, data: bytes) -> None:
-    r"""Write bytes behind those that a file holds, and put them on the disk.
+    """Write bytes behind those that a file holds, and put them on the disk.
 
     Other than by `write_atomic`, a part of them may be there when the process or the machine is stopped: for files
     whose readers know how long they are. One wait for the disk takes the place of two.
@@ -97,19 +97,8 @@ def extend_file(path: Path, data: bytes) -> None:
 
     Raises
     ------
-    DamagedFileError
-        If it is no file, or a link to one.
-    OSError
-        If it cannot be written; where the disk is full, say, the file is then as it was before.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "a.txt"
-    >>> write_atomic(path, "one\n")
-    >>> extend_file(path, b"two\n")
-    >>> path.read_text()
-    'one\ntwo\n'
+    DamagedFileError, OSError
+        If it is no file, or a link to one, or cannot be written; see `append_bytes`.
     """
     with os.fdopen(open_regular(path, os.O_WRONLY | os.O_APPEND, follow=False), "ab", buffering=0) as file:
         append_bytes(file, data)
@@ -119,16 +108,7 @@ def extend_file(path: Path, data: bytes) -> None:
 def append_bytes(file: FileIO, data: bytes) -> None:
     """Write all bytes behind what a file holds; whatever stops it, the file is then as it was before.
 
-    Parameters
-    ----------
-    file : FileIO
-        Without a buffer.
-    data : bytes
-
-    Raises
-    ------
-    OSError
-        If the disk is full, say.
+    The file has no buffer. Raises OSError if the disk is full, say.
     """
     begin = file.seek(0, os.SEEK_END)
     try:

@@ -238,12 +238,12 @@ class HyperParameterList:
     @property
     def has_quantile(self) -> bool:
         """Whether the compiled sampler can draw every column."""
-        return self.codec.has_quantile
+        return self.codec.has_functions[0]
 
     @property
     def has_cdf(self) -> bool:
         """Whether the uniforms that give a value are known for every column."""
-        return self.codec.has_cdf
+        return self.codec.has_functions[1]
 
     def sample(self) -> list[Any]:
         """Draw a flat row from the parameters' own generators; EmptyRegionError if constraints refuse a million."""
