@@ -88,7 +88,7 @@ def test_a_stage_of_columns_that_the_core_knows_has_the_bins_that_python_finds(s
     cascade = shac.Cascade([xgboost.XGBClassifier(n_estimators=20, n_jobs=1).fit(X, labels)], space)
     compiled = cascade._compiled
     (forest,) = compiled.forests
-    conditions = core.Conditions([core.Condition(*c) for c in compiled.conditions()], space.num_columns)
+    conditions = compiled.conditions[1]
     stages = [*cascade.compiled_stages, core.Stage(forest, compiled._columns_of(forest))]
     own, by_python = (core.Region([stage], space.num_columns, 0, conditions) for stage in stages)
     num_edges = 0

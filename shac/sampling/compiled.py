@@ -80,7 +80,7 @@ class CompiledCascade:
         self._stages: tuple[core.Stage, ...] = ()
         self._sampler: core.PlainSampler | None = None
         self._shorter_sampler: core.PlainSampler | None = None  # until there is one
-        self._conditions: core.Conditions | None = None
+        self._conditions: tuple[list[Condition], core.Conditions] | None = None
         self._row_filter: core.RowFilter | None = None
         self._regions: Regions | None = None
 
@@ -142,20 +142,25 @@ class CompiledCascade:
             self._row_filter = core.RowFilter(self.stages, self.space.num_columns)
         return self._row_filter
 
-    def conditions(self) -> list[Condition]:
-        """Return when the space's conditional columns exist, by the uniforms of those that they depend on."""
-        return conditions_of(self.space, self._bins_of)
+    @property
+    def conditions(self) -> tuple[list[Condition], core.Conditions]:
+        """When the space's conditional columns exist, by the uniforms of those that they depend on; and as the core's.
+
+        They are the same for all cascades over the space.
+        """
+        if self._conditions is None:
+            known = conditions_of(self.space, self._bins_of)
+            made = core.Conditions([core.Condition(*condition) for condition in known], self.space.num_columns)
+            self._conditions = known, made
+        return self._conditions
 
     def plain_sampler(self) -> core.PlainSampler:
         """Return what draws by rejection."""
         if self._sampler is None:
-            width = self.space.num_columns
-            if self._conditions is None:
-                self._conditions = core.Conditions([core.Condition(*c) for c in self.conditions()], width)
             self._sampler = core.PlainSampler(
                 self.stages,
-                width,
-                conditions=self._conditions,
+                self.space.num_columns,
+                conditions=self.conditions[1],
                 share_blocks=self.costs.share_blocks,
                 shorter=self._shorter_sampler,
             )
@@ -173,7 +178,7 @@ class CompiledCascade:
         if not self.space.has_quantile:
             raise ValueError("space: expected parameters with a quantile function to know the region of")
         if self._regions is None:
-            self._regions = Regions(self.stages, self.space.num_columns, self.conditions(), self.costs)
+            self._regions = Regions(self.stages, self.space.num_columns, *self.conditions, self.costs)
         return self._regions
 
     def choose_sampler(
