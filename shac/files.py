@@ -32,6 +32,7 @@ _DO_NOT_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe in a file's place is opene
 _DO_NOT_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 _PLAIN_TYPES = frozenset({str, bool, type(None)})
+_SIMPLE_TYPES = _PLAIN_TYPES | {float, int}
 _PLAIN_INTEGERS = range(-(1 << 63), 1 << 63)  # which are certain to be written
 _OF_A_LEVEL = json.JSONEncoder(allow_nan=False)  # `json.dumps` makes one at each call
 _OF_A_LINE = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
@@ -88,12 +89,6 @@ def extend_file(path: Path, data: bytes) -> None:
 
     Other than by `write_atomic`, a part of them may be there when the process or the machine is stopped: for files
     whose readers know how long they are. One wait for the disk takes the place of two.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    data : bytes
 
     Raises
     ------
@@ -262,6 +257,9 @@ def dump_json(value: Any, what: str, *, one_line: bool = False, depth: int | Non
     [1, True, (None, inf)]
     """
     try:
+        if one_line and _is_simple(value):
+            with contextlib.suppress(ValueError):  # a number that is none, say
+                return _OF_A_LINE.encode(value)
         plain = _to_plain(value, what)
         if one_line:
             return _OF_A_LINE.encode(plain)
@@ -339,6 +337,14 @@ def _checked_digits(value: int, what: str) -> int:
     except ValueError as error:  # Python limits the digits, in reading as well
         raise ValueError(f"{what}: expected an integer that can be written: {error}") from error
     return value
+
+
+def _is_simple(value: Any) -> bool:
+    """Whether JSON has a value as it is, but for its numbers; said of whole lists and mappings at once."""
+    entries = value.values() if type(value) is dict else value
+    if type(value) is not list and (type(value) is not dict or _is_tag(value) or not {*map(type, value)} <= {str}):
+        return False
+    return {*map(type, entries)} <= _SIMPLE_TYPES or all(type(e) in _SIMPLE_TYPES or _is_simple(e) for e in entries)
 
 
 def _is_plain(value: Any) -> bool:

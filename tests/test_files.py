@@ -66,6 +66,14 @@ def test_a_new_file_can_be_read_by_whom_other_new_files_can() -> None:
     assert stat.S_IMODE(Path("file").stat().st_mode) == stat.S_IMODE(Path("plain").stat().st_mode)
 
 
+@given(json_values)
+def test_a_line_that_json_has_as_it_is_is_the_one_that_the_long_way_writes(value: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shac.files._is_simple", lambda _: False)
+        expected = dump_json(value, "example", one_line=True)
+    assert dump_json(value, "example", one_line=True) == expected
+
+
 def test_a_file_is_extended_in_its_place_and_on_the_disk_then(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("table").write_bytes(b"1\n")
     before, synced = Path("table").stat().st_ino, []

@@ -71,10 +71,9 @@ _MOST_BYTES[WARM_START_FILE] = _MOST_BYTES[DATASET_FILE]
 _MOST_CLASSIFIER_BYTES = 64 * _MEBIBYTE
 _CLASSIFIER_NAME = re.compile(r"\d{2,}\.ubj")
 
-_known_parameters: WeakKeyDictionary[HyperParameterList, tuple[str, bytes]] = WeakKeyDictionary()
-_known_tables: WeakKeyDictionary[HyperParameterList, tuple[tuple[Any, ...], bytes, list[Any], bytes]] = (
-    WeakKeyDictionary()
-)
+# By the codecs of spaces: equal spaces are told apart by a look at all of their values
+_known_parameters: WeakKeyDictionary[object, tuple[str, bytes]] = WeakKeyDictionary()
+_known_tables: WeakKeyDictionary[object, tuple[tuple[Any, ...], bytes, list[Any], bytes]] = WeakKeyDictionary()
 
 
 def holds_search(folder: Path) -> bool:
@@ -169,17 +168,17 @@ def save_search(folder: Path, search: SearchRecord) -> None:
 def _parameters_bytes(space: HyperParameterList) -> bytes:
     """Return a search's parameters, which are written once and compared after each round."""
     config = space.get_config()
-    text, (known, data) = repr(config), _known_parameters.get(space, ("", b""))
+    text, (known, data) = repr(config), _known_parameters.get(space.codec, ("", b""))
     if text != known:  # 1 and True are equal, and lists may change in their place
         data = dump_json(config, "parameters").encode()
-        _known_parameters[space] = text, data
+        _known_parameters[space.codec] = text, data
     return data
 
 
 def _table_bytes(search: SearchRecord) -> bytes:
     """Return a search's table; the rows of its last round are added to what was written after the one before."""
     rows, scores = tuple(search.rows), np.array(search.scores, dtype=np.float64).tobytes()
-    known_rows, known_scores, known_pruned, table = _known_tables.get(search.space, ((), b"", [], b""))
+    known_rows, known_scores, known_pruned, table = _known_tables.get(search.space.codec, ((), b"", [], b""))
     num_known, pruned = len(known_rows), sorted(search.pruned.items())
     is_known = 0 < num_known <= len(rows) and all(map(is_, known_rows, rows)) and scores.startswith(known_scores)
     was_pruned = [entry for entry in pruned if entry[0] < num_known]
@@ -188,7 +187,7 @@ def _table_bytes(search: SearchRecord) -> bytes:
     table += table_text(
         search.space, search.rows, search.scores, search.pruned, first=num_known, objectives=search.objectives
     ).encode()
-    _known_tables[search.space] = rows, scores, pruned, table
+    _known_tables[search.space.codec] = rows, scores, pruned, table
     return table
 
 
