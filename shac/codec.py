@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,6 +114,11 @@ class ColumnCodec:
     def num_columns(self) -> int:
         """Width of a row."""
         return len(self.columns)
+
+    @cached_property
+    def has_functions(self) -> tuple[bool, bool]:
+        """Whether every column has a quantile function, and every one a distribution function."""
+        return all(column.has_quantile for column in self.columns), all(column.has_cdf for column in self.columns)
 
     def flatten(self, values: Iterable[Any]) -> list[Any]:
         """Spread one value for each parameter, a list for a multi-parameter, into a flat row.

@@ -10,17 +10,31 @@ import os
 import secrets
 import stat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shac.errors import DamagedFileError
 
-__all__ = ["dump_json", "open_regular", "parse_json", "read_beginning", "read_file", "write_atomic"]
+if TYPE_CHECKING:
+    from io import FileIO
+
+__all__ = [
+    "append_bytes",
+    "dump_json",
+    "extend_file",
+    "open_regular",
+    "parse_json",
+    "read_beginning",
+    "read_file",
+    "write_atomic",
+]
 
 _DO_NOT_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe in a file's place is opened at once, and refused
 _DO_NOT_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 _PLAIN_TYPES = frozenset({str, bool, type(None)})
+_SIMPLE_TYPES = _PLAIN_TYPES | {float, int}
 _PLAIN_INTEGERS = range(-(1 << 63), 1 << 63)  # which are certain to be written
+_OF_A_LEVEL = json.JSONEncoder(allow_nan=False)  # `json.dumps` makes one at each call
 _OF_A_LINE = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
@@ -68,6 +82,37 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
             error.filename, error.filename2 = str(target), None  # the name that was given
         raise
     _sync_folder(target.parent)
+
+
+def extend_file(path: Path, data: bytes) -> None:
+    """Write bytes behind those that a file holds, and put them on the disk.
+
+    Other than by `write_atomic`, a part of them may be there when the process or the machine is stopped: for files
+    whose readers know how long they are. One wait for the disk takes the place of two.
+
+    Raises
+    ------
+    DamagedFileError, OSError
+        If it is no file, or a link to one, or cannot be written; see `append_bytes`.
+    """
+    with os.fdopen(open_regular(path, os.O_WRONLY | os.O_APPEND, follow=False), "ab", buffering=0) as file:
+        append_bytes(file, data)
+        os.fsync(file.fileno())
+
+
+def append_bytes(file: FileIO, data: bytes) -> None:
+    """Write all bytes behind what a file holds; whatever stops it, the file is then as it was before.
+
+    The file has no buffer. Raises OSError if the disk is full, say.
+    """
+    begin = file.seek(0, os.SEEK_END)
+    try:
+        left = memoryview(data)
+        while left:  # a disk takes what fits, and says why at the next attempt
+            left = left[file.write(left) or 0 :]
+    except BaseException:
+        file.truncate(begin)
+        raise
 
 
 def read_file(path: Path, most_bytes: int) -> bytes:
@@ -212,6 +257,9 @@ def dump_json(value: Any, what: str, *, one_line: bool = False, depth: int | Non
     [1, True, (None, inf)]
     """
     try:
+        if one_line and _is_simple(value):
+            with contextlib.suppress(ValueError):  # a number that is none, say
+                return _OF_A_LINE.encode(value)
         plain = _to_plain(value, what)
         if one_line:
             return _OF_A_LINE.encode(plain)
@@ -223,11 +271,11 @@ def dump_json(value: Any, what: str, *, one_line: bool = False, depth: int | Non
 def _in_lines(plain: Any, depth: int, margin: str = "\n") -> str:
     """Write JSON with an entry a line on so many levels, and what is below them on the same line."""
     if depth == 0 or not plain or not isinstance(plain, (dict, list)):
-        return json.dumps(plain, allow_nan=False)
+        return _OF_A_LEVEL.encode(plain)
     own = f"{margin}  "
     if isinstance(plain, list):
         return f"[{own}{f',{own}'.join(_in_lines(entry, depth - 1, own) for entry in plain)}{margin}]"
-    entries = [f"{json.dumps(key)}: {_in_lines(entry, depth - 1, own)}" for key, entry in plain.items()]
+    entries = [f"{_OF_A_LEVEL.encode(key)}: {_in_lines(entry, depth - 1, own)}" for key, entry in plain.items()]
     return f"{{{own}{f',{own}'.join(entries)}{margin}}}"
 
 
@@ -289,6 +337,14 @@ def _checked_digits(value: int, what: str) -> int:
     except ValueError as error:  # Python limits the digits, in reading as well
         raise ValueError(f"{what}: expected an integer that can be written: {error}") from error
     return value
+
+
+def _is_simple(value: Any) -> bool:
+    """Whether JSON has a value as it is, but for its numbers; said of whole lists and mappings at once."""
+    entries = value.values() if type(value) is dict else value
+    if type(value) is not list and (type(value) is not dict or _is_tag(value) or not {*map(type, value)} <= {str}):
+        return False
+    return {*map(type, entries)} <= _SIMPLE_TYPES or all(type(e) in _SIMPLE_TYPES or _is_simple(e) for e in entries)
 
 
 def _is_plain(value: Any) -> bool:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["give_gaps_to_better"]
 
+_SIGN = 1 << 31
+
 
 def give_gaps_to_better(data: bytes, X: NDArray[np.float32]) -> bytes:
     """Return the file of a classifier with the gap at each split on the side of the higher weight.
@@ -55,21 +57,40 @@ def _moved_splits(data: bytes, X: NDArray[np.float32]) -> NDArray[np.float32]:
     def gather(field: str, dtype: DTypeLike) -> NDArray[Any]:
         return joined_tree_arrays(data, field)[0].astype(dtype)
 
-    sizes = joined_tree_arrays(data, "left_children")[1]
-    first_of_tree = np.repeat(np.cumsum([0, *sizes[:-1]]), sizes)
-    left, right = gather("left_children", np.int64), gather("right_children", np.int64)
-    weights, conditions = gather("base_weights", np.float32), gather("split_conditions", np.float32)
+    left, sizes = joined_tree_arrays(data, "left_children")
+    conditions = gather("split_conditions", np.float32)
     splits = np.flatnonzero(left >= 0)
+    first = np.repeat(np.cumsum([0, *sizes[:-1]]), sizes)[splits]  # of the split's tree
+    weights, right = gather("base_weights", np.float32), gather("right_children", np.int64)[splits]
+    is_right_better = weights[first + right] > weights[first + left[splits]]
     columns = gather("split_indices", np.int64)[splits]
-    first = first_of_tree[splits]
-    is_right_better = weights[first + right[splits]] > weights[first + left[splits]]
-    for column in np.unique(columns):
-        points = np.unique(X[~np.isnan(X[:, column]), column])
-        here = columns == column
-        above = np.searchsorted(points, conditions[splits[here]])  # the first point of the right side
-        has_gap = (above > 0) & (above < len(points))  # a split may also part missing values from all points
-        here[here] = has_gap
-        above = above[has_gap]
-        just_above = np.nextafter(points[above - 1], np.float32(np.inf))
-        conditions[splits[here]] = np.where(is_right_better[here], just_above, points[above])
+    points, begin, end = _sorted_points(X)
+    above = np.searchsorted(points, _in_order(conditions[splits], columns))  # the first point of the right side
+    has_gap = (above > begin[columns]) & (above < end[columns])  # a split may also part missing values from all points
+    splits, above = splits[has_gap], above[has_gap]
+    just_above = np.nextafter(_numbers_of(points[above - 1]), np.float32(np.inf))
+    conditions[splits] = np.where(is_right_better[has_gap], just_above, _numbers_of(points[above]))
     return conditions
+
+
+def _sorted_points(X: NDArray[np.float32]) -> tuple[NDArray[np.uint64], NDArray[np.intp], NDArray[np.intp]]:
+    """Return the numbers of all columns as `_in_order` has them, sorted, and where those of each begin and end."""
+    known = ~np.isnan(X)
+    columns = np.broadcast_to(np.arange(X.shape[1]), X.shape)
+    end = np.cumsum(known.sum(axis=0))
+    return np.sort(_in_order(X[known], columns[known])), end - known.sum(axis=0), end
+
+
+def _in_order(numbers: NDArray[np.float32], columns: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return integers that have the order of float32 numbers within their columns, one column behind the other."""
+    bits = (numbers + np.float32(0)).view(np.uint32)  # of two zeros one is left
+    ordered = np.where(bits >> 31, ~bits, bits | np.uint32(_SIGN))
+    result: NDArray[np.uint64] = columns.astype(np.uint64) << np.uint64(32) | ordered
+    return result
+
+
+def _numbers_of(ordered: NDArray[np.uint64]) -> NDArray[np.float32]:
+    """Return the numbers that `_in_order` was given."""
+    low = ordered.astype(np.uint32)
+    numbers: NDArray[np.float32] = np.where(low >> 31, low ^ np.uint32(_SIGN), ~low).view(np.float32)
+    return numbers

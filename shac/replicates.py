@@ -9,6 +9,7 @@ among the best: the five configurations nearest to it have the best mean.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -86,7 +87,14 @@ class Replicates:
     exponent: int = 0
 
     @classmethod
-    def of(cls, rows: Sequence[Sequence[Any]], scores: Sequence[float], objective: str) -> Replicates:
+    def of(
+        cls,
+        rows: Sequence[Sequence[Any]],
+        scores: Sequence[float],
+        objective: str,
+        *,
+        keys: Sequence[Hashable] | None = None,
+    ) -> Replicates:
         """Put evaluations of the same configuration together.
 
         Parameters
@@ -96,6 +104,8 @@ class Replicates:
         scores : sequence of float
             As many; what is not finite does not count.
         objective : {'max', 'min'}
+        keys : sequence, optional
+            As many, the same for equal rows: rows with a key of their own are not compared, which takes longer.
 
         Returns
         -------
@@ -103,8 +113,12 @@ class Replicates:
         """
         indices = [i for i, score in enumerate(scores) if math.isfinite(score)]
         sign = -1.0 if objective == "max" else 1.0
-        places: dict[str, int] = {}
-        groups = [places.setdefault(repr(list(rows[i])), len(places)) for i in indices]
+        places: dict[Hashable, int] = {}
+        names: Iterable[Hashable] = (repr(list(rows[i])) for i in indices)
+        if keys is not None:
+            counts = Counter(keys[i] for i in indices)
+            names = (keys[i] if counts[keys[i]] == 1 else repr(list(rows[i])) for i in indices)
+        groups = [places.setdefault(name, len(places)) for name in names]
         distinct = dict(zip(reversed(groups), (rows[i] for i in reversed(indices)), strict=True))
         losses = np.array([sign * scores[i] for i in indices], dtype=np.float64)
         exponent = squares_exponent(losses)

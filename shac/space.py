@@ -238,12 +238,12 @@ class HyperParameterList:
     @property
     def has_quantile(self) -> bool:
         """Whether the compiled sampler can draw every column."""
-        return all(column.has_quantile for column in self.columns)
+        return self.codec.has_functions[0]
 
     @property
     def has_cdf(self) -> bool:
         """Whether the uniforms that give a value are known for every column."""
-        return all(column.has_cdf for column in self.columns)
+        return self.codec.has_functions[1]
 
     def sample(self) -> list[Any]:
         """Draw a flat row from the parameters' own generators; EmptyRegionError if constraints refuse a million."""
@@ -380,7 +380,7 @@ class HyperParameterList:
         return name in self._parameters
 
     def __eq__(self, other: object) -> bool:
-        return (
+        return other is self or (
             isinstance(other, HyperParameterList)
             and list(self) == list(other)
             and repr(self._conditions.get_config()) == repr(other._conditions.get_config())

@@ -235,6 +235,9 @@ def _nameless_booster() -> type[xgboost.Booster]:
         def feature_types(self, types: list[str] | None) -> None:
             pass
 
+        def _assign_dmatrix_features(self, data: xgboost.DMatrix) -> None:
+            """Look for nothing; versions that have no such method do not call it."""
+
     return NamelessBooster
 
 

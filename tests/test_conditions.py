@@ -218,7 +218,7 @@ def test_the_volume_and_the_marginals_count_what_is_missing(models: list[xgboost
 
 def test_every_level_of_tables_and_the_exact_forest_agree_on_every_candidate(cascade: shac.Cascade) -> None:
     stages, width = cascade.compiled_stages, cascade.space.num_columns
-    conditions = core.Conditions([core.Condition(*c) for c in cascade._compiled.conditions()], width)
+    conditions = cascade._compiled.conditions[1]
     for relax in (0, 2):
         request: dict[str, Any] = {"seed": 11, "count": 20_000, "max_candidates": 20_000, "relax": relax}
         fast, exact = (

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xgboost
 from cascades import bowl, train_cascade, unit_space
 from conditional import space as conditional_space
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from shac.sampling import Merit, PointCoordinates, encode_uniforms, slice_sample
 from shac.sampling import encoding as module
 from shac.sampling.bins import ThresholdBins
 from shac.sampling.encoding import EDGE, encoding_of
+from shac.sampling.extension import core
 
 KINDS: dict[str, shac.HyperParameterList] = {
     "uniform": shac.HyperParameterList([shac.UniformHP("x", -3.7, 11.3)]),
@@ -76,6 +78,35 @@ def test_the_core_finds_the_edges_of_thresholds_as_python_does(space: shac.Hyper
     by_python._encoding = None
     for found, expected in zip(own.column(thresholds), by_python.column(thresholds), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("space", [*KINDS.values()], ids=[*KINDS])
+def test_a_stage_of_columns_that_the_core_knows_has_the_bins_that_python_finds(space: shac.HyperParameterList) -> None:
+    X = space.encode_uniforms(uniforms_for(space, 300))
+    known = X[:, [c for c in range(X.shape[1]) if np.ptp(X[~np.isnan(X[:, c]), c])]]
+    labels = np.nansum(known, axis=1) > np.median(np.nansum(known, axis=1))
+    cascade = shac.Cascade([xgboost.XGBClassifier(n_estimators=20, n_jobs=1).fit(X, labels)], space)
+    compiled = cascade._compiled
+    (forest,) = compiled.forests
+    conditions = compiled.conditions[1]
+    stages = [*cascade.compiled_stages, core.Stage(forest, compiled._columns_of(forest))]
+    own, by_python = (core.Region([stage], space.num_columns, 0, conditions) for stage in stages)
+    num_edges = 0
+    for column in range(space.num_columns):
+        np.testing.assert_array_equal(own.edges(column), by_python.edges(column))
+        num_edges += len(own.edges(column))
+    assert num_edges > 0
+    samplers = (core.PlainSampler([stage], space.num_columns, conditions=conditions) for stage in stages)
+    drawn, expected = (sampler.sample(seed=3, count=200) for sampler in samplers)
+    np.testing.assert_array_equal(drawn["uniforms"], expected["uniforms"])
+
+
+def test_a_stage_of_another_space_is_refused() -> None:
+    (forest,) = shac.Cascade(train_cascade(bowl, 2, 1, 100), unit_space(2))._compiled.forests
+    encoding = encoding_of(unit_space(3))
+    assert encoding is not None
+    with pytest.raises(ValueError, match="encoding: expected 2 columns, got 3"):
+        core.Stage(forest, encoding)
 
 
 @pytest.mark.parametrize("parameter", [*NOT_KNOWN.values()], ids=[*NOT_KNOWN])

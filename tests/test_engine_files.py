@@ -289,6 +289,25 @@ def test_a_search_is_saved_where_xgboost_is_installed_under_another_name(monkeyp
     assert manifest["xgboost"] == xgboost.__version__
 
 
+def test_a_round_adds_its_rows_to_the_table_and_mends_what_a_crash_has_left_behind_it() -> None:
+    engine = searches.engine()
+    engine.fit(max_evaluations=20)
+    table, manifest = FOLDER / "dataset.csv", json.loads((FOLDER / "manifest.json").read_text())["manifest"]
+    assert table.stat().st_size == manifest["files"]["dataset.csv"]["size"]
+    before, file = table.read_bytes(), table.stat().st_ino
+    engine.fit(max_evaluations=10)
+    assert table.read_bytes().startswith(before)
+    assert table.stat().st_ino == file
+    grown = table.read_bytes()
+    with table.open("ab") as torn:
+        torn.write(b"30,0.5")
+    restored = searches.engine()
+    restored.restore_data()
+    restored.fit()
+    assert table.read_bytes().startswith(grown + b"30,")
+    assert len(table.read_bytes().splitlines()) == 1 + len(restored.dataset)
+
+
 def test_parameters_that_change_in_their_place_are_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
     space = shac.HyperParameterList([shac.UniformHP("x", 0.0, 1.0)])
     config: dict[str, Any] = {"values": [1]}

@@ -2,6 +2,8 @@ import errno
 import math
 import os
 import stat
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shac.errors import DamagedFileError
-from shac.files import dump_json, parse_json, read_beginning, read_file, write_atomic
+from shac.files import dump_json, extend_file, parse_json, read_beginning, read_file, write_atomic
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -62,6 +64,45 @@ def test_a_new_file_can_be_read_by_whom_other_new_files_can() -> None:
     Path("plain").write_text("x")
     write_atomic("file", "x")
     assert stat.S_IMODE(Path("file").stat().st_mode) == stat.S_IMODE(Path("plain").stat().st_mode)
+
+
+@given(json_values)
+def test_a_line_that_json_has_as_it_is_is_the_one_that_the_long_way_writes(value: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shac.files._is_simple", lambda _: False)
+        expected = dump_json(value, "example", one_line=True)
+    assert dump_json(value, "example", one_line=True) == expected
+
+
+def test_a_file_is_extended_in_its_place_and_on_the_disk_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("table").write_bytes(b"1\n")
+    before, synced = Path("table").stat().st_ino, []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    extend_file(Path("table"), b"2\n3\n")
+    assert Path("table").read_bytes() == b"1\n2\n3\n"
+    assert (Path("table").stat().st_ino, synced) == (before, [6])
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink") or os.name == "nt", reason="needs links")
+def test_a_file_is_not_extended_through_a_link() -> None:
+    Path("elsewhere").write_bytes(b"1\n")
+    Path("table").symlink_to("elsewhere")
+    with pytest.raises(DamagedFileError, match="symbolic link"):
+        extend_file(Path("table"), b"2\n")
+    assert Path("elsewhere").read_bytes() == b"1\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="limits the size of a file")
+def test_what_does_not_fit_on_the_disk_leaves_the_file_as_it_was() -> None:
+    script = (
+        "import resource, signal; from pathlib import Path; from shac.files import extend_file;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); extend_file(Path('table'), b'2' * 2000)"
+    )
+    Path("table").write_bytes(b"1" * 900)
+    ended = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert "File too large" in ended.stderr
+    assert Path("table").read_bytes() == b"1" * 900
 
 
 @pytest.mark.parametrize("step", ["write", "fsync", "replace"])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shac.classifier import Classifier
 from shac.gaps import give_gaps_to_better
+from shac.model_edits import tree_arrays
 from shac.training import TreeSettings, train_classifier
 
 
@@ -66,6 +67,31 @@ def test_no_point_that_a_classifier_was_trained_on_gets_another_margin(
         if name != "Leaf":
             values = X[:, int(name[1:])]
             assert np.array_equal(values < np.float32(before), values < np.float32(after))
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(4, 60), st.booleans())
+def test_each_split_is_at_the_end_of_its_gap_that_the_better_side_has(seed: int, count: int, coarse: bool) -> None:
+    rng = np.random.default_rng(seed)
+    X: Any = rng.normal(size=(count, 3)).astype(np.float32)
+    if coarse:
+        X = np.copysign(np.round(X), rng.normal(size=X.shape).astype(np.float32))  # zeros of both signs
+    X[rng.random(X.shape) < 0.1] = np.nan
+    y = (rng.random(count) < 0.5).astype(float)
+    y[:2] = 0, 1
+    model = xgboost.XGBClassifier(n_estimators=3, min_child_weight=0, n_jobs=1).fit(X, y)
+    data = Classifier.of(model).data
+    fields = ("left_children", "right_children", "split_indices", "base_weights", "split_conditions")
+    trees = zip(*(tree_arrays(data, field) for field in fields), strict=True)
+    moved = tree_arrays(give_gaps_to_better(data, X), "split_conditions")
+    for (left, right, columns, weights, before), after in zip(trees, moved, strict=True):
+        for node in np.flatnonzero(left >= 0):
+            values = X[~np.isnan(X[:, columns[node]]), columns[node]]
+            below, above = values[values < before[node]], values[values >= before[node]]
+            expected = before[node]
+            if below.size and above.size:
+                is_right_better = weights[right[node]] > weights[left[node]]
+                expected = np.nextafter(below.max(), np.float32(np.inf)) if is_right_better else above.min()
+            assert after[node] == expected
 
 
 def test_a_split_between_missing_values_and_all_points_stays() -> None:

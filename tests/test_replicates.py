@@ -117,6 +117,16 @@ def test_a_mean_of_bad_scores_does_not_make_a_configuration_the_best() -> None:
     assert dict(dataset([0.1, 0.2, 0.2], [1.0, 0.5, 0.4]).get_best_parameters()) == {"x": 0.1}
 
 
+@given(st.lists(st.tuples(st.sampled_from([0.0, -0.0, 1, 1.0, True]), st.integers(0, 1)), min_size=1), st.data())
+def test_keys_spare_comparisons_and_change_nothing(rows: list[Any], data: st.DataObject) -> None:
+    scores = data.draw(st.lists(st.sampled_from([0.0, 1.0, math.nan]), min_size=len(rows), max_size=len(rows)))
+    plain = Replicates.of(rows, scores, "min")
+    by_keys = Replicates.of(rows, scores, "min", keys=[hash(row) for row in rows])  # 1, 1.0 and True have the same
+    for one, other in ((plain.groups, by_keys.groups), (plain.losses, by_keys.losses)):
+        np.testing.assert_array_equal(one, other)
+    assert repr(plain.rows) == repr(by_keys.rows)
+
+
 def test_scores_that_agree_are_not_noisy() -> None:
     exact = dataset([0.1, 0.2, 0.2, 0.2, 0.3], [0.7, 0.1, 0.1, 0.1, 0.7])
     assert exact.ranked() == [(0, 0.7), (4, 0.7), (1, 0.1), (2, 0.1), (3, 0.1)]

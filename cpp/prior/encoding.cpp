@@ -129,6 +129,31 @@ std::uint64_t ColumnEncoding::find_edge(float threshold) const {
     return static_cast<std::uint64_t>(first);
 }
 
+Column column_of(const ColumnEncoding& encoding, const std::vector<float>& thresholds, bool is_conditional) {
+    if (thresholds.empty()) {
+        return {{}, {0.0F}, is_conditional};
+    }
+    Column column{
+        {}, {std::nextafter(thresholds[0], -std::numeric_limits<float>::infinity())}, is_conditional};
+    std::uint64_t last = 0;
+    for (const float threshold : thresholds) {
+        // A quantile function that falls by a rounding error cannot make edges fall
+        last = std::max(last, encoding.find_edge(threshold));
+        if (last == kUniformRange) {
+            break;
+        }
+        if (last == 0) {  // all uniforms reach it
+            column.representatives[0] = threshold;
+        } else if (!column.edges.empty() && column.edges.back() == last) {
+            column.representatives.back() = threshold;  // they split nothing: the largest stands for them
+        } else {
+            column.edges.push_back(last);
+            column.representatives.push_back(threshold);
+        }
+    }
+    return column;
+}
+
 SpaceEncoding::SpaceEncoding(std::vector<ColumnEncoding> columns, std::vector<ParentValues> parents)
     : columns_(std::move(columns)), parents_(std::move(parents)) {
     for (const ColumnEncoding& column : columns_) {

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "prior/space.hpp"
 #include "support/array_view.hpp"
 #include "support/parallel.hpp"
 
@@ -50,6 +51,9 @@ struct ParentValues {
     std::vector<float> values;
 };
 
+/// The bins of a column that trees ask for thresholds, ascending.
+Column column_of(const ColumnEncoding& encoding, const std::vector<float>& thresholds, bool is_conditional);
+
 class SpaceEncoding {
   public:
     /// `parents` stand in an order in which every column comes after those of its parents. Throws
@@ -57,6 +61,7 @@ class SpaceEncoding {
     SpaceEncoding(std::vector<ColumnEncoding> columns, std::vector<ParentValues> parents);
 
     std::size_t width() const { return columns_.size(); }
+    const std::vector<ColumnEncoding>& columns() const { return columns_; }
     bool has_conditions() const { return !parents_.empty(); }
 
     /// Which columns depend on others.

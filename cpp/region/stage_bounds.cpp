@@ -13,12 +13,21 @@ namespace {
 constexpr std::int32_t kLowest = std::numeric_limits<std::int16_t>::min();
 constexpr std::int32_t kHighest = std::numeric_limits<std::int16_t>::max();
 
-/// Smallest and largest leaf that rows with local bins [first, last] may reach.
-SumRange leaf_range(const TreeTable& tree, const std::uint8_t* first, const std::uint8_t* last) {
-    std::array<const TreeTable::Node*, 64> heap{};
-    for (const TreeTable::Node& node : tree.nodes) {
-        heap[node.position] = &node;
+constexpr std::uint8_t kNoNode = 255;
+
+/// The place among a tree's nodes of each position in its heap.
+std::array<std::uint8_t, 64> heap_of(const TreeTable& tree) {
+    std::array<std::uint8_t, 64> heap{};
+    heap.fill(kNoNode);
+    for (std::size_t i = 0; i < tree.nodes.size(); ++i) {
+        heap[tree.nodes[i].position] = static_cast<std::uint8_t>(i);
     }
+    return heap;
+}
+
+/// Smallest and largest leaf that rows with local bins [first, last] may reach.
+SumRange leaf_range(const TreeTable& tree, const std::array<std::uint8_t, 64>& heap,
+                    const std::uint8_t* first, const std::uint8_t* last) {
     const std::uint32_t first_leaf = 1U << tree.depth;
     SumRange range{kHighest, kLowest};
     std::array<std::uint32_t, 64> open{1};
@@ -30,11 +39,15 @@ SumRange leaf_range(const TreeTable& tree, const std::uint8_t* first, const std:
             range = {std::min(range.smallest, leaf), std::max(range.largest, leaf)};
             continue;
         }
-        const TreeTable::Node* const node = heap[position];
-        if (node == nullptr || first[node->slot] <= node->threshold) {
+        if (heap[position] == kNoNode) {
+            open[count++] = 2 * position;
+            continue;
+        }
+        const TreeTable::Node& node = tree.nodes[heap[position]];
+        if (first[node.slot] <= node.threshold) {
             open[count++] = 2 * position;
         }
-        if (node != nullptr && last[node->slot] > node->threshold) {
+        if (last[node.slot] > node.threshold) {
             open[count++] = 2 * position + 1;
         }
     }
@@ -62,7 +75,7 @@ std::shared_ptr<const StageBounds::Terms> StageBounds::terms_of(const Stage& sta
     for (const QuantizedStage::Segment& segment : stage.quantized.segments()) {
         add_tables(segment, first_slot, terms->tables);
         for (const TreeTable& tree : segment.trees) {
-            terms->trees.push_back({&tree, first_slot});
+            terms->trees.push_back({&tree, heap_of(tree), first_slot});
         }
         first_slot += segment.columns.size();
     }
@@ -266,7 +279,7 @@ SumRange StageBounds::tree_range(const Box& box) const {
     }
     for (const Tree& tree : terms_->trees) {
         const SumRange range =
-            leaf_range(*tree.tree, first.data() + tree.first_slot, last.data() + tree.first_slot);
+            leaf_range(*tree.tree, tree.heap, first.data() + tree.first_slot, last.data() + tree.first_slot);
         sum = {sum.smallest + range.smallest, sum.largest + range.largest};
     }
     return sum;

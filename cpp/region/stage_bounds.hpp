@@ -77,7 +77,8 @@ class StageBounds {
     };
     struct Tree {
         const TreeTable* tree;
-        std::size_t first_slot;  // of its segment
+        std::array<std::uint8_t, 64> heap;  // places of its nodes, by their positions
+        std::size_t first_slot;             // of its segment
     };
 
     /// What the sum is made of; the same on every grid.

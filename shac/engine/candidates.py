@@ -40,9 +40,9 @@ class MeritFunction:
     """Predicted loss weighed against distance, both on the scale of one group's candidates; smaller is better."""
 
     def __init__(self, group: int, predictions: Floats, distances: Floats, weights: tuple[float, ...]) -> None:
-        is_flat = predictions.min() == predictions.max()  # only distance tells candidates apart
-        self.weight = 0.0 if is_flat else weights[group % len(weights)]
-        self.scales = self.weight, *_scale(predictions), *_scale(distances)
+        low, high = float(predictions.min()), float(predictions.max())
+        self.weight = weights[group % len(weights)] if low < high else 0.0  # or only distance tells candidates apart
+        self.scales = self.weight, low, high - low if low < high else 1.0, *_scale(distances)
         self.of_candidates = merit_of(self.scales, predictions, distances)
 
 

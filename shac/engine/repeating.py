@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shac.engine.candidates import keys_of
 from shac.replicates import Replicates
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def repeated_rows(
     budget, begin = plan.total_budget, len(state)
     if budget < _LEAST_BUDGET or not _FIRST_TEST * budget <= begin < budget:
         return []
-    known = Replicates.of(state.rows, state.scores.tolist(), plan.objective)
+    known = Replicates.of(state.rows, state.scores.tolist(), plan.objective, keys=keys_of(state.X))
     if not len(known.losses):
         return []
     firsts, means, counts = known.firsts, known.means, known.counts

@@ -273,7 +273,12 @@ def with_fitting_shares(
 
 def _power_for_few(strategy: Strategy, space: HyperParameterList, num_stages: int, points_per_classifier: int) -> float:
     """Return the power of shares that leaves enough configurations, at most 1."""
-    least = math.log(_CONFIGURATIONS_PER_POINT * max(points_per_classifier, 1)) - sum(map(_entropy, space.columns))
+    entropy = 0.0
+    for column in space.columns:
+        entropy += _entropy(column)
+        if entropy == math.inf:
+            return 1.0
+    least = math.log(_CONFIGURATIONS_PER_POINT * max(points_per_classifier, 1)) - entropy
     kept = sum(math.log(strategy.share_at(stage, num_stages) or 1.0) for stage in range(num_stages))
     # Logarithms differ in their last bit from one machine to the next, and searches must not
     return 1.0 if kept >= least else max(round(least / kept, 3), _LEAST_POWER)

@@ -277,7 +277,8 @@ class RBFSurrogate:
             nearest = np.minimum(ranked.distances[places], self._coordinates.nearest(points, earlier))
             losses = self._losses_for(group, ranked.predictions[places], earlier)
             merit = MeritFunction(group, losses, nearest, self._weights_of_prediction)
-            place = int(places[np.argmin(merit.of_candidates + self._penalties(ranked.X[places]))])
+            best = int(np.argmin(merit.of_candidates + self._penalties(ranked.X[places])))
+            place = best + places.start if isinstance(places, slice) else int(places[best])
             choice, encoded, point = ranked.choice(place), ranked.X[[place]], ranked.points[[place]]
             if local_search is not None and merit.weight >= _LEAST_WEIGHT_TO_IMPROVE:
                 loss = self._merit_for(group, earlier, merit.scales)
@@ -318,26 +319,24 @@ class RBFSurrogate:
         more: Iterator[tuple[Sequence[list[Any]], NDArray[np.float32]]],
         group: slice,
         taken: set[bytes] | None,
-    ) -> tuple[RankedCandidates, NDArray[np.intp]]:
+    ) -> tuple[RankedCandidates, slice | NDArray[np.intp]]:
         """Return candidates and the places of those to choose from, of the first level that has one not taken."""
-        everything = np.arange(group.start, group.stop)
         if taken is None:
-            return levels[0], everything
-        level = 0
-        while level < len(levels) or self._has_grown(levels, more):
-            is_free = [key not in taken for key in keys_of(levels[level].X[group])]
-            if any(is_free):
-                return levels[level], everything[is_free]
-            level += 1
-        return levels[0], everything
+            return levels[0], group
+        for ranked in self._each_level(levels, more):
+            keys = keys_of(ranked.X[group])
+            free = [place for place, key in enumerate(keys, group.start) if key not in taken]
+            if free:
+                return ranked, group if len(free) == len(keys) else np.array(free)
+        return levels[0], group
 
-    def _has_grown(
+    def _each_level(
         self, levels: list[RankedCandidates], more: Iterator[tuple[Sequence[list[Any]], NDArray[np.float32]]]
-    ) -> bool:
+    ) -> Iterator[RankedCandidates]:
+        yield from [*levels]
         for rows, X in more:
             levels.append(self._ranked(rows, X))
-            return True
-        return False
+            yield levels[-1]
 
     def _solve(self, losses: Floats) -> tuple[Floats, Floats]:
         """Return the weights of the basis functions, and those of the linear tail."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["DiscreteHyperParameter"]
 
 _LONGEST = 1000
+_OWN_IDENTITY = frozenset({str, int, bool})  # with their types, see `_identity`
 
 
 class DiscreteHyperParameter(AbstractHyperParameter):
@@ -119,8 +120,9 @@ class DiscreteHyperParameter(AbstractHyperParameter):
         ValueError
             If it is not one of the parameter's values.
         """
+        kind = type(value)
         try:
-            return self._index[_identity(to_builtin(value))]
+            return self._index[(kind, value) if kind in _OWN_IDENTITY else _identity(to_builtin(value))]
         except (KeyError, TypeError):
             raise ValueError(f"parameter {self.name!r}: expected one of {self.values!r}, got {value!r}") from None
 

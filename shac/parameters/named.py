@@ -30,6 +30,7 @@ class NamedParameters(Mapping[str, AbstractHyperParameter]):
         self._by_name: dict[str, AbstractHyperParameter] = {}
         self._taken: set[str] = set()  # names of parameters and columns
         self._seed: int | None = None
+        self._column_names: list[str] | None = None  # until they are asked for
         self.num_columns = 0
 
     def check_new(self, parameter: AbstractHyperParameter) -> None:
@@ -58,18 +59,22 @@ class NamedParameters(Mapping[str, AbstractHyperParameter]):
         self._taken |= _names_of(parameter)
         self.num_columns += parameter.num_columns
         self._by_name[parameter.name] = parameter
+        self._column_names = None
         if self._seed is not None:
             parameter.set_seed(_seed_of(self._seed, parameter.name))
 
     def remove(self, name: str) -> None:
         """Remove the parameter of a name that there is."""
         removed = self._by_name.pop(name)
+        self._column_names = None
         self._taken -= _names_of(removed)
         self.num_columns -= removed.num_columns
 
     def column_names(self) -> list[str]:
         """Return the names of the columns, in order."""
-        return [name for parameter in self.values() for name in parameter.column_names()]
+        if self._column_names is None:
+            self._column_names = [name for parameter in self.values() for name in parameter.column_names()]
+        return [*self._column_names]
 
     @property
     def seed(self) -> int | None:

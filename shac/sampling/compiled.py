@@ -15,7 +15,7 @@ from shac.parameters.conditional import ConditionalColumn
 from shac.sampling.bins import Condition, ThresholdBins, conditions_of
 from shac.sampling.costs import NEWEST_COSTS, ROWS_TO_COMPILE_FOR, Costs
 from shac.sampling.draws import Piece
-from shac.sampling.encoding import encode_uniforms
+from shac.sampling.encoding import encode_uniforms, encoding_of
 from shac.sampling.extension import core
 from shac.sampling.refining import RefiningSampler
 from shac.sampling.region import Regions
@@ -80,7 +80,7 @@ class CompiledCascade:
         self._stages: tuple[core.Stage, ...] = ()
         self._sampler: core.PlainSampler | None = None
         self._shorter_sampler: core.PlainSampler | None = None  # until there is one
-        self._conditions: core.Conditions | None = None
+        self._conditions: tuple[list[Condition], core.Conditions] | None = None
         self._row_filter: core.RowFilter | None = None
         self._regions: Regions | None = None
 
@@ -111,8 +111,12 @@ class CompiledCascade:
         if len(known) == len(self.forests):
             return known
         new = self.forests[len(known) :]
-        self._learn_thresholds(new)
-        known += tuple(core.Stage(forest, self._columns_of(forest), self._max_table_bytes) for forest in new)
+        encoding = encoding_of(self.space)
+        if encoding is None:
+            self._learn_thresholds(new)
+        for forest in new:
+            bins = self._columns_of(forest) if encoding is None else encoding
+            known += (core.Stage(forest, bins, self._max_table_bytes),)
         self._stages = known
         return known
 
@@ -138,20 +142,25 @@ class CompiledCascade:
             self._row_filter = core.RowFilter(self.stages, self.space.num_columns)
         return self._row_filter
 
-    def conditions(self) -> list[Condition]:
-        """Return when the space's conditional columns exist, by the uniforms of those that they depend on."""
-        return conditions_of(self.space, self._bins_of)
+    @property
+    def conditions(self) -> tuple[list[Condition], core.Conditions]:
+        """When the space's conditional columns exist, by the uniforms of those that they depend on; and as the core's.
+
+        They are the same for all cascades over the space.
+        """
+        if self._conditions is None:
+            known = conditions_of(self.space, self._bins_of)
+            made = core.Conditions([core.Condition(*condition) for condition in known], self.space.num_columns)
+            self._conditions = known, made
+        return self._conditions
 
     def plain_sampler(self) -> core.PlainSampler:
         """Return what draws by rejection."""
         if self._sampler is None:
-            width = self.space.num_columns
-            if self._conditions is None:
-                self._conditions = core.Conditions([core.Condition(*c) for c in self.conditions()], width)
             self._sampler = core.PlainSampler(
                 self.stages,
-                width,
-                conditions=self._conditions,
+                self.space.num_columns,
+                conditions=self.conditions[1],
                 share_blocks=self.costs.share_blocks,
                 shorter=self._shorter_sampler,
             )
@@ -169,7 +178,7 @@ class CompiledCascade:
         if not self.space.has_quantile:
             raise ValueError("space: expected parameters with a quantile function to know the region of")
         if self._regions is None:
-            self._regions = Regions(self.stages, self.space.num_columns, self.conditions(), self.costs)
+            self._regions = Regions(self.stages, self.space.num_columns, *self.conditions, self.costs)
         return self._regions
 
     def choose_sampler(

@@ -81,8 +81,10 @@ class Regions:
         Compiled stages.
     width : int
         Columns of the space.
-    conditions : sequence of tuple
+    condition_list : sequence of tuple
         When columns exist, as of `conditions_of`.
+    conditions : core.Conditions, optional
+        The same; needed where there are any.
     costs : Costs
         What methods are compared by.
     """
@@ -91,13 +93,14 @@ class Regions:
         self,
         stages: Sequence[core.Stage],
         width: int,
-        conditions: Sequence[Condition] = (),
+        condition_list: Sequence[Condition] = (),
+        conditions: core.Conditions | None = None,
         costs: Costs = NEWEST_COSTS,
     ) -> None:
         self._stages = stages
         self._costs = costs
-        self._condition_list = conditions
-        self._conditions = core.Conditions([core.Condition(*condition) for condition in conditions], width)
+        self._condition_list = condition_list
+        self._conditions = core.Conditions([], width) if conditions is None else conditions
         self._width = width
         self._built: dict[tuple[int, int], core.Region] = {}
         self._samplers: dict[tuple[int, int], core.RegionSampler] = {}

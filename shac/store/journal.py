@@ -32,7 +32,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Self
 
 from shac.errors import DamagedFileError
-from shac.files import dump_json, open_regular, parse_json, write_atomic
+from shac.files import append_bytes, dump_json, open_regular, parse_json, write_atomic
 from shac.store.evaluations import JournalBatch, JournalEntry, batch_of, entry_of
 
 if TYPE_CHECKING:
@@ -164,15 +164,8 @@ class Journal:
 
     def _write(self, record: dict[str, Any]) -> None:
         data = _line(record).encode("ascii")
-        begin = self._file.seek(0, os.SEEK_END)
         self._is_synced = False
-        try:
-            left = memoryview(data)
-            while left:  # a disk takes what fits, and says why at the next attempt
-                left = left[self._file.write(left) or 0 :]
-        except BaseException:
-            self._file.truncate(begin)  # half a line would swallow the next one
-            raise
+        append_bytes(self._file, data)  # all of it or nothing: half a line would swallow the next one
 
     def _sync(self) -> None:
         os.fsync(self._file.fileno())

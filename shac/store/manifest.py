@@ -29,7 +29,7 @@ import numpy as np
 from shac.classifier import Classifier
 from shac.errors import DamagedFileError, SaveFolderError
 from shac.export import installed_xgboost, read_document
-from shac.files import dump_json, open_regular, parse_json, read_beginning, read_file, write_atomic
+from shac.files import dump_json, extend_file, open_regular, parse_json, read_beginning, read_file, write_atomic
 from shac.model_check import check_model
 from shac.model_edits import load_classifier
 from shac.objectives import Objectives
@@ -71,10 +71,9 @@ _MOST_BYTES[WARM_START_FILE] = _MOST_BYTES[DATASET_FILE]
 _MOST_CLASSIFIER_BYTES = 64 * _MEBIBYTE
 _CLASSIFIER_NAME = re.compile(r"\d{2,}\.ubj")
 
-_known_parameters: WeakKeyDictionary[HyperParameterList, tuple[str, bytes]] = WeakKeyDictionary()
-_known_tables: WeakKeyDictionary[HyperParameterList, tuple[tuple[Any, ...], bytes, list[Any], bytes]] = (
-    WeakKeyDictionary()
-)
+# By the codecs of spaces: equal spaces are told apart by a look at all of their values
+_known_parameters: WeakKeyDictionary[object, tuple[str, bytes]] = WeakKeyDictionary()
+_known_tables: WeakKeyDictionary[object, tuple[tuple[Any, ...], bytes, list[Any], bytes]] = WeakKeyDictionary()
 
 
 def holds_search(folder: Path) -> bool:
@@ -158,7 +157,10 @@ def save_search(folder: Path, search: SearchRecord) -> None:
         is_continued = name == DATASET_FILE and before is not None and data.startswith(before)
         if exists(path) and not is_continued and not is_own(folder, name, manifest_files(folder)):
             _move_aside(path)
-        write_atomic(path, data)
+        if is_continued and before is not None and not path.is_symlink():
+            extend_file(path, data[len(before) :])
+        else:
+            write_atomic(path, data)
     sealed = {"manifest": manifest, "sha256": _checksum(manifest)}
     write_atomic(folder / MANIFEST_FILE, dump_json(sealed, "manifest", depth=_DEPTH_OF_LINES))
 
@@ -166,18 +168,17 @@ def save_search(folder: Path, search: SearchRecord) -> None:
 def _parameters_bytes(space: HyperParameterList) -> bytes:
     """Return a search's parameters, which are written once and compared after each round."""
     config = space.get_config()
-    line = dump_json(config, "parameters", one_line=True)  # 1 and True are equal, and lists may change in their place
-    known, data = _known_parameters.get(space, ("", b""))
-    if line != known:
+    text, (known, data) = repr(config), _known_parameters.get(space.codec, ("", b""))
+    if text != known:  # 1 and True are equal, and lists may change in their place
         data = dump_json(config, "parameters").encode()
-        _known_parameters[space] = line, data
+        _known_parameters[space.codec] = text, data
     return data
 
 
 def _table_bytes(search: SearchRecord) -> bytes:
     """Return a search's table; the rows of its last round are added to what was written after the one before."""
     rows, scores = tuple(search.rows), np.array(search.scores, dtype=np.float64).tobytes()
-    known_rows, known_scores, known_pruned, table = _known_tables.get(search.space, ((), b"", [], b""))
+    known_rows, known_scores, known_pruned, table = _known_tables.get(search.space.codec, ((), b"", [], b""))
     num_known, pruned = len(known_rows), sorted(search.pruned.items())
     is_known = 0 < num_known <= len(rows) and all(map(is_, known_rows, rows)) and scores.startswith(known_scores)
     was_pruned = [entry for entry in pruned if entry[0] < num_known]
@@ -186,7 +187,7 @@ def _table_bytes(search: SearchRecord) -> bytes:
     table += table_text(
         search.space, search.rows, search.scores, search.pruned, first=num_known, objectives=search.objectives
     ).encode()
-    _known_tables[search.space] = rows, scores, pruned, table
+    _known_tables[search.space.codec] = rows, scores, pruned, table
     return table
 
 

@@ -1,11 +1,13 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <stdexcept>
 #include <vector>
 
 #include "prior/encoding.hpp"
+#include "prior/random.hpp"
 
 using shac::ColumnEncoding;
 using shac::EncodingKind;
@@ -89,4 +91,20 @@ TEST_CASE("columns and parents that make no sense are refused") {
     CHECK_THROWS_AS(SpaceEncoding({unit}, {{0, 1, {}}}), std::invalid_argument);
     CHECK_THROWS_AS(SpaceEncoding({unit, unit}, {{1, 0, {2.0F, 1.0F}}}), std::invalid_argument);
     CHECK_THROWS_AS(SpaceEncoding({unit, unit, unit}, {{1, 0, {}}, {0, 2, {}}}), std::invalid_argument);
+}
+
+TEST_CASE("a column's bins begin where its values reach thresholds, equal ones once") {
+    const ColumnEncoding choices{EncodingKind::kDiscrete, 0.0, 4.0};
+    const shac::Column column = shac::column_of(choices, {-1.0F, 0.0F, 0.5F, 1.0F, 3.0F, 7.0F}, true);
+    CHECK(column.edges == std::vector<std::uint64_t>{shac::kUniformRange / 4, 3 * (shac::kUniformRange / 4)});
+    CHECK(column.representatives == std::vector<float>{0.0F, 1.0F, 3.0F});
+    CHECK(column.is_conditional);
+}
+
+TEST_CASE("a column that no tree asks, or that all its values are below, has one bin") {
+    const ColumnEncoding numbers{EncodingKind::kUniform, 0.0, 1.0};
+    CHECK(shac::column_of(numbers, {}, false).representatives == std::vector<float>{0.0F});
+    const shac::Column below = shac::column_of(numbers, {2.0F}, false);
+    CHECK(below.edges.empty());
+    CHECK(below.representatives == std::vector<float>{std::nextafter(2.0F, 0.0F)});
 }
