@@ -158,6 +158,13 @@ def test_with_fifty_evaluations_a_ridge_goes_further_down_a_bowl_of_twenty_sides
     assert found[True] < 0.5 * found[False]
 
 
+def test_where_columns_are_few_a_search_goes_on_as_without_a_ridge(tmp_path: Path) -> None:
+    whole = searched(tmp_path / "with", bowl)
+    strategy = dataclasses.replace(whole.strategy, ridge_quadratic=False)
+    assert whole.strategy.ridge_quadratic
+    assert searched(tmp_path / "without", bowl, strategy=strategy).dataset.X == whole.dataset.X
+
+
 @pytest.mark.parametrize("sign", [1.0, -1.0], ids=["min", "max"])
 def test_the_bottom_of_a_bowl_is_found_to_the_last_digits(tmp_path: Path, sign: float) -> None:
     engine = searched(tmp_path, bowl, sign=sign)
@@ -179,10 +186,9 @@ def test_without_the_model_it_is_not(tmp_path: Path) -> None:
     ids=["waves", "integers", "noise"],
 )
 def test_a_search_goes_on_as_without_where_there_is_no_parabola(tmp_path: Path, function: Any, space: Any) -> None:
-    by_terms = dataclasses.replace(shac.SHAC(None, space, 120, 12).strategy, ridge_quadratic=False)
-    whole = searched(tmp_path / "with", function, space, strategy=by_terms)
-    strategy = dataclasses.replace(by_terms, quadratic_model=False)
-    assert by_terms.quadratic_model
+    whole = searched(tmp_path / "with", function, space)
+    strategy = dataclasses.replace(whole.strategy, quadratic_model=False)
+    assert whole.strategy.quadratic_model
     assert searched(tmp_path / "without", function, space, strategy=strategy).dataset.X == whole.dataset.X
 
 

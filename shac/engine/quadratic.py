@@ -43,6 +43,7 @@ _EDGE = 2.0**-40
 _GRID = 2.0**30  # the last bits of a solution differ from one machine to the next, and searches must not
 _FEWEST_BETWEEN = 4  # evaluations, where rounds are shorter
 _RIDGES = (1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 1e4)  # of the mean element of the kernel's diagonal
+_FEWEST_COLUMNS_BY_RIDGE = 8  # where there are fewer, points are soon enough for all terms
 _SPARE_POINTS = 6  # more than the terms that are not held back
 _MOST_POINTS_BY_RIDGE = 100
 _SHARES_BY_RIDGE = (0.5, 0.75, 1.0)  # of the points, the best of them
@@ -235,7 +236,11 @@ def _models(points: Floats, losses: Floats, *, by_ridge: bool) -> Iterator[tuple
             model = QuadraticModel.fit(points[:count], losses[:count], mixed=mixed)
             if model is not None and model.explained >= _LEAST_EXPLAINED:
                 yield model, count
-    if not by_ridge or not d + 2 + _SPARE_POINTS <= len(points) < min(fewest, _MOST_POINTS_BY_RIDGE + 1):
+    if (
+        not by_ridge
+        or d < _FEWEST_COLUMNS_BY_RIDGE
+        or not d + 2 + _SPARE_POINTS <= len(points) < min(fewest, _MOST_POINTS_BY_RIDGE + 1)
+    ):
         return
     counts = {max(d + 2 + _SPARE_POINTS, int(share * len(points))) for share in _SHARES_BY_RIDGE}
     made = [(QuadraticModel.fit_by_ridge(points[:count], losses[:count]), count) for count in sorted(counts)]

@@ -89,7 +89,7 @@ class Strategy:
         left out. Only where all parameters are real numbers, without conditions or constraints, and with one objective.
     ridge_quadratic : bool
         Whether that is done, too, while evaluations are too few for all terms of the model, and at most 100: by ridge
-        regression, if seven tenths are explained. Only with `quadratic_model`.
+        regression, if seven tenths are explained. Only with `quadratic_model` and eight parameters or more.
     root_losses : bool
         Whether the surrogate goes through the square roots of losses where they are predicted better, each point from
         the others, as in steep valleys. Only with `estimate_noise`, where all parameters are real numbers, and with one
