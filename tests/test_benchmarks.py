@@ -296,7 +296,23 @@ def test_a_problem_whose_known_answer_is_wrong_ends_the_benchmark(
 
 def test_the_answers_of_the_problems_that_need_no_package_are_right(quality: Any) -> None:
     problems = importlib.import_module("quality.problems")
-    cheap = ("branin", "hart", "rosen", "ackley", "mixed", "cond", "svc", "gear", "pres", "weld", "spr", "speed", "nk", "labs", "pest")
+    cheap = (
+        "branin",
+        "hart",
+        "rosen",
+        "ackley",
+        "mixed",
+        "cond",
+        "svc",
+        "gear",
+        "pres",
+        "weld",
+        "spr",
+        "speed",
+        "nk",
+        "labs",
+        "pest",
+    )
     names = [name for name in problems.PROBLEMS if name.startswith(cheap)]
     assert len(names) == 18
     for name in names:

@@ -43,7 +43,7 @@ def test_each_has_its_score_where_it_was_evaluated_and_a_prediction_near_the_tru
     spread = np.ptp(search.dataset.Y)
     for one in search.recommend(12):
         assert one.score == known.get(repr(list(one.configuration.values())))
-        assert one.is_evaluated == (one.score is not None)
+        assert one.is_evaluated == (one.score is not None) == (one.num_evaluations == 1)
         assert abs(abs(one.predicted_score) - bowl(0, one.configuration)) < 0.02 * spread
 
 
@@ -89,6 +89,21 @@ def test_a_search_of_categories_recommends_different_ones_or_fewer() -> None:
     assert recommended[0].configuration == {"a": 1, "b": "v"}
 
 
+def test_a_mean_of_several_scores_says_of_how_many_it_is(tmp_path: Path) -> None:
+    search = searches.engine(total_budget=40, num_batches=4, save_dir=tmp_path, objective="min")
+    random = np.random.default_rng(0)
+    first, *others = search.ask(10)
+    search.tell(first, -3.0)
+    for configuration in others:
+        search.tell(configuration, random.normal(5.0))
+    search.enqueue([first] * 2, repeat=True)
+    for configuration in search.ask(10):
+        search.tell(configuration, -1.0 if configuration == first else 5.0)
+    (found,) = [one for one in search.recommend(20) if one.configuration == first]
+    assert found.score == pytest.approx((-3.0 - 1.0 - 1.0) / 3)
+    assert found.num_evaluations == 3
+
+
 def test_nothing_is_recommended_of_nothing() -> None:
     search = searches.engine()
     with pytest.raises(ValueError, match="recommend: expected at least one finite score, got none among 0"):
@@ -109,6 +124,6 @@ def test_the_command_writes_what_recommend_returns(search: shac.SHAC) -> None:
     assert [one["configuration"] for one in objects] == [dict(one.configuration) for one in search.recommend(3)]
     assert [one["score"] for one in objects] == [one.score for one in search.recommend(3)]
     table, csv = run("-n", "3").splitlines(), run("-n", "3", "--format", "csv").splitlines()
-    assert table[0].split() == ["predicted_score", "score", "x", "y"] == csv[0].split(",")
+    assert table[0].split() == ["predicted_score", "score", "num_evaluations", "x", "y"] == csv[0].split(",")
     assert len(table) == len(csv) == 4
     assert Path(search.save_dir).is_dir()

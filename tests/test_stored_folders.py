@@ -99,6 +99,7 @@ def test_a_finished_search_knows_its_strategy_and_its_seed_and_returns_at_once(
         "shared_stream",
         "repeat_best",
         "quadratic_model",
+        "ridge_quadratic",
         "grown_factorization",
     )
     then = replace(named.strategy, trees=trees, **dict.fromkeys(later, False))  # type: ignore[arg-type]  # all bool

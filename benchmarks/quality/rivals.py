@@ -302,6 +302,7 @@ CONTENDERS: dict[str, Contender] = {
     "guided-with-repeats": _guided_without(avoid_repeats=False),
     "guided-no-replicates": _guided_without(repeat_best=False),
     "guided-no-quadratic": _guided_without(quadratic_model=False),
+    "guided-no-ridge": _guided_without(ridge_quadratic=False),
     "guided-no-growth": _guided_without(grown_factorization=False),
     "guided-root-losses": Contender(lambda task: shac_search(task, "guided", root_losses=True), is_variant=True),
     "guided-interpolating": _guided_without(estimate_noise=False),

@@ -38,6 +38,7 @@ def recommend(folder: Path, count: int, format_: str) -> None:
     recommended = restored_search(view).recommend(count)
     rows = [view.space.to_row(one.configuration) for one in recommended]
     scores: list[dict[str, float | None]] = [
-        {"predicted_score": one.predicted_score, "score": one.score} for one in recommended
+        {"predicted_score": one.predicted_score, "score": one.score, "num_evaluations": one.num_evaluations}
+        for one in recommended
     ]
     click.echo(written(rows, view.space, format_, scores), nl=False)

@@ -192,7 +192,10 @@ class SearchEngine(EngineSettings):
             raise ValueError(f"recommend: expected at least one finite score, got none among {len(state)}")
         seed = derive_seed(self.seed, len(state), purpose="recommend")
         ranked = recommended_rows(self.plan, state, n, seed=seed, threads=self.num_parallel_generators)
-        return [Recommendation(space.to_parameters(one.row), one.predicted_score, one.score) for one in ranked]
+        return [
+            Recommendation(space.to_parameters(one.row), one.predicted_score, one.score, one.num_evaluations)
+            for one in ranked
+        ]
 
     def save_data(self) -> None:
         """Write the search to `save_dir`; every file is whole, before and after.

@@ -40,11 +40,14 @@ class Recommendation:
         What the surrogate predicts; what it is ranked by.
     score : float or None
         What its evaluation gave, the mean of several that differ; None where it was not evaluated.
+    num_evaluations : int
+        How many evaluations `score` is of.
     """
 
     configuration: OrderedDict[str, Any]
     predicted_score: float
     score: float | None
+    num_evaluations: int
 
     @property
     def is_evaluated(self) -> bool:
@@ -59,6 +62,7 @@ class RankedRow:
     row: list[Any]
     predicted_score: float
     score: float | None
+    num_evaluations: int
 
 
 def recommended_rows(plan: SearchPlan, state: SearchState, n: int, *, seed: int, threads: int) -> list[RankedRow]:
@@ -95,9 +99,10 @@ def recommended_rows(plan: SearchPlan, state: SearchState, n: int, *, seed: int,
     bounds = np.array([known.bound for known in ranked])
     order = np.argsort(np.concatenate([bounds, expected + margin]), kind="stable")
     known_scores: list[float | None] = [*scores, *[None] * len(new)]
+    counts = [*(known.num_evaluations for known in ranked), *[0] * len(new)]
     rows = [*evaluated, *new]
     return [
-        RankedRow(rows[i], float(predicted[i]), known_scores[i])
+        RankedRow(rows[i], float(predicted[i]), known_scores[i], counts[i])
         for i in _spread_out(surrogate, X, order, n, _spacing(surrogate, X[best]))
     ]
 

@@ -217,6 +217,7 @@ def _as_it_was(saved: Strategy, strategy: Strategy) -> Strategy:
         shared_stream=saved.shared_stream,
         repeat_best=saved.repeat_best,
         quadratic_model=saved.quadratic_model,
+        ridge_quadratic=saved.ridge_quadratic,
         grown_factorization=saved.grown_factorization,
     )
 

@@ -87,6 +87,9 @@ class Strategy:
         Whether one configuration of a round, of each four evaluations where rounds are shorter, is the optimum of a
         quadratic model through the best points, if nine tenths of the variance of these are explained with each point
         left out. Only where all parameters are real numbers, without conditions or constraints, and with one objective.
+    ridge_quadratic : bool
+        Whether that is done, too, while evaluations are too few for all terms of the model, and at most 100: by ridge
+        regression, if seven tenths are explained. Only with `quadratic_model` and eight parameters or more.
     root_losses : bool
         Whether the surrogate goes through the square roots of losses where they are predicted better, each point from
         the others, as in steep valleys. Only with `estimate_noise`, where all parameters are real numbers, and with one
@@ -119,6 +122,7 @@ class Strategy:
     shared_stream: bool = False
     repeat_best: bool = False
     quadratic_model: bool = False
+    ridge_quadratic: bool = False
     root_losses: bool = False
     grown_factorization: bool = False
 
@@ -215,6 +219,7 @@ STRATEGIES = {
         shared_stream=True,
         repeat_best=True,
         quadratic_model=True,
+        ridge_quadratic=True,
         grown_factorization=True,
     ),
 }
