@@ -115,17 +115,20 @@ def normalised_regret(found: Mapping[str, NDArray[np.float64]], contender: str, 
 def regret_curves(results: Results, names: Mapping[str, str]) -> dict[int, dict[str, NDArray[np.float64]]]:
     """Average regret after each batch by budget and label.
 
-    Of the contenders that ran on at least a third of a budget's problems, on those that all of these ran on.
+    On the problems that all of a budget's contenders ran on. Those that ran on fewest are left out as long as these
+    are less than a fifth of its problems.
     """
     lowest = lowest_known(results)
     curves: dict[int, dict[str, NDArray[np.float64]]] = {}
     for budget in sorted({budget for _, budget in results}):
         ran = {name: found for (name, at), found in results.items() if at == budget}
-        usual = [c for c in names if 3 * sum(c in of for of in ran.values()) >= len(ran)]
-        common = {name: of for name, of in ran.items() if all(c in of for c in usual)}
+        usual = sorted(names, key=lambda c: sum(c in of for of in ran.values()), reverse=True)
+        while 5 * len(common := {name: of for name, of in ran.items() if all(c in of for c in usual)}) < len(ran):
+            usual.pop()
         curves[budget] = {
             names[c]: np.mean([normalised_regret(of, c, lowest[n]).mean(axis=0) for n, of in common.items()], axis=0)
-            for c in usual
+            for c in names
+            if c in usual
         }
     return curves
 
