@@ -1,6 +1,7 @@
 import importlib.metadata
 import json
 import math
+import os
 import subprocess
 import sys
 import textwrap
@@ -306,6 +307,18 @@ def test_a_round_adds_its_rows_to_the_table_and_mends_what_a_crash_has_left_behi
     restored.fit()
     assert table.read_bytes().startswith(grown + b"30,")
     assert len(table.read_bytes().splitlines()) == 1 + len(restored.dataset)
+
+
+@pytest.mark.skipif(not hasattr(os, "link"), reason="needs hard links")
+def test_a_copy_of_the_table_by_a_hard_link_stays_as_it_was() -> None:
+    engine = searches.engine()
+    engine.fit(max_evaluations=20)
+    table, copy = FOLDER / "dataset.csv", Path("copy.csv")
+    os.link(table, copy)
+    before = copy.read_bytes()
+    engine.fit(max_evaluations=10)
+    assert copy.read_bytes() == before
+    assert len(table.read_bytes()) > len(before)
 
 
 def test_parameters_that_change_in_their_place_are_written_again(monkeypatch: pytest.MonkeyPatch) -> None:

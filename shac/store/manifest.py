@@ -157,7 +157,8 @@ def save_search(folder: Path, search: SearchRecord) -> None:
         is_continued = name == DATASET_FILE and before is not None and data.startswith(before)
         if exists(path) and not is_continued and not is_own(folder, name, manifest_files(folder)):
             _move_aside(path)
-        if is_continued and before is not None and not path.is_symlink():
+        has_one_name = path.exists() and path.lstat().st_nlink == 1  # a copy by hard links is to stay as it was
+        if is_continued and before is not None and has_one_name and not path.is_symlink():
             extend_file(path, data[len(before) :])
         else:
             write_atomic(path, data)
